@@ -1,0 +1,16 @@
+"""Alembic's entry: migrates over the connection that it is given."""
+
+from alembic import context
+
+from pointsbank.store.tables import metadata
+from pointsbank.store.triggers import create_triggers
+
+connection = context.config.attributes["connection"]
+context.configure(connection=connection, target_metadata=metadata, render_as_batch=connection.dialect.name == "sqlite")
+
+with context.begin_transaction():
+    context.run_migrations()
+    # Batch mode rebuilds tables on SQLite and loses their triggers, so they are put back after every migration.
+    if connection.dialect.has_table(connection, "postings"):
+        for statement in create_triggers(connection.dialect.name):
+            connection.exec_driver_sql(statement)

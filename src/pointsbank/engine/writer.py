@@ -1,0 +1,513 @@
+"""The writer: the only one that writes a ledger. It posts what has queued while the last batch was being written.
+
+An idle writer flushes at once, so a single caller waits for one commit and nothing else. Batch k+1 is decided
+while k is on its way to the disk; if k fails, is lost to another process, or its outcome is unknown, k+1 is thrown
+away and decided again. Nobody hears of an outcome, not even of a refusal, before all it rests on is durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+import structlog
+
+from pointsbank.engine.clock import Clock, SystemClock
+from pointsbank.ledger.books import Accepted, Books, Head, Replayed, Savepoint
+from pointsbank.ledger.chart import Chart
+from pointsbank.ledger.decide import Verdict, decide
+from pointsbank.ledger.model import Draft, JournalEntry, Posting, Receipt
+from pointsbank.ledger.refusals import GroupRefused, Refusal
+from pointsbank.proof.encoding import leaf_of_accepted
+from pointsbank.store.columns import written_by
+from pointsbank.store.port import (
+    Batch,
+    BatchConflict,
+    OutcomeUnknown,
+    Store,
+    StoreError,
+    Turn,
+    fill,
+    wanted_by,
+)
+
+log = structlog.get_logger()
+
+Result = Receipt | Refusal
+
+
+class WriterError(Exception):
+    """The writer could not answer; `code` is stable and tells what a caller may do."""
+
+    code = "writer-failed"
+
+
+class WriterOverloaded(WriterError):
+    """The queue is full: nothing was written, try again shortly."""
+
+    code = "overloaded"
+
+
+class WriterStopped(WriterError):
+    """The writer is shutting down or not started: nothing was written."""
+
+    code = "stopped"
+
+
+class CommitOutcomeUnknown(WriterError):
+    """The answer of the database is missing: repeat the same key to learn the outcome."""
+
+    code = "outcome-unknown"
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """How the writer groups, waits and gives up. Times in seconds."""
+
+    batch: int = 1000
+    """drafts in one commit (a larger group is taken whole)"""
+    queue: int = 50_000
+    """drafts that may wait before callers are told to come back"""
+    patience: float = 10.0
+    """how long a caller waits for an outcome"""
+    memory: int = 400_000
+    """things remembered in the working set before it starts afresh"""
+    cautious_batches: int = 64
+    """batches written under the lock after another process was seen writing"""
+
+
+class _Group:
+    """Drafts that one caller handed over together, and the future that answers."""
+
+    __slots__ = ("atomic", "drafts", "future", "rooms", "since", "verdicts")
+
+    def __init__(
+        self, drafts: Sequence[Draft], rooms: frozenset[str], atomic: bool, future: asyncio.Future[list[Result]],
+        since: float,
+    ) -> None:
+        self.drafts = drafts
+        self.rooms = rooms
+        self.atomic = atomic
+        self.future = future
+        self.since = since
+        self.verdicts: list[Verdict] = []
+
+
+class _Bug(Exception):
+    """Deciding a group raised: the group fails, the others are decided again."""
+
+    def __init__(self, group: _Group, cause: BaseException) -> None:
+        super().__init__(str(cause))
+        self.group = group
+        self.cause = cause
+
+
+class _Decided(msgspec.Struct):
+    groups: list[_Group]
+    batch: Batch | None
+
+
+class LedgerWriter:
+    """Posts drafts to one ledger. Start it, `submit` from any task of its event loop, stop it: it drains."""
+
+    def __init__(
+        self, store: Store, chart: Chart, *, clock: Clock | None = None, limits: Limits | None = None
+    ) -> None:
+        self.store = store
+        self.chart = chart
+        self.clock = clock or SystemClock()
+        self.limits = limits or Limits()
+        self.batches = 0
+        self.lost_races = 0
+        self._types = {kind.name: kind.type for kind in chart.kinds.values()}
+        self._queue: deque[_Group] = deque()
+        self._queued = 0
+        self._busy: list[_Group] = []
+        self._wake = asyncio.Event()
+        self._books: Books | None = None
+        self._cautious = 0
+        self._accepting = False
+        self._task: asyncio.Task[None] | None = None
+        self._watchdog: asyncio.Task[None] | None = None
+
+    @property
+    def queued(self) -> int:
+        """Drafts that wait for their turn."""
+        return self._queued
+
+    @property
+    def is_running(self) -> bool:
+        return self._accepting and self._task is not None and not self._task.done()
+
+    async def start(self) -> None:
+        """Open the store and begin to write."""
+        await self.store.open()
+        self._accepting = True
+        self._task = asyncio.create_task(self._supervise(), name="ledger writer")
+        self._watchdog = asyncio.create_task(self._watch(), name="ledger writer watchdog")
+
+    async def stop(self) -> None:
+        """Take no more drafts, finish what has queued, close the store."""
+        self._accepting = False
+        self._wake.set()
+        if self._task is not None:
+            await self._task
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+        await self.store.close()
+
+    def submit(
+        self, drafts: Sequence[Draft], rooms: frozenset[str], *, atomic: bool = False
+    ) -> asyncio.Future[list[Result]]:
+        """Queue drafts; the future gives a receipt or a refusal for each, in order, once all is durable.
+
+        `rooms` is where the caller stands, set by the server. With `atomic` all are accepted or none.
+        Raises WriterOverloaded or WriterStopped at once; the future may raise CommitOutcomeUnknown or WriterError.
+        """
+        if not self._accepting:
+            raise WriterStopped("the writer takes no drafts")
+        if self._queued + len(drafts) > self.limits.queue and self._queued:
+            raise WriterOverloaded(f"{self._queued} drafts are waiting")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[list[Result]] = loop.create_future()
+        self._queue.append(_Group(drafts, rooms, atomic, future, loop.time()))
+        self._queued += len(drafts)
+        self._wake.set()
+        return future
+
+    # the loop
+
+    async def _supervise(self) -> None:
+        """Keep the loop running: an unexpected error fails the callers concerned, loudly, and the writer goes on."""
+        while True:
+            try:
+                await self._run()
+                return
+            except Exception as error:
+                log.exception("writer.failed", error=type(error).__name__)
+                self._books = None
+                self._fail(self._busy, WriterError(f"the writer failed: {type(error).__name__}"))
+                self._busy = []
+
+    async def _run(self) -> None:
+        flight: asyncio.Task[bool] | None = None
+        flying: _Decided | None = None
+        while True:
+            if not self._queue:
+                if flight is not None and flying is not None:
+                    await self._land(flight, flying)
+                    flight = flying = None
+                    continue
+                if not self._accepting:
+                    return
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            groups = self._drain()
+            self._busy = (flying.groups if flying else []) + groups
+            if self._cautious:
+                if flight is not None and flying is not None:
+                    await self._land(flight, flying)
+                    flight = flying = None
+                self._busy = groups
+                self._cautious -= 1
+                await self._write_under_lock(groups)
+                continue
+            decided = await self._decide_ahead(groups, in_flight=flight is not None)
+            if flight is not None and flying is not None:
+                if not await self._land(flight, flying):
+                    flight = flying = None
+                    self._busy = groups
+                    await self._write_under_lock(groups)
+                    continue
+                flight = flying = None
+            self._busy = groups
+            if decided is None:
+                await self._write_under_lock(groups)
+                continue
+            flying = decided
+            flight = asyncio.create_task(self._append(decided.batch))
+
+    def _drain(self) -> list[_Group]:
+        groups: list[_Group] = []
+        size = 0
+        while self._queue and (not groups or size + len(self._queue[0].drafts) <= self.limits.batch):
+            group = self._queue.popleft()
+            size += len(group.drafts)
+            groups.append(group)
+        self._queued -= size
+        return groups
+
+    # the fast path: remembered books, one compare-and-swap
+
+    async def _decide_ahead(self, groups: list[_Group], *, in_flight: bool) -> _Decided | None:
+        """Decide on the remembered books, which run ahead of the store by the batch in flight. None: use the lock."""
+        try:
+            books = self._books
+            if books is None or books.size() > self.limits.memory:
+                if in_flight:
+                    return None  # the books are too large, and the store is not where they are: use the lock
+                books = self._books = Books(self.chart, await self.store.head())
+            await self._load(books, groups, self.store, look_up_keys=False)
+            return await self._decide(books, groups)
+        except OutcomeUnknown:
+            self._books = None
+            return None
+        except _Bug as bug:
+            self._fail_bug(bug)
+            groups.remove(bug.group)
+            self._books = None
+            return None
+
+    async def _load(self, books: Books, groups: list[_Group], source: Store | Turn, *, look_up_keys: bool) -> None:
+        drafts = [draft for group in groups for draft in group.drafts]
+        books.entries.clear()
+        wanted = wanted_by(books, drafts, look_up_keys=look_up_keys)
+        while wanted:
+            wanted = fill(books, wanted, await source.load(wanted))
+
+    async def _decide(self, books: Books, groups: list[_Group]) -> _Decided:
+        head = books.head
+        expected_batch, expected_epoch = head.batch, head.epoch
+        now = max(self.clock.now(), head.recorded_at)
+        accepted: list[Accepted] = []
+        decided = 0
+        for group in groups:
+            try:
+                self._decide_group(books, group, now, accepted)
+            except Exception as error:
+                raise _Bug(group, error) from error
+            decided += len(group.drafts)
+            if decided >= 256:  # let the loop serve readers between slices
+                decided = 0
+                await asyncio.sleep(0)
+        if not accepted:
+            return _Decided(groups, None)
+        books.head.batch = expected_batch + 1
+        batch = Batch(
+            ledger_id=self.store.ledger_id,
+            expected_batch=expected_batch,
+            expected_epoch=expected_epoch,
+            token=os.urandom(16),
+            head=msgspec.structs.replace(books.head),
+            accepted=accepted,
+            recorded_at=now,
+            written=written_by(accepted, books.subjects, self._types),
+        )
+        return _Decided(groups, batch)
+
+    def _decide_group(self, books: Books, group: _Group, now: int, accepted: list[Accepted]) -> None:
+        ledger_id, rooms = self.store.ledger_id, group.rooms
+        savepoint = Savepoint(books, group.drafts) if group.atomic else None
+        start = len(accepted)
+        verdicts: list[Verdict] = []
+        for draft in group.drafts:
+            verdict = decide(books, draft, rooms, now)
+            if type(verdict) is Accepted:
+                verdict.leaf = leaf_of_accepted(ledger_id, verdict)
+                books.apply(verdict)
+                accepted.append(verdict)
+            elif savepoint is not None and isinstance(verdict, Refusal):
+                savepoint.restore()
+                del accepted[start:]
+                position = len(verdicts)
+                verdicts = [GroupRefused(position, verdict.code) for _ in group.drafts]
+                verdicts[position] = verdict
+                break
+            verdicts.append(verdict)
+        group.verdicts = verdicts
+
+    async def _append(self, batch: Batch | None) -> bool:
+        return batch is None or await self.store.append(batch)
+
+    async def _land(self, flight: asyncio.Task[bool], flying: _Decided) -> bool:
+        """Wait for the batch in flight and answer its callers. False: what was decided after it must go."""
+        try:
+            if await flight:
+                await self._answer(flying)
+                return True
+            self.lost_races += 1
+            self._cautious = self.limits.cautious_batches
+        except BatchConflict as conflict:
+            log.debug("writer.conflict", conflict=str(conflict))
+        except OutcomeUnknown as unknown:
+            if await self._settle(flying, unknown):
+                await self._answer(flying)
+                self._books = None
+                return False
+        except StoreError as error:
+            self._books = None
+            self._fail_store(flying.groups, error)
+            return False
+        self._books = None
+        await self._write_under_lock(flying.groups)
+        return False
+
+    # the careful path: lock, then load, then decide
+
+    async def _write_under_lock(self, groups: list[_Group]) -> None:
+        """Decide and write while nobody else can. A group that the database refuses is set apart and fails alone."""
+        groups = [group for group in groups if not group.future.done()]
+        while groups:
+            decided: _Decided | None = None
+            try:
+                async with self.store.turn() as turn:
+                    decided = await self._decide_in_turn(turn, groups)
+                    if decided.batch is not None:
+                        await turn.append(decided.batch)
+                await self._answer(decided)
+                return
+            except _Bug as bug:
+                self._books = None
+                self._fail_bug(bug)
+                groups.remove(bug.group)
+            except OutcomeUnknown as unknown:
+                self._books = None
+                if decided is None or decided.batch is None:
+                    await self._reach_store(groups, unknown)
+                elif await self._settle(decided, unknown):
+                    await self._answer(decided)
+                    return
+                groups = [group for group in groups if not group.future.done()]
+            except BatchConflict as conflict:
+                self._books = None
+                if len(groups) == 1:
+                    log.error("writer.refused_by_database", conflict=str(conflict))
+                    self._fail(groups, WriterError("the database refuses the batch"))
+                    return
+                for group in groups:
+                    await self._write_under_lock([group])
+                return
+            except StoreError as error:
+                self._books = None
+                self._fail_store(groups, error)
+                return
+
+    async def _decide_in_turn(self, turn: Turn, groups: list[_Group]) -> _Decided:
+        books = self._books
+        if books is None or not _same_place(books.head, turn.head) or books.size() > self.limits.memory:
+            books = self._books = Books(self.chart, turn.head)
+        await self._load(books, groups, turn, look_up_keys=True)
+        return await self._decide(books, groups)
+
+    async def _settle(self, decided: _Decided, unknown: OutcomeUnknown) -> bool:
+        """Find out whether a batch is durable, however long it takes; callers lose patience on their own."""
+        log.warning("writer.outcome_unknown", error=str(unknown))
+        if decided.batch is None:
+            return True
+        delay = 0.05
+        while True:
+            try:
+                committed = await self.store.settle(decided.batch)
+                log.info("writer.outcome_settled", committed=committed)
+                return committed
+            except OutcomeUnknown:
+                if not self._accepting and all(group.future.done() for group in decided.groups):
+                    raise WriterStopped("stopped while the outcome of a commit was unknown") from unknown
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, 1.0)
+
+    async def _reach_store(self, groups: list[_Group], unknown: OutcomeUnknown) -> None:
+        """Nothing was sent: connect again, while somebody waits for it."""
+        delay = 0.05
+        while any(not group.future.done() for group in groups):
+            try:
+                await self.store.reconnect()
+                return
+            except OutcomeUnknown:
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, 1.0)
+
+    # answers
+
+    async def _answer(self, decided: _Decided) -> None:
+        """Tell every caller of a batch that is durable."""
+        if decided.batch is not None:
+            self.batches += 1
+        replayed = {
+            verdict.use.sequence
+            for group in decided.groups
+            for verdict in group.verdicts
+            if type(verdict) is Replayed and verdict.use.sequence
+        }
+        originals: dict[int, JournalEntry] = {}
+        if replayed:
+            originals = await self.store.receipts(replayed)
+        for group in decided.groups:
+            if not group.future.done():
+                group.future.set_result([_result(verdict, originals) for verdict in group.verdicts])
+
+    def _fail(self, groups: Sequence[_Group], error: WriterError) -> None:
+        for group in groups:
+            if not group.future.done():
+                group.future.set_exception(error)
+
+    def _fail_bug(self, bug: _Bug) -> None:
+        log.error("writer.draft_failed", exc_info=bug.cause)
+        self._fail([bug.group], WriterError(f"the draft could not be decided: {type(bug.cause).__name__}"))
+
+    def _fail_store(self, groups: Sequence[_Group], error: StoreError) -> None:
+        log.error("writer.store_failed", error=str(error))
+        self._fail(groups, WriterError(f"the store failed: {error}"))
+
+    async def _watch(self) -> None:
+        """Callers wait so long and no longer; what has not begun is taken out of the queue."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(min(0.25, self.limits.patience / 4))
+            overdue = loop.time() - self.limits.patience
+            self._fail(
+                [group for group in self._busy if group.since < overdue],
+                CommitOutcomeUnknown("no answer from the database in time; repeat the same key"),
+            )
+            while self._queue and self._queue[0].since < overdue:
+                group = self._queue.popleft()
+                self._queued -= len(group.drafts)
+                self._fail([group], WriterOverloaded("the queue did not move in time; nothing was written"))
+
+
+def _same_place(mine: Head, theirs: Head) -> bool:
+    return mine.batch == theirs.batch and mine.epoch == theirs.epoch
+
+
+def _result(verdict: Verdict, originals: dict[int, JournalEntry]) -> Result:
+    if type(verdict) is Accepted:
+        return receipt_of_accepted(verdict)
+    if type(verdict) is Replayed:
+        entry = originals.get(verdict.use.sequence)
+        if entry is None:
+            return Receipt(verdict.use.sequence, verdict.use.recorded_at, verdict.key, replayed=True)
+        return receipt_of_entry(entry)
+    assert isinstance(verdict, Refusal)
+    return verdict
+
+
+def receipt_of_accepted(accepted: Accepted) -> Receipt:
+    """The receipt of an entry that has just been written."""
+    sequence: Final = accepted.sequence
+    return Receipt(
+        sequence,
+        accepted.recorded_at,
+        accepted.draft.key,
+        accepted.leaf if sequence else b"",
+        tuple(
+            Posting(
+                e.number, sequence, e.debit.path, e.credit.path, e.lot.commodity, e.lot.code, e.amount,
+                e.debit_version, e.credit_version, e.debit_balance, e.credit_balance, e.debit_total, e.credit_total,
+            )
+            for e in accepted.effects
+        ),
+        accepted.numbers,
+    )
+
+
+def receipt_of_entry(entry: JournalEntry) -> Receipt:
+    """The first receipt of an entry again, marked as replayed; its numbers stand in the entry's metadata."""
+    metadata: dict[str, int | str] = msgspec.json.decode(entry.metadata) if entry.metadata else {}
+    numbers = tuple(
+        (name.removeprefix("number:"), int(n)) for name, n in metadata.items() if name.startswith("number:")
+    )
+    return Receipt(entry.sequence, entry.recorded_at, entry.key, entry.leaf, entry.postings, numbers, replayed=True)

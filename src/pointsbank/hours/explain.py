@@ -1,0 +1,223 @@
+"""Verdicts on service records in words that a station operator understands, and what to do now."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import date, datetime
+from typing import Final, Literal
+
+import msgspec
+
+from pointsbank.hours.columns import HOUR_CLASS, HOUR_CLASSES, NAMES, TIME_COLUMNS, WIDTH
+from pointsbank.hours.model import HoursVerdict
+
+NoPoints = Literal["honour", "below_floor", "rounding", "cap"]
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known about a judged line; a sentence says as much as is given."""
+
+    fields: tuple[str, ...] = ()  # normalised, as in SheetLine
+    minutes: int = 0  # merit
+    points: int = 0  # hundredths of a point
+    usable_on: date | None = None  # first day on which the points may be spent, if there is public notice
+    no_points: NoPoints | None = None  # why an accepted record earned none
+    first_line: int | None = None  # the line that took the record id
+    deadline: date | None = None  # last day for recording
+    deadline_days: int = 10  # the policy's working days
+    session_max_hours: int = 24
+    minimum_age: int | None = None
+    overlaps: str | None = None  # id of the accepted record at the same time
+
+
+def explain(verdict: HoursVerdict, facts: Facts) -> str:
+    """One Chinese sentence or two: what happened, what it means for the points, and what to do now."""
+    return _SENTENCES[verdict](facts)
+
+
+def points_text(points: int) -> str:
+    """Hundredths of a point as people write them: 1950 -> '19.50'."""
+    whole, hundredths = divmod(points, 100)
+    return f"{whole}.{hundredths:02}"
+
+
+# What stands in the column 结果, and its English.
+SHORT_CHINESE: Final[dict[HoursVerdict, str]] = {
+    "malformed": "格式错误",
+    "duplicate": "重复记录",
+    "conflict": "编号冲突",
+    "unknown_volunteer": "查无志愿者",
+    "unknown_station": "查无服务站",
+    "unknown_category": "查无服务类别",
+    "session_invalid": "场次时间无效",
+    "recorded_early": "录入过早",
+    "recorded_late": "录入太晚",
+    "self_recorded": "本人录入",
+    "attendance_invalid": "签到签退无效",
+    "outside_session": "不在场次内",
+    "under_age": "年龄不足",
+    "overlap": "时间重叠",
+    "accepted": "已入账",
+}
+SHORT_ENGLISH: Final[dict[HoursVerdict, str]] = {
+    "malformed": "the line is incomplete or a time is not written as YYYY-MM-DD HH:MM",
+    "duplicate": "the same record came in before",
+    "conflict": "another record has this record id",
+    "unknown_volunteer": "no volunteer has this id",
+    "unknown_station": "no station has this code",
+    "unknown_category": "the policy has no such category",
+    "session_invalid": "the session does not end after it begins, or is too long",
+    "recorded_early": "recorded before the end of the session",
+    "recorded_late": "recorded after the deadline",
+    "self_recorded": "recorded by the volunteer",
+    "attendance_invalid": "check-out is not after check-in",
+    "outside_session": "no whole minute within the session",
+    "under_age": "younger than the minimum age of the category",
+    "overlap": "overlaps an accepted record of the volunteer",
+    "accepted": "posted",
+}
+
+
+def _accepted(facts: Facts) -> str:
+    merit = f"已入账：服务时长 {facts.minutes} 分钟，"
+    if facts.points:
+        usable = f"公示期满后，自 {facts.usable_on} 起可用。" if facts.usable_on else ""
+        return f"{merit}积分 {points_text(facts.points)}。{usable}"
+    return f"{merit}积分 0。{_NO_POINTS[facts.no_points]}"
+
+
+_NO_POINTS: Final[dict[NoPoints | None, str]] = {
+    None: "本条只计时长，不计积分。",
+    "honour": "荣誉时数只计时长，不计积分。",
+    "below_floor": "实际服务时间未达到场次时长的规定比例，只计时长，不计积分。",
+    "rounding": "服务时间不足一个计分单位，只计时长，不计积分。",
+    "cap": "当日或当年的计分时长已达上限，只计时长，不计积分。",
+}
+
+
+def _malformed(facts: Facts) -> str:
+    return f"格式有误：{_faults(facts.fields)}。本条未入账。请改正后用原编号重新导入。"
+
+
+def _faults(fields: tuple[str, ...]) -> str:
+    if not fields:
+        return f"须有 {WIDTH} 列并逐项填写，时间写成 2026-01-05 09:00"
+    if len(fields) != WIDTH:
+        return f"本行有 {len(fields)} 项，应为 {WIDTH} 项"
+    empty = [name for name, field in zip(NAMES, fields, strict=True) if not field]
+    times = [NAMES[at] for at in TIME_COLUMNS if fields[at] and not _is_minute(fields[at])]
+    is_class_wrong = fields[HOUR_CLASS] and fields[HOUR_CLASS] not in HOUR_CLASSES.values()
+    faults = (
+        f"{'、'.join(empty)}为空" if empty else "",
+        f"{'、'.join(times)}应写成 2026-01-05 09:00 的形式，且日期时间须存在" if times else "",
+        f"{NAMES[HOUR_CLASS]}只能是“信用”或“荣誉”" if is_class_wrong else "",
+    )
+    return "；".join(filter(None, faults)) or "有一项不符合规定"
+
+
+def _is_minute(text: str) -> bool:
+    if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}", text) is None:
+        return False
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _duplicate(facts: Facts) -> str:
+    return f"重复记录：与{_first_line(facts)}内容相同。不再重复计分，无须处理。"
+
+
+def _conflict(facts: Facts) -> str:
+    return (
+        f"编号冲突：记录编号{_value(facts, 0)}已由{_first_line(facts)}使用，内容不同，以先到的为准。"
+        "本条未入账。如是另一次服务，请换新编号再导入；如要更正原记录，请联系上级站点。"
+    )
+
+
+def _unknown_volunteer(facts: Facts) -> str:
+    return f"查无此志愿者：编号{_value(facts, 1)}未登记。本条未入账。请核对编号，或先登记再用新记录编号导入。"
+
+
+def _unknown_station(facts: Facts) -> str:
+    return f"查无此服务站：编码{_value(facts, 5)}未登记。本条未入账。请核对编码后用新记录编号导入。"
+
+
+def _unknown_category(facts: Facts) -> str:
+    return (
+        f"查无此服务类别：代码{_value(facts, 4)}不在现行规则中（区分大小写）。本条未入账。"
+        "请核对类别代码后用新记录编号导入。"
+    )
+
+
+def _session_invalid(facts: Facts) -> str:
+    return (
+        f"场次时间无效：结束须晚于开始，且一场不超过 {facts.session_max_hours} 小时。本条未入账。"
+        "请核对场次时间后用新记录编号导入。"
+    )
+
+
+def _recorded_early(_facts: Facts) -> str:
+    return "录入过早：录入时间早于场次结束。本条未入账。请在服务结束后再录入，并使用新记录编号。"
+
+
+def _recorded_late(facts: Facts) -> str:
+    last = f"（最迟 {facts.deadline}）" if facts.deadline else ""
+    return (
+        f"录入太晚：须在服务结束后 {facts.deadline_days} 个工作日内录入{last}。"
+        "本条不计分，可向上级站点申请补录。"
+    )
+
+
+def _self_recorded(_facts: Facts) -> str:
+    return "本人录入：志愿者不能给自己录入时数。本条未入账。请由站点其他工作人员用新记录编号重新录入。"
+
+
+def _attendance_invalid(_facts: Facts) -> str:
+    return "签到签退无效：签退须晚于签到。本条未入账。请核对签到、签退时间后用新记录编号导入。"
+
+
+def _outside_session(_facts: Facts) -> str:
+    return "不在场次内：签到至签退与场次时间没有重合。本条未入账。请核对场次或签到时间后用新记录编号导入。"
+
+
+def _under_age(facts: Facts) -> str:
+    least = f"须满 {facts.minimum_age} 周岁" if facts.minimum_age is not None else "未达到最低年龄"
+    return f"年龄不足：该服务类别在服务当天{least}。本条未入账。如出生日期有误，请联系站点更正登记。"
+
+
+def _overlap(facts: Facts) -> str:
+    other = f" {facts.overlaps} " if facts.overlaps else ""
+    return (
+        f"时间重叠：与该志愿者另一条已入账的记录{other}服务时间重叠。本条未入账。"
+        "请核对是否重复登记，或更正时间后用新记录编号导入。"
+    )
+
+
+def _first_line(facts: Facts) -> str:
+    return f"第 {facts.first_line} 行" if facts.first_line else "先前收到的记录"
+
+
+def _value(facts: Facts, at: int) -> str:
+    return f"“{facts.fields[at][:60]}”" if at < len(facts.fields) else ""
+
+
+_SENTENCES: Final[dict[HoursVerdict, Callable[[Facts], str]]] = {
+    "malformed": _malformed,
+    "duplicate": _duplicate,
+    "conflict": _conflict,
+    "unknown_volunteer": _unknown_volunteer,
+    "unknown_station": _unknown_station,
+    "unknown_category": _unknown_category,
+    "session_invalid": _session_invalid,
+    "recorded_early": _recorded_early,
+    "recorded_late": _recorded_late,
+    "self_recorded": _self_recorded,
+    "attendance_invalid": _attendance_invalid,
+    "outside_session": _outside_session,
+    "under_age": _under_age,
+    "overlap": _overlap,
+    "accepted": _accepted,
+}

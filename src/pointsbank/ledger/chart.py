@@ -1,0 +1,180 @@
+"""The chart: the kinds of accounts and the only movements that may happen between them.
+
+A chart is a value. `SHIPPED` is the one that the service loads; benchmarks and tests bring their own.
+Each movement names the room that may use it and the document that it must carry, so nobody credits a wallet
+from nowhere: not an administrator, not a key with every scope.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from pointsbank.ledger.model import Commodity, Side
+
+AccountType = Literal["asset", "liability", "equity", "income", "expense"]
+FloorRule = Literal["zero", "none", "budget"]
+
+GENERIC_ROOM = "journal"
+"""The room of the generic journal-entry route: it may use the open movements and no others."""
+
+NORMAL_SIDE: dict[str, Side] = {
+    "asset": Side.DEBIT,
+    "expense": Side.DEBIT,
+    "liability": Side.CREDIT,
+    "equity": Side.CREDIT,
+    "income": Side.CREDIT,
+}
+
+
+class AccountKind(msgspec.Struct, frozen=True):
+    """A kind of account. `pattern` is a path with `{}` for each id, such as `volunteer:{}:available`.
+
+    Floor `zero`: no lot may fall under 0. `none`: no floor. `budget`: the account brings its own floor at opening,
+    which then holds for the sum over its lots.
+    """
+
+    name: str
+    pattern: str
+    type: AccountType
+    floor: FloorRule = "zero"
+
+    @property
+    def normal_side(self) -> Side:
+        return NORMAL_SIDE[self.type]
+
+
+class AllowedMovement(msgspec.Struct, frozen=True):
+    """From which kind of account (debit) to which (credit), of which commodity, in which kind of entry.
+
+    `commodity` is a code, or a class written `SKU:*`. `document` is the kind of document that the entry must
+    carry, empty for none. Only movements marked `open` may be used by the generic journal-entry route.
+    """
+
+    entry: str
+    debit: str
+    credit: str
+    commodity: str
+    room: str
+    document: str = ""
+    open: bool = False
+
+
+class Chart:
+    """Kinds, movements, and who may reverse which kind of entry."""
+
+    def __init__(
+        self,
+        name: str,
+        kinds: tuple[AccountKind, ...],
+        movements: tuple[AllowedMovement, ...],
+        reversible: dict[str, str],
+        commodities: tuple[Commodity, ...] = (),
+    ) -> None:
+        self.name = name
+        self.kinds = {kind.name: kind for kind in kinds}
+        self.movements = {(m.entry, m.debit, m.credit, m.commodity): m for m in movements}
+        self.reversible = reversible
+        self.commodities = commodities
+        self._by_shape: dict[tuple[str | None, ...], AccountKind] = {}
+        for kind in kinds:
+            shape = tuple(None if part == "{}" else part for part in kind.pattern.split(":"))
+            if shape in self._by_shape:
+                raise ValueError(f"two kinds share the pattern {kind.pattern}")
+            self._by_shape[shape] = kind
+        self._lengths = {len(shape) for shape in self._by_shape}
+        for m in movements:
+            if m.open != (m.room == GENERIC_ROOM):
+                raise ValueError(f"movement {m.entry}: open movements, and only they, belong to the generic room")
+            if m.debit not in self.kinds or m.credit not in self.kinds:
+                raise ValueError(f"movement {m.entry} names an unknown kind: {m.debit} -> {m.credit}")
+
+    def kind_of(self, path: str) -> AccountKind | None:
+        """The kind of an account by its path, or None if the chart has no such kind."""
+        parts = path.split(":")
+        if len(parts) not in self._lengths or not all(_is_word(part) for part in parts):
+            return None
+        for shape, kind in self._by_shape.items():
+            if len(shape) == len(parts) and all(
+                want is None or want == got for want, got in zip(shape, parts, strict=True)
+            ):
+                return kind
+        return None
+
+    def allows(self, entry: str, debit_kind: str, credit_kind: str, commodity: str) -> AllowedMovement | None:
+        """The movement of this shape, or None if the chart does not have it."""
+        found = self.movements.get((entry, debit_kind, credit_kind, commodity))
+        if found is None and ":" in commodity:
+            found = self.movements.get((entry, debit_kind, credit_kind, commodity_class(commodity)))
+        return found
+
+
+
+def commodity_class(commodity: str) -> str:
+    """`SKU:*` of `SKU:G001`; a code without a colon is its own class."""
+    head, colon, _ = commodity.partition(":")
+    return f"{head}:*" if colon else commodity
+
+
+def _is_word(part: str) -> bool:
+    return 0 < len(part) <= 64 and part.isascii() and part.replace("-", "").replace("_", "").replace(".", "").isalnum()
+
+
+POINT = Commodity("POINT", scale=2, has_lots=True)
+MINUTE = Commodity("MINUTE", scale=0, has_lots=False)
+CNY = Commodity("CNY", scale=2, has_lots=False)
+
+_KINDS = (
+    # points
+    AccountKind("fund-issued", "fund:{}:issued", "equity", floor="budget"),
+    AccountKind("fund-expired", "fund:{}:expired", "income"),
+    AccountKind("wallet-pending", "volunteer:{}:pending", "liability"),
+    AccountKind("wallet", "volunteer:{}:available", "liability"),
+    AccountKind("station-redeemed", "station:{}:redeemed", "income"),
+    # merit: minutes of verified service; spending never touches them
+    AccountKind("service-given", "category:{}:given", "expense", floor="none"),
+    AccountKind("merit", "volunteer:{}:merit", "equity"),
+    # goods
+    AccountKind("donor-given", "donor:{}:given", "equity", floor="none"),
+    AccountKind("stock", "station:{}:stock", "asset"),
+    AccountKind("handed-out", "station:{}:handed-out", "expense"),
+    # memorandum accounts (备查账): figures that somebody keeps for the record, outside of every promise
+    AccountKind("memo", "memo:{}", "asset", floor="none"),
+)
+
+_MOVEMENTS = (
+    # an accepted service record: merit always, points if it earns some
+    AllowedMovement("earn", "service-given", "merit", "MINUTE", "hours", "service-record"),
+    AllowedMovement("earn", "fund-issued", "wallet", "POINT", "hours", "service-record"),
+    AllowedMovement("earn", "fund-issued", "wallet-pending", "POINT", "hours", "service-record"),
+    # the public notice has ended
+    AllowedMovement("release", "wallet-pending", "wallet", "POINT", "hours", "service-record"),
+    # the nightly run, and before every spend or return
+    AllowedMovement("expire", "wallet", "fund-expired", "POINT", "points"),
+    # a basket: points and goods in one entry
+    AllowedMovement("basket", "wallet", "station-redeemed", "POINT", "market", "receipt"),
+    AllowedMovement("basket", "handed-out", "stock", "SKU:*", "market", "receipt"),
+    # a return: the same lots come back
+    AllowedMovement("return", "station-redeemed", "wallet", "POINT", "market", "return"),
+    AllowedMovement("return", "stock", "handed-out", "SKU:*", "market", "return"),
+    # goods arrive at a shop
+    AllowedMovement("receive", "stock", "donor-given", "SKU:*", "market", "delivery"),
+    # memoranda: the only movements open to the generic route
+    AllowedMovement("memo", "memo", "memo", "CNY", GENERIC_ROOM, open=True),
+)
+
+SHIPPED = Chart(
+    "pointsbank/1",
+    _KINDS,
+    _MOVEMENTS,
+    reversible={
+        "earn": "hours",
+        "release": "hours",
+        "basket": "market",
+        "return": "market",
+        "receive": "market",
+        "memo": GENERIC_ROOM,
+    },
+    commodities=(POINT, MINUTE, CNY),
+)

@@ -1,0 +1,333 @@
+"""`decide` judges one draft against the books: a pure function, no I/O, no clock, no randomness.
+
+All refusals come first, in the order of `refusals.PRECEDENCE`; after "accepted from here" nothing fails.
+"""
+
+from __future__ import annotations
+
+from pointsbank.ledger.books import (
+    Accepted,
+    AccountState,
+    Books,
+    Effect,
+    LotState,
+    Replayed,
+    ReversedEntry,
+    key_digest,
+)
+from pointsbank.ledger.chart import AllowedMovement
+from pointsbank.ledger.model import (
+    MAX_AMOUNT,
+    MAX_POSTINGS,
+    NO_LOT,
+    Commodity,
+    Draft,
+    Movement,
+    canonical_documents,
+    canonical_metadata,
+)
+from pointsbank.ledger.refusals import (
+    AccountDiffers,
+    AlreadyReversed,
+    AmountOutOfRange,
+    CommodityDiffers,
+    DocumentExists,
+    DocumentMissing,
+    InsufficientBalance,
+    InvalidDraft,
+    KeyConflict,
+    LotRequired,
+    MovementNotAllowed,
+    NotReversible,
+    Refusal,
+    StaleRead,
+    StateChanged,
+    UnknownAccount,
+    UnknownCommodity,
+    UnknownEntry,
+)
+
+Verdict = Accepted | Replayed | Refusal
+
+
+def decide(books: Books, draft: Draft, rooms: frozenset[str], now: int) -> Verdict:
+    """Judge one draft. `rooms` is where the caller stands; `now` is microseconds UTC.
+
+    Returns what will be written (`Accepted`), the earlier use of the key (`Replayed`), or why not (a `Refusal`).
+    Refused drafts leave the books and the key untouched.
+    """
+    digest = key_digest(draft.client, draft.key)
+    use = books.keys.get(digest)
+    if use is not None:
+        return Replayed(draft.key, use) if use.request == draft.request else KeyConflict(draft.key)
+    refusal = _malformed(draft) or _moved_on(books, draft)
+    if refusal is not None:
+        return refusal
+    drafting = _Drafting(books, draft, rooms)
+    refusal = drafting.open_accounts() or (drafting.mirror() if draft.reverses else drafting.post())
+    if refusal is not None:
+        return refusal
+    # accepted from here
+    head = books.head
+    numbers = tuple((name, books.counters[name] + 1) for name in draft.counters)
+    metadata = draft.metadata + tuple((f"number:{name}", n) for name, n in numbers)
+    return Accepted(
+        draft=draft,
+        key_digest=digest,
+        sequence=head.sequence + 1 if drafting.effects else 0,
+        recorded_at=max(now, head.recorded_at),
+        first_posting=head.posting + 1,
+        effects=drafting.effects,
+        reverses=draft.reverses,
+        new_accounts=tuple(drafting.new_accounts.values()),
+        new_lots=tuple(drafting.new_lots.values()),
+        new_commodities=tuple(drafting.new_commodities.values()),
+        numbers=numbers,
+        metadata=canonical_metadata(metadata),
+        documents=canonical_documents(draft.documents),
+    )
+
+
+def _malformed(draft: Draft) -> Refusal | None:
+    if not 0 < len(draft.key) <= 255:
+        return InvalidDraft("the key must have 1 to 255 characters")
+    if not (draft.key + draft.kind + draft.client + draft.actor + draft.place + draft.reason).isprintable():
+        return InvalidDraft("key, kind, client, actor, place and reason must be printable text")
+    if not draft.kind or not draft.client:
+        return InvalidDraft("kind and client must not be empty")
+    if len(draft.movements) > MAX_POSTINGS:
+        return InvalidDraft(f"an entry takes at most {MAX_POSTINGS} movements")
+    if len(draft.request) != 16:
+        return InvalidDraft("the request digest must have 16 bytes")
+    if draft.reverses and draft.movements:
+        return InvalidDraft("a reversal mirrors the entry that it names and brings no movements of its own")
+    if draft.counters and not draft.posts:
+        return InvalidDraft("a counter advances only with postings")
+    if not -(2**62) < draft.effective_at < 2**62:
+        return InvalidDraft("the effective time is out of range")
+    for m in draft.movements:
+        if m.amount <= 0 or m.amount > MAX_AMOUNT:
+            return InvalidDraft(f"the amount {m.amount} is not between 1 and {MAX_AMOUNT}")
+        if m.debit == m.credit:
+            return InvalidDraft("a posting needs two different accounts")
+    return None
+
+
+def _moved_on(books: Books, draft: Draft) -> Refusal | None:
+    """Whether something the command had read is different now."""
+    for subject, version in draft.reads:
+        found = books.subjects[subject]
+        if found != version:
+            return StaleRead(subject, version, found)
+    for change in draft.changes:
+        state = books.changes[change.table, change.key]
+        if state != change.old:
+            return StateChanged(change.table, "/".join(map(str, change.key)), change.old, state or "")
+    seen: set[tuple[str, tuple[int | str, ...]]] = set()
+    for row in draft.rows:
+        identity = (row.table, row.key)
+        if books.documents[identity] or identity in seen:
+            return DocumentExists(row.table, "/".join(map(str, row.key)))
+        seen.add(identity)
+    return None
+
+
+class _Drafting:
+    """One draft being worked out: its effects so far, seen before the books themselves."""
+
+    __slots__ = ("books", "draft", "effects", "new_accounts", "new_commodities", "new_lots", "pending", "rooms",
+                 "touched")
+
+    def __init__(self, books: Books, draft: Draft, rooms: frozenset[str]) -> None:
+        self.books = books
+        self.draft = draft
+        self.rooms = rooms
+        self.effects: list[Effect] = []
+        self.new_accounts: dict[str, AccountState] = {}
+        self.new_lots: dict[tuple[str, str], LotState] = {}
+        self.new_commodities: dict[str, Commodity] = {}
+        # version, balance by lot and total by commodity of accounts that earlier postings of this draft moved
+        self.touched: dict[tuple[int, int | str], int] = {}
+        self.pending: dict[int, int] = {}
+
+    def open_accounts(self) -> Refusal | None:
+        books = self.books
+        for commodity in self.draft.commodities:
+            known = books.commodities.get(commodity.code)
+            if known is None:
+                self.new_commodities[commodity.code] = commodity
+            elif known != commodity:
+                return CommodityDiffers(commodity.code)
+        for opening in self.draft.opens:
+            account = self.account(opening.path)
+            if account is not None:
+                if opening.floor is not None and account.floor != opening.floor:
+                    return AccountDiffers(opening.path, account.floor)
+                continue
+            kind = books.chart.kind_of(opening.path)
+            if kind is None:
+                return InvalidDraft(f"the chart has no kind of account for {opening.path}")
+            if opening.floor is not None and kind.floor != "budget":
+                return InvalidDraft(f"the floor of {opening.path} is set by the chart")
+            floor = opening.floor if kind.floor == "budget" else (0 if kind.floor == "zero" else None)
+            number = books.head.account + len(self.new_accounts) + 1
+            self.new_accounts[opening.path] = AccountState(number, opening.path, kind.name, kind.normal_side, floor)
+        return None
+
+    def account(self, path: str) -> AccountState | None:
+        return self.books.accounts.get(path) or self.new_accounts.get(path)
+
+    def post(self) -> Refusal | None:
+        """Work out the movements in their order; each sees the effect of those before it."""
+        for movement in self.draft.movements:
+            refusal = self._post_movement(movement)
+            if refusal is not None:
+                return refusal
+        return None
+
+    def _post_movement(self, movement: Movement) -> Refusal | None:
+        books, draft = self.books, self.draft
+        commodity = books.commodities.get(movement.commodity) or self.new_commodities.get(movement.commodity)
+        if commodity is None:
+            return UnknownCommodity(movement.commodity)
+        debit = self.account(movement.debit)
+        if debit is None:
+            return UnknownAccount(movement.debit)
+        credit = self.account(movement.credit)
+        if credit is None:
+            return UnknownAccount(movement.credit)
+        allowed = books.chart.allows(draft.kind, debit.kind, credit.kind, commodity.code)
+        if allowed is None or allowed.room not in self.rooms:
+            return MovementNotAllowed(movement.debit, movement.credit, movement.commodity, draft.kind)
+        if allowed.document and not self._carries(allowed):
+            return DocumentMissing(draft.kind, allowed.document)
+        if movement.lot or not commodity.has_lots:
+            if not commodity.has_lots and movement.lot not in ("", NO_LOT):
+                return InvalidDraft(f"{commodity.code} has no lots")
+            return self._effect(debit, credit, self._lot(commodity.code, movement.lot or NO_LOT), movement.amount)
+        return self._take_first_expiring(debit, credit, movement)
+
+    def _carries(self, allowed: AllowedMovement) -> bool:
+        return any(document.kind == allowed.document for document in self.draft.documents)
+
+    def _lot(self, commodity: str, code: str) -> LotState:
+        lot = self.books.lots.get((commodity, code)) or self.new_lots.get((commodity, code))
+        if lot is None:
+            lot = LotState(self.books.head.lot + len(self.new_lots) + 1, commodity, code)
+            self.new_lots[commodity, code] = lot
+        return lot
+
+    def _take_first_expiring(self, debit: AccountState, credit: AccountState, movement: Movement) -> Refusal | None:
+        """Split the movement over the lots of the account that gives, the first-expiring lot first."""
+        debit_gives, credit_gives = debit.is_credit_normal, not credit.is_credit_normal
+        if debit_gives == credit_gives:
+            return LotRequired(movement.commodity)
+        giver = debit if debit_gives else credit
+        lots_by_number = self.books.lots_by_number
+        held: list[tuple[str, str, LotState, int]] = []
+        for number in giver.balances:
+            lot = lots_by_number[number]
+            if lot.commodity == movement.commodity:
+                balance = self._balance(giver, number)
+                if balance > 0:
+                    held.append((lot.expires_on, lot.code, lot, balance))
+        have = sum(balance for *_, balance in held)
+        if have < movement.amount:
+            return InsufficientBalance(giver.path, movement.commodity, "", have, giver.floor or 0, movement.amount)
+        held.sort(key=lambda item: item[:2])
+        rest = movement.amount
+        for _, _, lot, balance in held:
+            taken = min(rest, balance)
+            refusal = self._effect(debit, credit, lot, taken)
+            if refusal is not None:
+                return refusal
+            rest -= taken
+            if not rest:
+                break
+        return None
+
+    def _balance(self, account: AccountState, lot: int) -> int:
+        pending = self.touched.get((account.number, lot))
+        return pending if pending is not None else account.balances.get(lot, 0)
+
+    def _effect(self, debit: AccountState, credit: AccountState, lot: LotState, amount: int) -> Refusal | None:
+        """Add one posting if neither side falls under its floor."""
+        number, commodity, touched = lot.number, lot.commodity, self.touched
+        d, c = debit.number, credit.number
+        if touched:
+            debit_balance, credit_balance = self._balance(debit, number), self._balance(credit, number)
+            debit_total = touched.get((d, commodity), debit.totals.get(commodity, 0))
+            credit_total = touched.get((c, commodity), credit.totals.get(commodity, 0))
+        else:
+            debit_balance, credit_balance = debit.balances.get(number, 0), credit.balances.get(number, 0)
+            debit_total, credit_total = debit.totals.get(commodity, 0), credit.totals.get(commodity, 0)
+        if debit.is_credit_normal:
+            refusal = _under_floor(debit, lot, debit_balance, debit_total, amount)
+            if refusal is not None:
+                return refusal
+            debit_balance -= amount
+            debit_total -= amount
+        else:
+            debit_balance += amount
+            debit_total += amount
+        if credit.is_credit_normal:
+            credit_balance += amount
+            credit_total += amount
+        else:
+            refusal = _under_floor(credit, lot, credit_balance, credit_total, amount)
+            if refusal is not None:
+                return refusal
+            credit_balance -= amount
+            credit_total -= amount
+        for account, total in ((debit, debit_total), (credit, credit_total)):
+            if not -MAX_AMOUNT <= total <= MAX_AMOUNT:
+                return AmountOutOfRange(account.path, amount)
+        debit_version = self.pending.get(d, debit.version) + 1
+        credit_version = self.pending.get(c, credit.version) + 1
+        self.effects.append(
+            Effect(
+                self.books.head.posting + len(self.effects) + 1,
+                debit, credit, lot, amount,
+                debit_version, credit_version,
+                debit_balance, credit_balance,
+                debit_total, credit_total,
+            )
+        )
+        touched[d, number], touched[c, number] = debit_balance, credit_balance
+        touched[d, commodity], touched[c, commodity] = debit_total, credit_total
+        self.pending[d], self.pending[c] = debit_version, credit_version
+        return None
+
+    def mirror(self) -> Refusal | None:
+        """Work out the mirrored postings of the entry that the draft reverses, into the same lots."""
+        books, sequence = self.books, self.draft.reverses
+        target = books.entries.get(sequence)
+        if target is None:
+            return UnknownEntry(sequence)
+        if target.reversed_by:
+            return AlreadyReversed(sequence, target.reversed_by)
+        if books.chart.reversible.get(target.entry.kind) not in self.rooms or target.entry.reverses:
+            return NotReversible(sequence, target.entry.kind)
+        return self._mirror_postings(target)
+
+    def _mirror_postings(self, target: ReversedEntry) -> Refusal | None:
+        for posting in reversed(target.entry.postings):
+            debit, credit = self.account(posting.credit), self.account(posting.debit)
+            assert debit is not None and credit is not None
+            refusal = self._effect(debit, credit, self._lot(posting.commodity, posting.lot), posting.amount)
+            if refusal is not None:
+                return refusal
+        return None
+
+
+def _under_floor(account: AccountState, lot: LotState, balance: int, total: int, amount: int) -> Refusal | None:
+    """A floor of 0 holds for each lot; a budget (a floor under 0) for the sum over the lots."""
+    floor = account.floor
+    if floor is None:
+        return None
+    if floor == 0:
+        if balance < amount:
+            return InsufficientBalance(account.path, lot.commodity, lot.code, balance, 0, amount)
+    elif total - amount < floor:
+        return InsufficientBalance(account.path, lot.commodity, "", total, floor, amount)
+    return None

@@ -1,0 +1,62 @@
+"""The policies of a programme by date: which one is in force on a day."""
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+from pathlib import Path
+
+from pointsbank.policy.load import PolicyErrors, load_policy
+from pointsbank.policy.model import Policy
+from pointsbank.policy.reading import PolicyError
+
+
+class NoPolicyInForce(LookupError):
+    """No policy of the book covers the day."""
+
+
+class PolicyBook:
+    """Dated policies that follow each other day by day, without gap and without overlap."""
+
+    def __init__(self, policies: Iterable[Policy]) -> None:
+        """Raises `PolicyErrors` if two policies overlap, leave a gap, or bear one name."""
+        self.policies = tuple(sorted(policies, key=lambda policy: policy.valid_from))
+        errors = [] if self.policies else [PolicyError("", "没有规则文件 (no policy)")]
+        names = [policy.name for policy in self.policies]
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            errors.append(PolicyError(name, "名称重复 (two policies bear this name)"))
+        for earlier, later in zip(self.policies, self.policies[1:], strict=False):
+            errors += _seam(earlier, later)
+        if errors:
+            raise PolicyErrors("policy book", errors)
+
+    def in_force(self, on: date) -> Policy:
+        """The policy whose validity covers `on` (a service date in the city). Raises `NoPolicyInForce`."""
+        for policy in reversed(self.policies):
+            if policy.valid_from <= on <= policy.valid_to:
+                return policy
+        raise NoPolicyInForce(f"{on} 无有效规则 (no policy is in force on {on})")
+
+
+def load_book(folder: Path) -> PolicyBook:
+    """The book of all `*.toml` in `folder`. Raises `PolicyErrors` with the errors of all files together."""
+    policies: list[Policy] = []
+    errors: list[PolicyError] = []
+    for path in sorted(folder.glob("*.toml")):
+        try:
+            policies.append(load_policy(path))
+        except PolicyErrors as refused:
+            errors += (PolicyError(f"{path.name}: {error.path}", error.message) for error in refused.errors)
+    if errors:
+        raise PolicyErrors(folder.name, errors)
+    return PolicyBook(policies)
+
+
+def _seam(earlier: Policy, later: Policy) -> list[PolicyError]:
+    if later.valid_from <= earlier.valid_to:
+        text = f"与 {earlier.name} 的有效期重叠 (overlaps {earlier.name}, valid to {earlier.valid_to})"
+    elif later.valid_from > earlier.valid_to + timedelta(days=1):
+        text = (
+            f"与 {earlier.name} 之间有空档 (leaves a gap after {earlier.name}, valid to {earlier.valid_to})"
+        )
+    else:
+        return []
+    return [PolicyError(f"{later.name}: valid_from", text)]

@@ -1,0 +1,70 @@
+"""A batch as rows: what each accepted draft writes to each table, computed once for both engines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pointsbank.ledger.books import Accepted
+from pointsbank.ledger.model import Cell, Marker, lot_expiry
+from pointsbank.store.port import Written
+from pointsbank.store.tables import metadata
+
+
+def written_by(drafts: list[Accepted], subjects: dict[str, int], types: dict[str, str]) -> Written:
+    """Everything that accepted drafts write. `subjects` are their versions afterwards; `types` those of the kinds.
+
+    Called once for each batch, right after it was decided: it marks new balance rows as stored.
+    """
+    w = Written([], [], [], [], [], [], {}, {}, {}, [])
+    newest: dict[tuple[Any, int], tuple[int, int, int]] = {}
+    for accepted in drafts:
+        for e in accepted.effects:
+            lot = e.lot.number
+            newest[e.debit, lot] = (e.debit_balance, e.debit_version, e.number)
+            newest[e.credit, lot] = (e.credit_balance, e.credit_version, e.number)
+        draft = accepted.draft
+        if accepted.new_accounts or accepted.new_lots or accepted.new_commodities:
+            _opened(w, accepted, types)
+        if not accepted.effects:
+            w.keys.append((accepted.key_digest, draft.client, draft.key, draft.request, accepted.recorded_at))
+        for subject in draft.touches:
+            w.subjects[subject] = subjects[subject]
+        for counter, number in accepted.numbers:
+            w.counters[counter] = number
+        for row in draft.rows:
+            values = tuple(_resolve(cell, accepted) for cell in row.values)
+            w.rows.setdefault(row.table, []).append(values)
+        for change in draft.changes:
+            w.changes.append((change, tuple(_resolve(cell, accepted) for _, cell in change.values)))
+    for (account, lot), (balance, version, posting) in newest.items():
+        line = (account.number, lot, balance, version, posting)
+        if lot in account.fresh:
+            account.fresh.discard(lot)
+            w.new_balances.append(line)
+        else:
+            w.changed_balances.append(line)
+    return w
+
+
+def _opened(w: Written, accepted: Accepted, types: dict[str, str]) -> None:
+    for a in accepted.new_accounts:
+        w.accounts.append((a.number, a.path, a.kind, types[a.kind], a.floor, accepted.recorded_at))
+    for lot in accepted.new_lots:
+        w.lots.append((lot.number, lot.commodity, lot.code, lot_expiry(lot.code)))
+    for c in accepted.new_commodities:
+        w.commodities.append((c.code, c.scale, int(c.has_lots)))
+
+
+def _resolve(cell: Cell, accepted: Accepted) -> Any:
+    if not isinstance(cell, Marker):
+        return cell
+    if cell.name == "sequence":
+        return accepted.sequence
+    if cell.name == "recorded_at":
+        return accepted.recorded_at
+    return dict(accepted.numbers)[cell.counter]
+
+
+def key_columns(table: str) -> tuple[str, ...]:
+    """Names of the primary-key columns of a table, without `ledger_id`."""
+    return tuple(c.name for c in metadata.tables[table].primary_key.columns)[1:]

@@ -1,0 +1,411 @@
+"""The SQLite store: one thread that writes, `BEGIN IMMEDIATE`, WAL, `synchronous=FULL`.
+
+One process owns the file, by an OS lock beside it: a second writer stops with a sentence that names the first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pointsbank.ledger.books import Head
+from pointsbank.ledger.chart import Chart
+from pointsbank.ledger.model import JournalEntry, Posting
+from pointsbank.store.columns import key_columns
+from pointsbank.store.port import (
+    Batch,
+    BatchConflict,
+    LedgerBusy,
+    Loaded,
+    OutcomeUnknown,
+    StoreError,
+    Wanted,
+    check_ledger,
+)
+from pointsbank.store.sqlite_driver import sqlite3
+from pointsbank.store.tables import metadata
+
+T = TypeVar("T")
+
+PAGE_SIZE = 8192
+
+_HEAD = "SELECT sequence, posting, account, lot, recorded_at, batch, epoch FROM heads WHERE ledger_id = ?"
+_SWAP = """UPDATE heads SET sequence = ?, posting = ?, account = ?, lot = ?, recorded_at = ?, batch = ?
+    WHERE ledger_id = ? AND batch = ? AND epoch = ?"""
+_BATCH = "INSERT INTO batches (ledger_id, batch, epoch, token, last_sequence, recorded_at) VALUES (?, ?, ?, ?, ?, ?)"
+_ENTRY = """INSERT INTO entries (ledger_id, sequence, effective_at, recorded_at, reverses, first_posting, postings,
+    kind, client, key, key_digest, request, actor, place, reason, metadata, documents, leaf)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_POSTING = """INSERT INTO postings (ledger_id, posting, sequence, debit_account, credit_account, lot, amount,
+    debit_version, credit_version, debit_balance, credit_balance, debit_total, credit_total)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_CHANGED = "UPDATE balances SET balance = ?, version = ?, posting = ? WHERE ledger_id = ? AND account = ? AND lot = ?"
+_NEW = "INSERT INTO balances (ledger_id, account, lot, balance, version, posting) VALUES (?, ?, ?, ?, ?, ?)"
+
+
+def connect(path: Path | str, *, read_only: bool = False) -> Any:
+    """A connection as the bank uses it. Read-only ones never checkpoint, so there is one writer for certain."""
+    if read_only:
+        connection = sqlite3.connect(
+            f"file:{path}?mode=ro", uri=True, isolation_level=None, check_same_thread=False, timeout=10
+        )
+        connection.execute("PRAGMA query_only = ON")
+    else:
+        connection = sqlite3.connect(str(path), isolation_level=None, check_same_thread=False, timeout=10)
+        connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+        connection.execute("PRAGMA journal_mode = WAL")
+        # NORMAL loses acknowledged commits at a power cut; FULL costs nothing when commits are grouped.
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA wal_autocheckpoint = 4000")
+    connection.execute("PRAGMA cache_size = -65536")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    return connection
+
+
+class FileLock:
+    """The OS lock beside a database file. It is gone with its process, however that ends."""
+
+    def __init__(self, database: Path) -> None:
+        self._path = database.with_name(database.name + ".lock")
+        self._file: Any = None
+
+    def acquire(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        file = open(self._path, "a+", encoding="utf-8")  # noqa: SIM115 - held until release
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            owner = file.read().strip() or "another process"
+            file.close()
+            raise LedgerBusy(
+                f"数据库正被另一个程序使用：{owner}。请先停止它，或通过它的接口操作。"
+                f" The database is in use by {owner}. Stop it first, or work through its API."
+            ) from None
+        file.seek(0)
+        file.truncate()
+        file.write(f"pid {os.getpid()}: {' '.join(Path(a).name if i == 0 else a for i, a in enumerate(sys.argv[:3]))}")
+        file.flush()
+        self._file = file
+
+    def release(self) -> None:
+        if self._file is not None:
+            self._file.seek(0)
+            self._file.truncate()
+            self._file.close()
+            self._file = None
+
+
+class SqliteStore:
+    """One ledger in a SQLite file, written by one thread."""
+
+    def __init__(self, path: Path | str, ledger_id: int, *, lock: bool = True) -> None:
+        self.ledger_id = ledger_id
+        self._path = Path(path)
+        self._lock = FileLock(self._path) if lock else None
+        self._thread: ThreadPoolExecutor | None = None
+        self._connection: Any = None
+
+    async def open(self) -> None:
+        if self._lock is not None:
+            self._lock.acquire()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+        try:
+            self._connection = await self._run(connect, self._path)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            await self._run(self._connection.close)
+            self._connection = None
+        if self._thread is not None:
+            self._thread.shutdown()
+            self._thread = None
+        if self._lock is not None:
+            self._lock.release()
+
+    async def _run(self, work: Callable[..., T], *arguments: Any) -> T:
+        assert self._thread is not None
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+
+    async def create(self, name: str, chart: Chart) -> None:
+        check_ledger(name, chart, await self._run(self._create, name, chart))
+
+    def _create(self, name: str, chart: Chart) -> tuple[str, str]:
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            made = connection.execute(
+                """INSERT INTO heads (ledger_id, name, chart, sequence, posting, account, lot, recorded_at, batch, epoch)
+                VALUES (?, ?, ?, 0, 0, 0, 0, 0, 0, 0) ON CONFLICT DO NOTHING""",
+                (self.ledger_id, name, chart.name),
+            )
+            if made.rowcount:
+                connection.executemany(
+                    _insert("commodities"),
+                    [(self.ledger_id, c.code, c.scale, int(c.has_lots)) for c in chart.commodities],
+                )
+            found = connection.execute(
+                "SELECT name, chart FROM heads WHERE ledger_id = ?", (self.ledger_id,)
+            ).fetchone()
+            connection.execute("COMMIT")
+        except BaseException:
+            self._roll_back()
+            raise
+        return found
+
+    async def head(self) -> Head:
+        return await self._run(lambda: Head(*self._connection.execute(_HEAD, (self.ledger_id,)).fetchone()))
+
+    async def load(self, wanted: Wanted) -> Loaded:
+        return await self._run(_load, self._connection, self.ledger_id, wanted)
+
+    async def append(self, batch: Batch) -> bool:
+        return await self._run(self._append, batch)
+
+    def _append(self, batch: Batch) -> bool:
+        connection = self._connection
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            if not _write(connection, batch):
+                connection.execute("ROLLBACK")
+                return False
+        except (sqlite3.Error, BatchConflict) as error:
+            self._roll_back()
+            if isinstance(error, sqlite3.IntegrityError | BatchConflict):
+                raise BatchConflict(str(error)) from error
+            raise StoreError(str(error)) from error
+        try:
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._roll_back()
+            raise OutcomeUnknown(str(error)) from error
+        return True
+
+    def _roll_back(self) -> None:
+        # A full disk has rolled the transaction back already, and then a second ROLLBACK is an error.
+        with suppress(sqlite3.Error):
+            self._connection.execute("ROLLBACK")
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[SqliteTurn]:
+        try:
+            await self._run(self._connection.execute, "BEGIN IMMEDIATE")
+            row = await self._run(lambda: self._connection.execute(_HEAD, (self.ledger_id,)).fetchone())
+        except sqlite3.Error as error:
+            await self._run(self._roll_back)
+            raise StoreError(str(error)) from error
+        try:
+            yield SqliteTurn(self, Head(*row))
+            await self._run(self._connection.execute, "COMMIT")
+        except sqlite3.IntegrityError as error:
+            await self._run(self._roll_back)
+            raise BatchConflict(str(error)) from error
+        except sqlite3.Error as error:
+            await self._run(self._roll_back)
+            raise OutcomeUnknown(str(error)) from error
+        except BaseException:
+            await self._run(self._roll_back)
+            raise
+
+    async def settle(self, batch: Batch) -> bool:
+        return await self._run(self._settle, batch)
+
+    def _settle(self, batch: Batch) -> bool:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            found = self._connection.execute(
+                "SELECT 1 FROM batches WHERE ledger_id = ? AND batch = ? AND token = ?",
+                (self.ledger_id, batch.head.batch, batch.token),
+            ).fetchone()
+            if not found:
+                self._connection.execute("UPDATE heads SET epoch = epoch + 1 WHERE ledger_id = ?", (self.ledger_id,))
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._roll_back()
+            raise OutcomeUnknown(str(error)) from error
+        return bool(found)
+
+    async def reconnect(self) -> None:
+        """A file has no connection to lose."""
+
+    async def receipts(self, sequences: Iterable[int]) -> dict[int, JournalEntry]:
+        wanted = list(sequences)
+        return await self._run(
+            lambda: {e.sequence: e for e, _ in _load_entries(self._connection, self.ledger_id, wanted)}
+        )
+
+
+class SqliteTurn:
+    """The head, locked by the write transaction that is open."""
+
+    def __init__(self, store: SqliteStore, head: Head) -> None:
+        self.head = head
+        self._store = store
+
+    async def load(self, wanted: Wanted) -> Loaded:
+        return await self._store.load(wanted)
+
+    async def append(self, batch: Batch) -> None:
+        if not await self._store._run(_write, self._store._connection, batch):
+            raise BatchConflict("the head moved although it is locked")
+
+
+def _write(connection: Any, batch: Batch) -> bool:
+    ledger, head, w = batch.ledger_id, batch.head, batch.written
+    swapped = connection.execute(
+        _SWAP,
+        (head.sequence, head.posting, head.account, head.lot, head.recorded_at, head.batch,
+         ledger, batch.expected_batch, batch.expected_epoch),
+    )
+    if swapped.rowcount != 1:
+        return False
+    many = connection.executemany
+    connection.execute(
+        _BATCH, (ledger, head.batch, batch.expected_epoch, batch.token, head.sequence, head.recorded_at)
+    )
+    many(_ENTRY, (
+        (ledger, a.sequence, d.effective_at, a.recorded_at, a.reverses, a.first_posting, len(a.effects),
+         d.kind, d.client, d.key, a.key_digest, d.request, d.actor, d.place, d.reason, a.metadata, a.documents, a.leaf)
+        for a in batch.accepted if a.effects for d in (a.draft,)
+    ))
+    many(_POSTING, (
+        (ledger, e.number, a.sequence, e.debit.number, e.credit.number, e.lot.number, e.amount,
+         e.debit_version, e.credit_version, e.debit_balance, e.credit_balance, e.debit_total, e.credit_total)
+        for a in batch.accepted for e in a.effects
+    ))
+    many(_CHANGED, [(balance, version, posting, ledger, account, lot)
+                    for account, lot, balance, version, posting in w.changed_balances])
+    many(_NEW, [(ledger, *line) for line in w.new_balances])
+    if not w.is_plain:
+        _write_documents(connection, batch)
+    return True
+
+
+def _write_documents(connection: Any, batch: Batch) -> None:
+    ledger, w = batch.ledger_id, batch.written
+    for table, rows in (
+        ("accounts", w.accounts), ("lots", w.lots), ("commodities", w.commodities), ("document_keys", w.keys),
+        *w.rows.items(),
+    ):
+        if rows:
+            connection.executemany(_insert(table), [(ledger, *row) for row in rows])
+    connection.executemany(
+        _insert("subjects") + " ON CONFLICT (ledger_id, subject) DO UPDATE SET version = excluded.version",
+        [(ledger, *item) for item in w.subjects.items()],
+    )
+    connection.executemany(
+        _insert("counters") + " ON CONFLICT (ledger_id, counter) DO UPDATE SET value = excluded.value",
+        [(ledger, *item) for item in w.counters.items()],
+    )
+    for change, values in w.changes:
+        names = ["state", *(name for name, _ in change.values)]
+        where = " AND ".join(f"{n} = ?" for n in ("ledger_id", *key_columns(change.table), "state"))
+        done = connection.execute(
+            f"UPDATE {change.table} SET {', '.join(f'{n} = ?' for n in names)} WHERE {where}",
+            (change.new, *values, ledger, *change.key, change.old),
+        )
+        if done.rowcount != 1:
+            raise BatchConflict(f"{change.table} {change.key} is no longer {change.old}")
+
+
+def _insert(table: str) -> str:
+    names = [c.name for c in metadata.tables[table].columns]
+    return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
+
+
+def _load(connection: Any, ledger: int, wanted: Wanted) -> Loaded:
+    """Point look-ups: in this process one costs a few microseconds."""
+    loaded = Loaded()
+    get = connection.execute
+    lots: set[int] = set()
+    for path in wanted.accounts:
+        row = get(
+            "SELECT account, path, kind, type, floor FROM accounts WHERE ledger_id = ? AND path = ?", (ledger, path)
+        ).fetchone()
+        if row:
+            loaded.accounts.append(row)
+            found = get(
+                "SELECT account, lot, balance, version FROM balances WHERE ledger_id = ? AND account = ?",
+                (ledger, row[0]),
+            ).fetchall()
+            loaded.balances += found
+            lots.update(b[1] for b in found)
+    for lot in lots:
+        loaded.lots += get("SELECT lot, commodity, code FROM lots WHERE ledger_id = ? AND lot = ?", (ledger, lot))
+    for name in wanted.lots:
+        loaded.lots += get(
+            "SELECT lot, commodity, code FROM lots WHERE ledger_id = ? AND commodity = ? AND code = ?", (ledger, *name)
+        )
+    for code in wanted.commodities:
+        loaded.commodities += get(
+            "SELECT commodity, scale, has_lots FROM commodities WHERE ledger_id = ? AND commodity = ?", (ledger, code)
+        )
+    for digest in wanted.keys:
+        loaded.keys += get(
+            """SELECT key_digest, request, sequence, recorded_at FROM entries WHERE ledger_id = ?1 AND key_digest = ?2
+            UNION ALL SELECT key_digest, request, 0, recorded_at FROM document_keys WHERE ledger_id = ?1 AND key_digest = ?2""",
+            (ledger, digest),
+        )
+    for subject in wanted.subjects:
+        loaded.subjects += get(
+            "SELECT subject, version FROM subjects WHERE ledger_id = ? AND subject = ?", (ledger, subject)
+        )
+    for counter in wanted.counters:
+        loaded.counters += get(
+            "SELECT counter, value FROM counters WHERE ledger_id = ? AND counter = ?", (ledger, counter)
+        )
+    _load_documents(connection, ledger, wanted, loaded)
+    return loaded
+
+
+def _load_documents(connection: Any, ledger: int, wanted: Wanted, loaded: Loaded) -> None:
+    for table, keys in wanted.changes.items():
+        where = " AND ".join(f"{n} = ?" for n in ("ledger_id", *key_columns(table)))
+        for key in keys:
+            row = connection.execute(f"SELECT state FROM {table} WHERE {where}", (ledger, *key)).fetchone()
+            if row:
+                loaded.changes.append((table, key, row[0]))
+    for table, keys in wanted.documents.items():
+        where = " AND ".join(f"{n} = ?" for n in ("ledger_id", *key_columns(table)))
+        for key in keys:
+            if connection.execute(f"SELECT 1 FROM {table} WHERE {where}", (ledger, *key)).fetchone():
+                loaded.documents.append((table, key))
+    if wanted.entries:
+        loaded.entries = _load_entries(connection, ledger, list(wanted.entries))
+
+
+def _load_entries(connection: Any, ledger: int, sequences: list[int]) -> list[tuple[JournalEntry, int]]:
+    found: list[tuple[JournalEntry, int]] = []
+    for sequence in sequences:
+        row = connection.execute(
+            """SELECT sequence, kind, client, key, request, effective_at, recorded_at, actor, place, reason, reverses,
+            metadata, documents, first_posting, leaf, postings FROM entries WHERE ledger_id = ? AND sequence = ?""",
+            (ledger, sequence),
+        ).fetchone()
+        if row is None:
+            continue
+        reversed_by = connection.execute(
+            "SELECT sequence FROM entries WHERE ledger_id = ? AND reverses = ? AND reverses > 0", (ledger, sequence)
+        ).fetchone()
+        lines = connection.execute(
+            """SELECT p.posting, p.sequence, d.path, c.path, l.commodity, l.code, p.amount, p.debit_version,
+            p.credit_version, p.debit_balance, p.credit_balance, p.debit_total, p.credit_total FROM postings p
+            JOIN accounts d ON d.ledger_id = p.ledger_id AND d.account = p.debit_account
+            JOIN accounts c ON c.ledger_id = p.ledger_id AND c.account = p.credit_account
+            JOIN lots l ON l.ledger_id = p.ledger_id AND l.lot = p.lot
+            WHERE p.ledger_id = ? AND p.posting BETWEEN ? AND ? ORDER BY p.posting""",
+            (ledger, row[13], row[13] + row[15] - 1),
+        ).fetchall()
+        entry = JournalEntry(*row[:14], postings=tuple(Posting(*line) for line in lines), leaf=row[14])
+        found.append((entry, reversed_by[0] if reversed_by else 0))
+    return found
