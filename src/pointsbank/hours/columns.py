@@ -1,4 +1,4 @@
-"""The 13 columns of a sheet of service hours: their names, their order, and how a cell's text is normalised."""
+"""The 13 columns of a sheet of service hours: names, order, and how the text of a cell is normalised."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def normalise(text: str) -> str:
 
 
 def canonical_fields(header: Header, cells: Sequence[str]) -> tuple[str, ...]:
-    """The 13 normalised fields of a row in canonical order; any other number of fields if the row is not whole.
+    """The 13 normalised fields of a row in canonical order; another number if the row is not whole.
 
     A row that is not whole keeps its cells in the order of the file, the record id (if it can be told) first.
     """
@@ -92,11 +92,11 @@ def _ragged(header: Header, fields: list[str]) -> tuple[str, ...]:
     return tuple(fields)
 
 
-def find_header(rows: Iterable[tuple[int, Sequence[str]]]) -> Header | None:
-    """The header among the first lines, or None. Raises `wrong-columns` with everything that is wrong with it."""
+def find_header(rows: Iterable[tuple[int, Sequence[str]]], sheet: str = "") -> Header | None:
+    """The header among the first lines, or None. Raises `wrong-columns` with all that is wrong with it."""
     for line_no, cells in islice(rows, HEADER_SEARCHED_LINES):
         if count_known(cells) >= HEADER_LEAST_KNOWN:
-            return _read_header(line_no, cells)
+            return _read_header(line_no, cells, sheet)
     return None
 
 
@@ -104,7 +104,7 @@ def count_known(cells: Iterable[str]) -> int:
     return len({_BY_NAME[key] for key in map(_key, cells) if key in _BY_NAME})
 
 
-def _read_header(line_no: int, cells: Sequence[str]) -> Header:
+def _read_header(line_no: int, cells: Sequence[str], sheet: str) -> Header:
     keys = [_key(cell) for cell in cells]
     places: list[list[int]] = [[] for _ in COLUMNS]
     unnamed: list[int] = []
@@ -119,7 +119,7 @@ def _read_header(line_no: int, cells: Sequence[str]) -> Header:
     missing = [name for name, found in zip(NAMES, places, strict=True) if not found]
     repeated = [name for name, found in zip(NAMES, places, strict=True) if len(found) > 1]
     if missing or repeated or unknown:
-        raise _wrong_columns(line_no, missing, repeated, unknown)
+        raise _wrong_columns(line_no, sheet, missing, repeated, unknown)
     positions = tuple(found[0] for found in places)
     return Header(
         line_no=line_no,
@@ -131,7 +131,9 @@ def _read_header(line_no: int, cells: Sequence[str]) -> Header:
     )
 
 
-def _wrong_columns(line_no: int, missing: list[str], repeated: list[str], unknown: list[str]) -> SheetError:
+def _wrong_columns(
+    line_no: int, sheet: str, missing: list[str], repeated: list[str], unknown: list[str]
+) -> SheetError:
     parts = [
         (missing, "缺少列", "missing"),
         (repeated, "重复的列", "repeated"),
@@ -140,6 +142,8 @@ def _wrong_columns(line_no: int, missing: list[str], repeated: list[str], unknow
     return SheetError(
         "wrong-columns",
         line=line_no,
+        sheet_zh=f"工作表{sheet}" if sheet else "",
+        sheet_en=f" of sheet {sheet}" if sheet else "",
         problems_zh="；".join(f"{zh} {'、'.join(names)}" for names, zh, _ in parts if names),
         problems_en="; ".join(f"{en} {', '.join(names)}" for names, _, en in parts if names),
         missing="、".join(missing),
@@ -149,7 +153,7 @@ def _wrong_columns(line_no: int, missing: list[str], repeated: list[str], unknow
 
 
 def _key(cell: str) -> str:
-    """A header cell for comparison: 'Check-in *', '签到（YYYY-MM-DD HH:MM）' and 'check_in' lose their decoration."""
+    """A header cell for comparison: 'Check-in *' is 'check_in', '签到（YYYY-MM-DD）' is '签到'."""
     return _DECORATION.sub("", normalise(cell).casefold())
 
 

@@ -1,4 +1,4 @@
-"""Reads a CSV of service hours line by line, in constant memory, and refuses bytes that it cannot be sure of."""
+"""Reads a CSV of service hours line by line, in constant memory; bytes that may mean two things are refused."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _split_quoted(text: str, line_no: int) -> list[str]:
 
 
 def detect_encoding(path: Path) -> str:
-    """'utf-8' or 'gb18030', proved over the whole file. Raises `encoding`, `encoding-utf16`, `encoding-ambiguous`."""
+    """'utf-8' or 'gb18030', proved over the whole file. Raises `encoding`, `-utf16`, `-ambiguous`."""
     with path.open("rb") as file:
         start = file.read(4)
     if start.startswith(_UTF16_BOMS):

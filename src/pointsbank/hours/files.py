@@ -93,7 +93,7 @@ class Sheet:
         return self.lines()
 
     def check(self) -> int:
-        """Reads the whole file once and returns the number of lines. Raises SheetError for the first thing wrong."""
+        """Reads the whole file once: the number of lines. Raises SheetError for the first thing wrong."""
         return sum(1 for _ in self.lines())
 
     def progress(self) -> tuple[int, int]:
@@ -138,7 +138,7 @@ def open_sheet(
 
 
 def file_digest(path: Path | str) -> str:
-    """SHA-256 (hex) of the content of a file: the name of its import, so that the same file is never posted twice."""
+    """SHA-256 (hex) of the content of a file: it names the import, so that no file is posted twice."""
     digest = hashlib.sha256()
     with Path(path).open("rb") as file:
         while chunk := file.read(_DIGEST_CHUNK_BYTES):
@@ -172,18 +172,18 @@ def _refuse_foreign(path: Path, start: bytes) -> None:
 
 
 def _open_workbook(path: Path, limits: ZipLimits) -> Sheet:
-    """The first visible worksheet with a right header; else what is wrong with the first that nearly has one."""
+    """The first visible worksheet with a right header; else what is wrong with the one that nearly has it."""
     workbook = Workbook(path, limits)
     try:
         nearly: SheetError | None = None
         for part in workbook.sheets:
             source = XlsxRows(workbook, part)
             try:
-                header = find_header(source.rows())
+                header = find_header(source.rows(), f"“{part.name}”")
             except SheetError as error:
                 if error.code not in ("wrong-columns", "formula"):
                     raise
-                nearly = nearly or _in_sheet(error, part.name, len(workbook.sheets))
+                nearly = nearly or error
                 continue
             if header is not None:
                 return Sheet(path, "xlsx", part.name, source, header)
@@ -192,9 +192,3 @@ def _open_workbook(path: Path, limits: ZipLimits) -> Sheet:
     except SheetError:
         workbook.close()
         raise
-
-
-def _in_sheet(error: SheetError, name: str, sheets: int) -> SheetError:
-    if error.code != "wrong-columns" or sheets == 1:
-        return error
-    return SheetError(error.code, **(error.facts | {"line": f"{error.facts['line']}（工作表“{name}”）"}))

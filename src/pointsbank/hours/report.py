@@ -112,7 +112,7 @@ class ReportWriter:
         file.truncate()
 
     def _whole_lines(self, file: BinaryIO, offset: int) -> Iterator[tuple[int, int]]:
-        """(line number of the sheet, offset behind the line) of the lines that were written to their end."""
+        """(line number of the sheet, offset behind the line) of each line that is whole."""
         file.seek(offset)
         for line in file:
             number = line.partition(b",")[0]
@@ -125,7 +125,7 @@ class ReportWriter:
 
 
 def report_path(sheet_path: Path, digest: str) -> Path:
-    """Where the report of a sheet stands if nobody says otherwise: beside it, named by the content of the sheet."""
+    """Where a report stands if nobody says otherwise: beside the sheet, named by the sheet's content."""
     return sheet_path.with_name(f"{sheet_path.stem}.report-{digest[:12]}.csv")
 
 
@@ -134,4 +134,4 @@ def _cell(text: str) -> str:
     text = text.translate(_NO_LINE_BREAKS)
     if text.startswith(_FORMULA_STARTS) or text.lstrip().startswith(_FORMULA_STARTS):
         text = "'" + text
-    return '"' + text.replace('"', '""') + '"' if any(mark in text for mark in ',"\'') else text
+    return '"' + text.replace('"', '""') + '"' if any(mark in text for mark in ",\"'") else text

@@ -25,7 +25,7 @@ CHUNK_BYTES: Final = 1 << 16
 
 
 class ZipLimits(msgspec.Struct, frozen=True):
-    """How much a workbook may unfold. The defaults let a full sheet (1,048,576 rows) of service records pass."""
+    """How much a workbook may unfold. A full sheet (1,048,576 rows) of service records passes."""
 
     members: int = 1_000
     uncompressed_bytes: int = 1 << 30

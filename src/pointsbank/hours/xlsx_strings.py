@@ -1,4 +1,4 @@
-"""The shared strings of a workbook, read only as far as they are asked for and kept on disk when they are many.
+"""The shared strings of a workbook, read as far as they are asked for, and kept on disk when they are many.
 
 Spreadsheets write each different text once into one table, and cells name a text by its number. The usual
 readers load this table whole; in a sheet of a million records it is the largest part of the file (every
@@ -70,7 +70,9 @@ class SharedStrings:
 
     def _spool(self) -> None:
         if self._files is None:
-            self._files = (tempfile.TemporaryFile(buffering=0), tempfile.TemporaryFile(buffering=0))
+            # Closed by `close`: they live as long as the workbook, not as long as a block.
+            texts = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+            self._files = (texts, tempfile.TemporaryFile(buffering=0))  # noqa: SIM115
         texts, index = self._files
         encoded = [text.encode() for text in self._newest]
         entries = bytearray()

@@ -60,7 +60,7 @@ def _format_kind(format_id: str, code: str | None) -> str:
 
 
 def number_text(digits: str, kind: str, *, is_1904: bool) -> str:
-    """The text of a number cell: the date that its style shows, else the number as a person would write it."""
+    """The text of a number cell: the date that its style shows, else the number as people write it."""
     if kind == "number" and digits.isdecimal():
         return digits
     try:
@@ -98,7 +98,7 @@ def _date_text(serial: Decimal, kind: str, is_1904: bool) -> str | None:
 
 
 def iso_text(text: str) -> str:
-    """A cell of type date (ISO 8601), as some programs write it: '2026-01-05T09:00:00' -> '2026-01-05 09:00'."""
+    """A cell of type date, as some programs write it: '2026-01-05T09:00:00' -> '2026-01-05 09:00'."""
     found = re.fullmatch(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(:\d\d)?(?:\.0+)?Z?", text)
     if found is None:
         return text

