@@ -3,6 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -101,9 +102,9 @@ _serial = iter(range(10**9))
 
 
 def basket(*lines: tuple[str, int | str], number: str = "", **changes: str) -> Basket:
-    fields = {"at": "2026-01-20 10:00:00", "terminal": "T1", "station": "S1", "volunteer": "V1"} | changes
     wanted = tuple(BasketLine(sku, str(quantity)) for sku, quantity in lines)
-    return Basket(receipt_no=number or f"B{next(_serial)}", lines=wanted, **fields)
+    good = Basket(number or f"B{next(_serial)}", "2026-01-20 10:00:00", "T1", "S1", "V1", wanted)
+    return msgspec.structs.replace(good, **changes)
 
 
 def back(

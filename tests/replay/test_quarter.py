@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from hashlib import sha256
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -195,14 +196,16 @@ def test_every_line_gets_the_expected_verdict_byte_for_byte(
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["id", "line", "verdict", "minutes", "points"])
-    rows.writerows(sorted(played[kind], key=lambda row: row[1]))
+    in_file_order: list[VerdictLine] = sorted(played[kind], key=itemgetter(1))
+    rows.writerows(in_file_order)
     assert text.getvalue().encode() == (harbin_quarter / f"verdicts-{kind}.csv").read_bytes()
 
 
 def _interval(fields: tuple[str, ...]) -> tuple[int, int]:
     """Clipped by means of its own: texts of this form compare as the times do."""
     start, end = local_minute(max(fields[6], fields[8])), local_minute(min(fields[7], fields[9]))
-    assert start is not None and end is not None
+    assert start is not None
+    assert end is not None
     return start, end
 
 

@@ -1,4 +1,4 @@
-"""Reads a CSV of service hours line by line, in constant memory; bytes that may mean two things are refused."""
+"""Reads a CSV of service hours line by line in constant memory; its encoding is proved, not guessed."""
 
 from __future__ import annotations
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date
 from typing import Final, Literal
 
 import msgspec
 
 from pointsbank.hours.columns import HOUR_CLASS, HOUR_CLASSES, NAMES, TIME_COLUMNS, WIDTH
 from pointsbank.hours.model import HoursVerdict
+from pointsbank.policy.calendar import local_minute
 
 NoPoints = Literal["honour", "below_floor", "rounding", "cap"]
 
@@ -106,7 +106,7 @@ def _faults(fields: tuple[str, ...]) -> str:
     if len(fields) != WIDTH:
         return f"本行有 {len(fields)} 项，应为 {WIDTH} 项"
     empty = [name for name, field in zip(NAMES, fields, strict=True) if not field]
-    times = [NAMES[at] for at in TIME_COLUMNS if fields[at] and not _is_minute(fields[at])]
+    times = [NAMES[at] for at in TIME_COLUMNS if fields[at] and local_minute(fields[at]) is None]
     is_class_wrong = fields[HOUR_CLASS] and fields[HOUR_CLASS] not in HOUR_CLASSES.values()
     faults = (
         f"{'、'.join(empty)}为空" if empty else "",
@@ -114,16 +114,6 @@ def _faults(fields: tuple[str, ...]) -> str:
         f"{NAMES[HOUR_CLASS]}只能是“信用”或“荣誉”" if is_class_wrong else "",
     )
     return "；".join(filter(None, faults)) or "有一项不符合规定"
-
-
-def _is_minute(text: str) -> bool:
-    if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}", text) is None:
-        return False
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _duplicate(facts: Facts) -> str:

@@ -83,8 +83,8 @@ def parse_record(fields: tuple[str, ...], policy: Policy) -> ServiceRecord | Non
         return None
     if read.hour_class not in policy.hour_classes:
         return None
-    start = session_start if session_start > check_in else check_in
-    end = session_end if session_end < check_out else check_out
+    start = max(session_start, check_in)
+    end = min(session_end, check_out)
     return ServiceRecord(read, session_start, session_end, check_in, check_out, recorded_at, start, end)
 
 
@@ -125,7 +125,8 @@ def recorded_early(record: ServiceRecord, context: HoursContext, policy: Policy)
 def recorded_late(record: ServiceRecord, context: HoursContext, policy: Policy) -> HoursVerdict | None:
     """A session is recorded within the policy's working days after the date of its end."""
     calendar_days = day_number(record.recorded_at) - day_number(record.session_end)
-    if calendar_days <= policy.record_deadline_working_days:  # the n-th working day is no earlier day than that
+    # The n-th working day is never before the n-th day: most records need no look into the calendar.
+    if calendar_days <= policy.record_deadline_working_days:
         return None
     deadline = record_deadline(day_of_minute(record.session_end), policy)
     return "recorded_late" if day_of_minute(record.recorded_at) > deadline else None
@@ -151,8 +152,11 @@ def under_age(record: ServiceRecord, context: HoursContext, policy: Policy) -> H
     born = context.born(record.fields.volunteer)
     if born is None:
         return "unknown_volunteer"
-    age = completed_years(born, day_of_minute(record.session_start))
-    return "under_age" if age < policy.categories[record.fields.category].minimum_age else None
+    minimum_age = policy.categories[record.fields.category].minimum_age
+    day = day_of_minute(record.session_start)
+    if day.year - born.year > minimum_age:  # whatever the birthday: most volunteers
+        return None
+    return "under_age" if completed_years(born, day) < minimum_age else None
 
 
 def overlap(record: ServiceRecord, context: HoursContext, policy: Policy) -> HoursVerdict | None:

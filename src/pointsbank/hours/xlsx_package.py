@@ -218,22 +218,22 @@ def new_parser() -> expat.XMLParserType:
     return parser
 
 
-class NotOfASpreadsheet(Exception):
+class ForeignXmlError(Exception):
     """Raised inside the parser only; `feed` turns it into a SheetError."""
 
 
 def check_depth(depth: int) -> None:
     if depth > _XML_DEPTH_LIMIT:
-        raise NotOfASpreadsheet("nesting")
+        raise ForeignXmlError("nesting")
 
 
 def _refuse_doctype(*_: object) -> None:
-    raise NotOfASpreadsheet("DOCTYPE")
+    raise ForeignXmlError("DOCTYPE")
 
 
 def _refuse_encoding(_version: str, encoding: str | None, _standalone: int) -> None:
     if encoding is not None and encoding.lower() not in ("utf-8", "utf-16"):
-        raise NotOfASpreadsheet("encoding")
+        raise ForeignXmlError("encoding")
 
 
 def feed(parser: expat.XMLParserType, package: Package, name: str) -> Iterator[None]:
@@ -252,7 +252,7 @@ def feed(parser: expat.XMLParserType, package: Package, name: str) -> Iterator[N
         parser.Parse(b"", True)
     except expat.ExpatError as error:
         raise package.damaged(name, str(error)) from error
-    except NotOfASpreadsheet as error:
+    except ForeignXmlError as error:
         raise _unsafe_xml(package, name, str(error)) from error
     yield
 

@@ -148,6 +148,8 @@ class XlsxRows:
                 if row_no > after_line:
                     yield row_no, cells
             scan.rows.clear()
+        # The end of the table of texts may have been of no interest: all is done none the less.
+        self._began = self._workbook.package.bytes_read - self._total
 
     def close(self) -> None:
         self._workbook.close()

@@ -71,8 +71,8 @@ class SharedStrings:
     def _spool(self) -> None:
         if self._files is None:
             # Closed by `close`: they live as long as the workbook, not as long as a block.
-            texts = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
-            self._files = (texts, tempfile.TemporaryFile(buffering=0))  # noqa: SIM115
+            first, second = tempfile.TemporaryFile(buffering=0), tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+            self._files = (first, second)
         texts, index = self._files
         encoded = [text.encode() for text in self._newest]
         entries = bytearray()

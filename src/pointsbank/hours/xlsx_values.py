@@ -7,7 +7,7 @@ Everything here is exact decimal arithmetic on the digits of the file, rounded o
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
@@ -16,8 +16,8 @@ from pointsbank.hours.xlsx_package import Package, elements
 SECONDS_A_DAY: Final = 86_400
 _SERIAL_LIMIT: Final = 2_900_000  # the year 9839; with both epochs a date that Python knows
 _FIRST_SURE_SERIAL: Final = 61  # 1900-03-01: before it, spreadsheets count a 29 February 1900 that never was
-_EPOCH_1900: Final = datetime(1899, 12, 30)
-_EPOCH_1904: Final = datetime(1904, 1, 1)
+_EPOCH_1900: Final = date(1899, 12, 30)
+_EPOCH_1904: Final = date(1904, 1, 1)
 _STYLES_LIMIT: Final = 100_000
 
 # Built-in number formats: with a date only, with a time only, with both. 27-36 and 50-58 are the East Asian
@@ -89,12 +89,12 @@ def _date_text(serial: Decimal, kind: str, is_1904: bool) -> str | None:
     is_clock = days == 0 and kind == "time"
     if not is_1904 and days < _FIRST_SURE_SERIAL and not is_clock:
         return None
-    moment = (_EPOCH_1904 if is_1904 else _EPOCH_1900) + timedelta(days=days, seconds=second_of_day)
-    clock = f"{moment:%H:%M:%S}" if moment.second else f"{moment:%H:%M}"
+    minute_of_day, second = divmod(second_of_day, 60)
+    clock = f"{minute_of_day // 60:02}:{minute_of_day % 60:02}" + (f":{second:02}" if second else "")
     if is_clock:
         return clock
-    day = f"{moment.year:04}-{moment:%m-%d}"
-    return day if kind == "date" and not second_of_day else f"{day} {clock}"
+    day = (_EPOCH_1904 if is_1904 else _EPOCH_1900) + timedelta(days=days)
+    return day.isoformat() if kind == "date" and not second_of_day else f"{day.isoformat()} {clock}"
 
 
 def iso_text(text: str) -> str:

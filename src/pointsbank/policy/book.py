@@ -1,5 +1,6 @@
 """The policies of a programme by date: which one is in force on a day."""
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import date, timedelta
 from pathlib import Path
@@ -9,7 +10,7 @@ from pointsbank.policy.model import Policy
 from pointsbank.policy.reading import PolicyError
 
 
-class NoPolicyInForce(LookupError):
+class NoPolicyError(LookupError):
     """No policy of the book covers the day."""
 
 
@@ -20,20 +21,20 @@ class PolicyBook:
         """Raises `PolicyErrors` if two policies overlap, leave a gap, or bear one name."""
         self.policies = tuple(sorted(policies, key=lambda policy: policy.valid_from))
         errors = [] if self.policies else [PolicyError("", "没有规则文件 (no policy)")]
-        names = [policy.name for policy in self.policies]
-        for name in sorted({name for name in names if names.count(name) > 1}):
-            errors.append(PolicyError(name, "名称重复 (two policies bear this name)"))
+        names = Counter(policy.name for policy in self.policies)
+        twice = [name for name, times in names.items() if times > 1]
+        errors += [PolicyError(name, "名称重复 (two policies bear this name)") for name in twice]
         for earlier, later in zip(self.policies, self.policies[1:], strict=False):
             errors += _seam(earlier, later)
         if errors:
             raise PolicyErrors("policy book", errors)
 
     def in_force(self, on: date) -> Policy:
-        """The policy whose validity covers `on` (a service date in the city). Raises `NoPolicyInForce`."""
+        """The policy whose validity covers `on` (a service date in the city). Raises `NoPolicyError`."""
         for policy in reversed(self.policies):
             if policy.valid_from <= on <= policy.valid_to:
                 return policy
-        raise NoPolicyInForce(f"{on} 无有效规则 (no policy is in force on {on})")
+        raise NoPolicyError(f"{on} 无有效规则 (no policy is in force on {on})")
 
 
 def load_book(folder: Path) -> PolicyBook:
@@ -44,7 +45,7 @@ def load_book(folder: Path) -> PolicyBook:
         try:
             policies.append(load_policy(path))
         except PolicyErrors as refused:
-            errors += (PolicyError(f"{path.name}: {error.path}", error.message) for error in refused.errors)
+            errors += [error.in_file(path.name) for error in refused.errors]
     if errors:
         raise PolicyErrors(folder.name, errors)
     return PolicyBook(policies)

@@ -19,7 +19,7 @@ _MOST_POINTS = 10_000_000
 _MOST_PIECES = 1_000_000
 
 
-class PolicyErrors(ValueError):
+class PolicyErrors(ValueError):  # noqa: N818 - a plural: it holds all that is wrong
     """A policy that is wrong; `errors` names everything that is wrong with it."""
 
     def __init__(self, source: str, errors: Iterable[PolicyError]) -> None:
@@ -116,11 +116,7 @@ def _timezone(top: TableReader) -> str:
     name = top.text("timezone")
     try:
         ZoneInfo(name or "UTC")
-    except (
-        ZoneInfoNotFoundError,
-        ValueError,
-        OSError,
-    ):  # a name with odd characters is a ValueError or an OSError
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # names with odd characters raise the latter two
         top.wrong("timezone", f"未知时区 (unknown time zone {name!r})")
     return name
 

@@ -8,7 +8,6 @@ from unicodedata import normalize
 
 from msgspec import Struct
 
-
 NOT_NORMAL: Final = "代码不得含全角字符或首尾空格 (must be NFKC text without blanks around it)"
 
 
@@ -24,7 +23,11 @@ class PolicyError(Struct, frozen=True):
     message: str
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.message}"
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+    def in_file(self, name: str) -> "PolicyError":
+        """The same error with the name of its file before the path."""
+        return PolicyError(f"{name}: {self.path}" if self.path else name, self.message)
 
 
 class Absent(Enum):
@@ -77,7 +80,7 @@ class TableReader:
         return ""
 
     def code(self, key: str, default: str | Required = REQUIRED) -> str:
-        """A text that is compared with fields of files: it must be in the form that those are brought into."""
+        """A text that is compared with fields of files, and so must be in their normalised form."""
         value = self.text(key, default)
         if not is_normal(value):
             self.wrong(key, NOT_NORMAL)

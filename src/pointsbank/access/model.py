@@ -1,0 +1,124 @@
+"""Nouns of access: the actor, the scopes, the API key and its text form.
+
+An API key reads `pbk_<id>_<secret><check>`: the id (12 characters) names it in logs and lists, the secret is 32
+random bytes, the check (6 characters) tells a mistyped key without a look into the database. All in base 62.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from hashlib import sha256
+from typing import Final, Literal, get_args
+from zlib import crc32
+
+import msgspec
+
+Scope = Literal[
+    "ledger:read",
+    "journal:post",
+    "reverse",
+    "hours:submit",
+    "hours:read",
+    "market:sell",
+    "market:return",
+    "market:read",
+    "metrics:read",
+    "keys:manage",
+]
+"""What a key may be allowed to do. No scope widens the chart: none credits a wallet by the generic route."""
+
+SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
+
+NEVER: Final = 0
+"""`expires_at` of a key that does not expire."""
+
+_ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_PREFIX: Final = "pbk_"
+_ID_LENGTH: Final = 12
+_SECRET_LENGTH: Final = 43
+_CHECK_LENGTH: Final = 6
+
+
+class Actor(msgspec.Struct, frozen=True):
+    """Who acts: today the holder of an API key; `client` is on whose behalf, and owns the idempotency keys."""
+
+    id: str
+    client: str
+    scopes: frozenset[str]
+
+    @property
+    def name(self) -> str:
+        """How the journal names the actor."""
+        return f"key:{self.id}"
+
+
+class ApiKey(msgspec.Struct, frozen=True):
+    """An API key as it is on file. Times are microseconds UTC; `expires_at` is 0 for never."""
+
+    id: str
+    client: str
+    label: str
+    scopes: frozenset[str]
+    secret_hash: bytes
+    created_at: int
+    created_by: str
+    expires_at: int
+    state: str
+    revoked_at: int
+
+    def is_good(self, now: int) -> bool:
+        """Whether the key opens anything at `now`."""
+        return self.state == "active" and (self.expires_at == NEVER or now < self.expires_at)
+
+    def fits(self, secret: str) -> bool:
+        """Whether this is the key's secret; takes the same time whether it is or not."""
+        return hmac.compare_digest(self.secret_hash, hash_of(secret))
+
+    @property
+    def actor(self) -> Actor:
+        return Actor(self.id, self.client, self.scopes)
+
+
+def new_secret() -> str:
+    """The secret of a new key: 32 random bytes in base 62."""
+    return _base62(int.from_bytes(secrets.token_bytes(32), "big"), _SECRET_LENGTH)
+
+
+def id_for(client: str, idempotency_key: str) -> str:
+    """The id of the key that this command makes: the same command names the same key."""
+    digest = sha256(b"pointsbank api key\0" + client.encode() + b"\0" + idempotency_key.encode()).digest()
+    return _base62(int.from_bytes(digest[:8], "big"), _ID_LENGTH)
+
+
+def token_of(key_id: str, secret: str) -> str:
+    """The key as its holder gets it, once."""
+    return f"{_PREFIX}{key_id}_{secret}{_check(key_id, secret)}"
+
+
+def parse_token(token: str) -> tuple[str, str] | None:
+    """Id and secret of a key's text, or None if it is no key or mistyped."""
+    if len(token) != len(_PREFIX) + _ID_LENGTH + 1 + _SECRET_LENGTH + _CHECK_LENGTH or not token.startswith(_PREFIX):
+        return None
+    key_id, underscore, rest = token[len(_PREFIX) :].partition("_")
+    secret, check = rest[:_SECRET_LENGTH], rest[_SECRET_LENGTH:]
+    if not underscore or len(key_id) != _ID_LENGTH or not token.isascii() or check != _check(key_id, secret):
+        return None
+    return key_id, secret
+
+
+def hash_of(secret: str) -> bytes:
+    """What is kept of a secret. It is 256 random bits, so one plain SHA-256 is enough."""
+    return sha256(secret.encode()).digest()
+
+
+def _check(key_id: str, secret: str) -> str:
+    return _base62(crc32(f"{key_id}_{secret}".encode()), _CHECK_LENGTH)
+
+
+def _base62(number: int, length: int) -> str:
+    digits = []
+    for _ in range(length):
+        number, digit = divmod(number, 62)
+        digits.append(_ALPHABET[digit])
+    return "".join(reversed(digits))

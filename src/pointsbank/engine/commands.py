@@ -1,0 +1,41 @@
+"""What every command has in common: who asks, under which key, and the digest of what was asked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from hashlib import sha256
+
+import msgspec
+
+from pointsbank.ledger.model import Attachment
+
+
+class Command(msgspec.Struct, frozen=True):
+    """Who gives a command, through which client, under which idempotency key, and from where."""
+
+    client: str
+    key: str
+    actor: str = ""
+    place: str = ""
+
+
+def request_digest(*parts: str) -> bytes:
+    """The 16 bytes by which two requests under one key are told apart."""
+    return sha256(_canonical(parts)).digest()[:16]
+
+
+def _canonical(parts: Iterable[str]) -> bytes:
+    """Texts, each after its length, so that no two lists of texts run together alike."""
+    raw = [part.encode() for part in parts]
+    return b"".join(len(part).to_bytes(4, "big") + part for part in raw)
+
+
+def new_salt() -> bytes:
+    """A salt for a document: its hash in the journal then says nothing to who does not hold the document."""
+    return os.urandom(16)
+
+
+def attach(kind: str, id_: str, salt: bytes, *content: str) -> Attachment:
+    """The proof that an entry carries of a document: H(salt || canonical immutable part)."""
+    return Attachment(kind, id_, sha256(salt + _canonical(content)).digest())

@@ -1,0 +1,253 @@
+"""What the rules of the market ask of the bank, loaded for many baskets at once and carried forward."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, and_, func, select, tuple_
+
+from pointsbank.market.model import Basket, BasketJudgement, PaidReceipt
+from pointsbank.market.postings import SEPARATOR, SoldReceipt, basket_content
+from pointsbank.market.tables import receipt_lines, receipts, returns
+from pointsbank.people import volunteers
+from pointsbank.people.volunteers import Volunteer, chunks
+from pointsbank.places.stations import Station
+from pointsbank.points.lots import HeldLot, lots_of
+from pointsbank.store.tables import accounts, balances, entries, lots, postings, subjects
+
+
+class Counterfoil:
+    """The shop's side of the bank: a `BasketContext` over what is on file, and what was sold since."""
+
+    def __init__(self, known_stations: dict[str, Station]) -> None:
+        self.stations = known_stations
+        self.people: dict[str, Volunteer | None] = {}
+        self.versions: dict[str, int] = {}
+        self.wallets: dict[str, list[HeldLot]] = {}
+        self._contents: dict[str, str | None] = {}
+        self._bought: Counter[tuple[str, str, str]] = Counter()
+        self._months: set[tuple[str, str]] = set()
+        self._stock: dict[tuple[str, str], int] = {}
+        self._spendable: dict[str, int] = {}
+
+    # BasketContext
+
+    def content_of(self, receipt_no: str) -> tuple[object, ...] | None:
+        text = self._contents.get(receipt_no)
+        return None if text is None else _content(text)
+
+    def knows_volunteer(self, volunteer: str) -> bool:
+        return self.people.get(volunteer) is not None
+
+    def knows_station(self, station: str) -> bool:
+        return station in self.stations
+
+    def pieces_bought(self, volunteer: str, sku: str, month: str) -> int:
+        return self._bought[volunteer, sku, month]
+
+    def stock(self, station: str, sku: str) -> int:
+        return self._stock.get((station, sku), 0)
+
+    def points(self, volunteer: str) -> int:
+        return self._spendable[volunteer]
+
+    # carrying forward
+
+    def take(self, basket: Basket, judgement: BasketJudgement) -> None:
+        """Remember a basket that took its number, so that the next one is judged after it."""
+        self._contents[basket.receipt_no] = basket_content(basket)
+        if judgement.verdict == "accepted":
+            self.versions[basket.volunteer] += 1
+            self._spendable[basket.volunteer] -= judgement.price
+            for sku, pieces in judgement.pieces.items():
+                self._stock[basket.station, sku] -= pieces
+                self._bought[basket.volunteer, sku, basket.month] += pieces
+
+    def expire(self, volunteer: str, held: HeldLot) -> None:
+        """Remember that an expired lot leaves the wallet before the basket."""
+        self._spendable[volunteer] -= held.balance
+        self.wallets[volunteer].remove(held)
+
+    def load(self, connection: Connection, ledger_id: int, baskets: Iterable[Basket]) -> None:
+        """Load what the rules ask about these baskets and is not there yet."""
+        baskets = list(baskets)
+        self._load_contents(connection, ledger_id, {b.receipt_no for b in baskets} - set(self._contents))
+        numbers = {b.volunteer for b in baskets} - set(self.people)
+        self._load_people(connection, ledger_id, numbers)
+        known = [b for b in baskets if self.people[b.volunteer]]
+        self._load_bought(connection, ledger_id, {(b.volunteer, b.month) for b in known} - self._months)
+        wanted = {b.station for b in baskets if b.station in self.stations}
+        self._load_stock(connection, ledger_id, wanted - {station for station, _ in self._stock})
+
+    def _load_contents(self, connection: Connection, ledger_id: int, references: set[str]) -> None:
+        t = receipts.c
+        self._contents |= dict.fromkeys(references)
+        for chunk in chunks(sorted(references), 500):
+            rows = connection.execute(
+                select(t.reference, t.content).where(t.ledger_id == ledger_id, t.reference.in_(chunk))
+            )
+            self._contents |= {reference: content for reference, content in rows}
+
+    def _load_people(self, connection: Connection, ledger_id: int, numbers: set[str]) -> None:
+        self.people |= dict.fromkeys(numbers)
+        found = volunteers.by_number(connection, ledger_id, numbers)
+        self.people |= found
+        self.versions |= versions_of(connection, ledger_id, found)
+        by_wallet = lots_of(connection, ledger_id, [person.wallet for person in found.values()])
+        for number, person in found.items():
+            held = self.wallets[number] = by_wallet.get(person.wallet, [])
+            self._spendable[number] = sum(lot.balance for lot in held)
+
+    def _load_bought(self, connection: Connection, ledger_id: int, months: set[tuple[str, str]]) -> None:
+        self._months |= months
+        t = receipt_lines.c
+        for start in range(0, len(months), 300):
+            some = sorted(months)[start : start + 300]
+            rows = connection.execute(
+                select(t.volunteer, t.sku, t.month, func.sum(t.pieces))
+                .where(t.ledger_id == ledger_id, tuple_(t.volunteer, t.month).in_(some), t.state == "sold")
+                .group_by(t.volunteer, t.sku, t.month)
+            )
+            self._bought.update({(volunteer, sku, month): int(pieces) for volunteer, sku, month, pieces in rows})
+
+    def _load_stock(self, connection: Connection, ledger_id: int, codes: set[str]) -> None:
+        by_path = {self.stations[code].stock: code for code in codes}
+        for chunk in chunks(sorted(by_path), 500):
+            rows = connection.execute(
+                select(accounts.c.path, lots.c.commodity, func.sum(balances.c.balance))
+                .join_from(
+                    accounts, balances,
+                    and_(balances.c.ledger_id == accounts.c.ledger_id, balances.c.account == accounts.c.account),
+                )
+                .join(lots, and_(lots.c.ledger_id == balances.c.ledger_id, lots.c.lot == balances.c.lot))
+                .where(accounts.c.ledger_id == ledger_id, accounts.c.path.in_(chunk))
+                .group_by(accounts.c.path, lots.c.commodity)
+            )
+            for path, commodity, pieces in rows:
+                self._stock[by_path[path], commodity.removeprefix("SKU:")] = int(pieces)
+        for code in codes:
+            self._stock.setdefault((code, ""), 0)  # an empty shelf is known, too
+
+
+def _content(text: str) -> tuple[object, ...]:
+    at, terminal, station, volunteer, *lines = text.split(SEPARATOR)
+    return (at, terminal, station, volunteer, tuple(zip(lines[::2], lines[1::2], strict=True)))
+
+
+def versions_of(connection: Connection, ledger_id: int, people: dict[str, Volunteer]) -> dict[str, int]:
+    """Versions of volunteers' subjects, by volunteer number."""
+    t = subjects.c
+    by_subject = {person.subject: number for number, person in people.items()}
+    versions = dict.fromkeys(people, 0)
+    for chunk in chunks(sorted(by_subject), 500):
+        rows = connection.execute(
+            select(t.subject, t.version).where(t.ledger_id == ledger_id, t.subject.in_(chunk))
+        )
+        versions |= {by_subject[subject]: version for subject, version in rows}
+    return versions
+
+
+class ReturnsDesk:
+    """A `ReturnContext` for one return: the receipt with what it took and what came back."""
+
+    def __init__(self, content: tuple[str, ...] | None, paid: PaidReceipt | None, sold: SoldReceipt | None) -> None:
+        self._content = content
+        self._paid = paid
+        self.sold = sold
+
+    def return_content_of(self, return_no: str) -> tuple[str, ...] | None:
+        return self._content
+
+    def receipt(self, receipt_no: str) -> PaidReceipt | None:
+        return self._paid
+
+
+def load_returns_desk(
+    connection: Connection, ledger_id: int, return_no: str, receipt_no: str, known_stations: dict[str, Station]
+) -> ReturnsDesk:
+    """Everything the rules ask about one return."""
+    t = returns.c
+    content = connection.execute(
+        select(t.content).where(t.ledger_id == ledger_id, t.reference == return_no)
+    ).scalar_one_or_none()
+    sold, paid = load_sold(connection, ledger_id, receipt_no, known_stations)
+    return ReturnsDesk(None if content is None else tuple(content.split(SEPARATOR)), paid, sold)
+
+
+def load_sold(
+    connection: Connection, ledger_id: int, reference: str, known_stations: dict[str, Station]
+) -> tuple[SoldReceipt | None, PaidReceipt | None]:
+    """A basket that was sold, with its lots and all that came back; None if there is no such basket."""
+    t = receipts.c
+    receipt = connection.execute(
+        select(t.at, t.terminal, t.station, t.volunteer, t.sequence).where(
+            t.ledger_id == ledger_id, t.reference == reference, t.state == "sold"
+        )
+    ).first()
+    if receipt is None:
+        return None, None
+    lines = connection.execute(
+        select(receipt_lines.c.sku, receipt_lines.c.pieces, receipt_lines.c.unit_price).where(
+            receipt_lines.c.ledger_id == ledger_id, receipt_lines.c.reference == reference
+        )
+    ).all()
+    back = connection.execute(
+        select(returns.c.sku, returns.c.pieces, returns.c.sequence).where(
+            returns.c.ledger_id == ledger_id, returns.c.receipt == reference, returns.c.state == "taken"
+        )
+    ).all()
+    returned: Counter[str] = Counter()
+    for sku, pieces, _ in back:
+        returned[sku] += pieces
+    person = volunteers.by_number(connection, ledger_id, [receipt.volunteer])[receipt.volunteer]
+    moved = _moved(connection, ledger_id, [receipt.sequence, *(sequence for *_, sequence in back)])
+    taken = moved.get(receipt.sequence, [])
+    given: dict[str, Counter[str]] = {}
+    for *_, sequence in back:
+        for commodity, lot, amount in moved[sequence]:
+            given.setdefault(commodity, Counter())[lot] += amount
+    version = connection.execute(
+        select(subjects.c.version).where(
+            subjects.c.ledger_id == ledger_id, subjects.c.subject == f"receipt:{reference}"
+        )
+    ).scalar_one_or_none()
+    sold = SoldReceipt(
+        reference, receipt.terminal, person, known_stations[receipt.station], version or 0,
+        tuple((lot, amount) for commodity, lot, amount in taken if commodity == "POINT"),
+        dict(given.get("POINT", {})),
+        {
+            sku: tuple((lot, amount) for commodity, lot, amount in taken if commodity == f"SKU:{sku}")
+            for sku, _, _ in lines
+        },
+        {sku: dict(given.get(f"SKU:{sku}", {})) for sku, _, _ in lines},
+    )
+    paid = PaidReceipt(
+        receipt.at, receipt.volunteer, receipt.station, {sku: pieces for sku, pieces, _ in lines}, dict(returned),
+        {sku: price for sku, _, price in lines},
+    )
+    return sold, paid
+
+
+def _moved(
+    connection: Connection, ledger_id: int, sequences: list[int]
+) -> dict[int, list[tuple[str, str, int]]]:
+    """Commodity, lot and amount of each posting of these entries, in the order of posting."""
+    rows = connection.execute(
+        select(entries.c.sequence, lots.c.commodity, lots.c.code, postings.c.amount)
+        .join_from(
+            entries, postings,
+            and_(
+                postings.c.ledger_id == entries.c.ledger_id,
+                postings.c.posting >= entries.c.first_posting,
+                postings.c.posting < entries.c.first_posting + entries.c.postings,
+            ),
+        )
+        .join(lots, and_(lots.c.ledger_id == postings.c.ledger_id, lots.c.lot == postings.c.lot))
+        .where(entries.c.ledger_id == ledger_id, entries.c.sequence.in_(sequences))
+        .order_by(postings.c.posting)
+    )
+    moved: dict[int, list[tuple[str, str, int]]] = {}
+    for sequence, commodity, lot, amount in rows:
+        moved.setdefault(sequence, []).append((commodity, lot, amount))
+    return moved

@@ -1,0 +1,1 @@
+"""Points in wallets: the lots they stand in, and their expiry."""

@@ -1,0 +1,122 @@
+"""Lots of points, the fund's accounts behind them, and the draft by which a lot expires."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import msgspec
+from sqlalchemy import Connection, and_, select
+
+from pointsbank.engine.commands import request_digest
+from pointsbank.ledger.chart import POINT
+from pointsbank.ledger.model import Draft, Movement, OpenAccount, lot_name
+from pointsbank.store.tables import accounts, balances, lots
+
+POINTS = frozenset(["points"])
+
+
+class Fund(msgspec.Struct, frozen=True):
+    """Who stands for the points: the accounts of a fund by its code."""
+
+    code: str
+
+    @property
+    def issued(self) -> str:
+        return f"fund:{self.code}:issued"
+
+    @property
+    def expired(self) -> str:
+        return f"fund:{self.code}:expired"
+
+
+class HeldLot(msgspec.Struct, frozen=True):
+    """What one wallet holds of one lot, and the wallet's version when it was last moved."""
+
+    wallet: str
+    account: int
+    lot: str
+    expires_on: str
+    balance: int
+    version: int
+
+    @property
+    def fund(self) -> Fund:
+        """The fund whose points these are: the source in the lot's name."""
+        return Fund(self.lot.partition("/")[2])
+
+
+def point_lot(expires_on: date, fund: Fund) -> str:
+    """The lot of a fund's points that expire at the end of `expires_on`."""
+    return lot_name(expires_on.isoformat(), fund.code)
+
+
+def fund_opening(fund: Fund, budget: int | None, client: str) -> Draft:
+    """The draft that opens a fund's accounts. `budget` in hundredths of a point, None for no end."""
+    return Draft(
+        kind="open-fund",
+        key=f"fund:{fund.code}",
+        client=client,
+        request=request_digest("open-fund", fund.code, str(budget)),
+        effective_at=0,
+        opens=(OpenAccount(fund.issued, None if budget is None else -budget), OpenAccount(fund.expired)),
+    )
+
+
+def expiry(held: HeldLot, as_of: date, effective_at: int, client: str) -> Draft:
+    """The draft that takes an expired lot out of a wallet.
+
+    Its key is (as-of, wallet, lot, wallet version): a return into the lot afterwards is taken by the next run.
+    """
+    return Draft(
+        kind="expire",
+        key=f"expire:{as_of}:{held.wallet}:{held.lot}:{held.version}",
+        client=client,
+        request=request_digest("expire", str(as_of), held.wallet, held.lot, str(held.version), str(held.balance)),
+        effective_at=effective_at,
+        movements=(Movement(held.wallet, held.fund.expired, POINT.code, held.balance, held.lot),),
+        actor="system",
+        reason="expired",
+        metadata=(("as-of", as_of.isoformat()),),
+    )
+
+
+def lots_of(connection: Connection, ledger_id: int, wallets: list[str]) -> dict[str, list[HeldLot]]:
+    """Every lot that is not 0 in the given wallets, the first-expiring first."""
+    found: dict[str, list[HeldLot]] = {}
+    for start in range(0, len(wallets), 500):
+        for held in _held(connection, ledger_id, accounts.c.path.in_(wallets[start : start + 500])):
+            found.setdefault(held.wallet, []).append(held)
+    return found
+
+
+def expired_lots(
+    connection: Connection, ledger_id: int, as_of: date, after: tuple[int, str] = (0, ""), limit: int = 1000
+) -> list[HeldLot]:
+    """Lots in wallets whose last day is before `as_of`, by account: a page of the expiry run."""
+    account, lot = after
+    due = and_(
+        accounts.c.kind == "wallet",
+        lots.c.expires_on < as_of.isoformat(),
+        (balances.c.account > account) | ((balances.c.account == account) & (lots.c.code > lot)),
+    )
+    return _held(connection, ledger_id, due, limit)
+
+
+def _held(connection: Connection, ledger_id: int, where: object, limit: int | None = None) -> list[HeldLot]:
+    query = (
+        select(
+            accounts.c.path, balances.c.account, lots.c.code, lots.c.expires_on, balances.c.balance,
+            balances.c.version,
+        )
+        .join_from(
+            accounts, balances,
+            and_(balances.c.ledger_id == accounts.c.ledger_id, balances.c.account == accounts.c.account),
+        )
+        .join(lots, and_(lots.c.ledger_id == balances.c.ledger_id, lots.c.lot == balances.c.lot))
+        .where(accounts.c.ledger_id == ledger_id, lots.c.commodity == POINT.code, balances.c.balance > 0, where)
+    )
+    if limit is None:
+        query = query.order_by(accounts.c.path, lots.c.expires_on, lots.c.code)
+    else:
+        query = query.order_by(balances.c.account, lots.c.code).limit(limit)
+    return [HeldLot(*row) for row in connection.execute(query)]

@@ -1,0 +1,87 @@
+"""What an operator may set. The only place that reads the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+PREFIX = "POINTSBANK_"
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+
+
+class SettingsError(ValueError):
+    """A setting has a value that the program cannot use; the message names each."""
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The settings of one process. Each may be set by an environment variable: POINTSBANK_ and its name."""
+
+    database: str = "sqlite:///var/pointsbank.db"
+    """where the books are: sqlite:///FILE or postgresql://…"""
+    ledger: Annotated[str, Meta(min_length=1, max_length=64)] = "city"
+    """the ledger that is served"""
+    host: str = "127.0.0.1"
+    port: Port = 8000
+    demo: bool = False
+    """the books hold invented people: pages that show single accounts are open to this machine without log-in"""
+    secure_cookies: bool = False
+    """the service is reached by https, so cookies are sent over nothing else"""
+    access_log: bool = True
+    """one line for each request: never bodies, cookies, query strings or tokens"""
+    log_format: Literal["json", "console"] = "json"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    policy: str = ""
+    """a folder or file with the policy; empty: the one that comes with the program"""
+    shutdown_seconds: Annotated[int, Meta(ge=1, le=300)] = 15
+    """how long requests under way may take when the service is told to stop"""
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the service listens to this machine only."""
+        return is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host's name or address means this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def settings_from(environment: Mapping[str, str] | None = None, **overrides: object) -> Settings:
+    """Settings from the environment; `overrides` (a command's options) go before it, None means not given.
+
+    Raises SettingsError, which names each wrong value and each unknown variable.
+    """
+    environment = os.environ if environment is None else environment
+    names = set(Settings.__struct_fields__)
+    values: dict[str, object] = {}
+    problems: list[str] = []
+    for variable, text in environment.items():
+        if not variable.startswith(PREFIX) or variable.startswith(f"{PREFIX}TEST_"):
+            continue
+        name = variable.removeprefix(PREFIX).lower()
+        if name not in names:
+            problems.append(f"{variable}：没有这个设置 / there is no such setting")
+        elif text:
+            values[name] = text
+    values.update({name: value for name, value in overrides.items() if value is not None})
+    for field in msgspec.structs.fields(Settings):
+        if field.name not in values:
+            continue
+        try:
+            msgspec.convert(values[field.name], field.type, strict=False)
+        except msgspec.ValidationError as error:
+            problems.append(f"{PREFIX}{field.name.upper()}={values[field.name]!r}：{error}")
+    if problems:
+        raise SettingsError("设置有误 / wrong settings:\n" + "\n".join(f"  {problem}" for problem in problems))
+    return msgspec.convert(values, Settings, strict=False)

@@ -1,0 +1,249 @@
+"""A policy is read whole or refused with every error named by its path."""
+
+import json
+from datetime import date
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pointsbank.policy.load import PolicyErrors, load_policy, parse_policy
+from pointsbank.policy.model import Caps, Category, Fund, Good, HourClass
+from pointsbank.policy.unimplemented import NEUTRAL
+
+HARBIN = Path(__file__).parents[2] / "config" / "policy" / "harbin-2026.toml"
+
+
+def good_values() -> dict[str, Any]:
+    """The content of a small policy without errors, in the form of a data set."""
+    return {
+        "policy": "small",
+        "city": "哈尔滨市",
+        "timezone": "Asia/Shanghai",
+        "points_per_hour": 10,
+        "round_down_minutes": 30,
+        "session_max_hours": 24,
+        "caps": {"activity_minutes": 240, "day_minutes": 480, "year_minutes": 30000},
+        "participation_floor_percent": 60,
+        "record_deadline_working_days": 10,
+        "public_notice_days": 0,
+        "expiry_years_after_service_year": 2,
+        "return_hours": 168,
+        "hour_classes": {"信用": {"earns_points": True}, "荣誉": {"earns_points": False}},
+        "categories": [
+            {
+                "code": "ENV",
+                "name": "环境整治",
+                "coefficient_hundredths": 100,
+                "per_event": False,
+                "points_per_event": None,
+                "minimum_age": 6,
+            },
+            {
+                "code": "MEDIATE",
+                "name": "调解",
+                "coefficient_hundredths": None,
+                "per_event": True,
+                "points_per_event": 30,
+                "minimum_age": 6,
+            },
+        ],
+        "goods": [
+            {
+                "sku": "G001",
+                "ean13": "2301000000013",
+                "name": "香皂125g",
+                "price_points": 40,
+                "monthly_limit": None,
+                "opening_stock": 20,
+            },
+            {
+                "sku": "G002",
+                "ean13": "2301000000020",
+                "name": "牙膏",
+                "price_points": 60,
+                "monthly_limit": 2,
+                "opening_stock": 15,
+            },
+        ],
+    }
+
+
+def parse(values: dict[str, Any]) -> Any:
+    return parse_policy(json.dumps(values), "policy.json")
+
+
+def errors_of(values: dict[str, Any]) -> dict[str, str]:
+    with pytest.raises(PolicyErrors) as refused:
+        parse(values)
+    return {error.path: error.message for error in refused.value.errors}
+
+
+def test_a_data_set_policy_is_read_with_everything_in_it() -> None:
+    policy = parse(good_values())
+    assert (policy.name, policy.city, policy.timezone) == ("small", "哈尔滨市", "Asia/Shanghai")
+    assert (policy.valid_from, policy.valid_to) == (date.min, date.max)
+    assert policy.fund == Fund("city", None)
+    assert policy.caps == Caps(240, 480, 30000)
+    assert policy.hour_classes == {"信用": HourClass("信用", True), "荣誉": HourClass("荣誉", False)}
+    assert policy.categories["MEDIATE"] == Category("MEDIATE", "调解", None, True, 30, 6)
+    assert policy.goods["G002"] == Good("G002", "2301000000020", "牙膏", 60, 2, 15)
+    assert policy.goods["G002"].price == 6000
+    assert policy.unimplemented == ()
+
+
+def test_the_default_policy_loads_and_lists_what_is_not_implemented() -> None:
+    policy = load_policy(HARBIN)
+    assert policy.name == "harbin-2026"
+    assert (len(policy.categories), len(policy.goods)) == (16, 40)
+    assert policy.public_notice_days == 3
+    assert policy.goods["G005"].monthly_limit == 2
+    assert policy.unimplemented == tuple(sorted(NEUTRAL))
+
+
+def test_the_version_is_the_name_and_the_digest_of_the_content_not_of_its_form() -> None:
+    values = good_values()
+    policy = parse(values)
+    text = json.dumps(values, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    assert policy.digest == sha256(text.encode()).hexdigest()
+    assert policy.version == f"small@{policy.digest[:16]}"
+    assert parse(dict(reversed(values.items()))).version == policy.version
+    values["goods"][0]["price_points"] = 41
+    assert parse(values).version != policy.version
+
+
+def test_comments_and_layout_of_toml_do_not_change_the_version() -> None:
+    text = HARBIN.read_text("utf-8")
+    bare = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
+    assert bare != text
+    assert parse_policy(bare, "a.toml").version == load_policy(HARBIN).version
+
+
+def test_every_error_is_named_at_once() -> None:
+    values = good_values()
+    del values["city"]
+    values["points_per_hour"] = "10"
+    values["return_hours"] = True
+    values["participation_floor_percent"] = 101
+    values["caps"]["day_minuts"] = values["caps"].pop("day_minutes")
+    values["hour_classes"]["信用"] = {"earns_points": 1}
+    values["timezone"] = "Asia/Nowhere"
+    values["valid_from"], values["valid_to"] = "2026-02-01", "2026-01-31"
+    values["categories"][1]["coefficient_hundredths"] = 100
+    values["categories"].append(dict(values["categories"][0]))
+    values["goods"][1]["ean13"] = "2301000000021"
+    values["goods"].append(dict(values["goods"][0], limit={"pieces": 1, "per": "year"}))
+    values["goods"].append({"sku": "Ｇ９", "ean13": "12", "name": " ", "price_points": -1})
+    values["goods"].append("G010")
+    assert sorted(errors_of(values)) == sorted(
+        [
+            "city",
+            "points_per_hour",
+            "return_hours",
+            "participation_floor_percent",
+            "caps.day_minutes",
+            "caps.day_minuts",
+            "hour_classes.信用.earns_points",
+            "timezone",
+            "valid_to",
+            "categories[1].coefficient_hundredths",
+            "categories[2].code",
+            "goods[1].ean13",
+            "goods[2].sku",
+            "goods[2].ean13",
+            "goods[2].limit.per",
+            "goods[3].sku",
+            "goods[3].ean13",
+            "goods[3].name",
+            "goods[3].price_points",
+            "goods[4]",
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "word"),
+    [
+        ("points_per_hour", None, "missing"),
+        ("points_per_hour", 10.0, "whole number"),
+        ("round_down_minutes", 0, "from 1"),
+        ("policy", "", "not empty"),
+        ("policy", "harbin ", "NFKC"),
+        ("caps", [], "must be a table"),
+        ("categories", {}, "list of tables"),
+        ("hour_classes", {}, "at least one"),
+        ("holidays", ["2026-02-30"], "must be a date"),
+        ("valid_from", "2026-1-1", "must be a date"),
+        ("pointsperhour", 10, "unknown key"),
+        ("fund", {"code": "f", "budget": 5}, "unknown key"),
+        ("timezone", "../etc/passwd", "time zone"),
+        ("timezone", "\0", "time zone"),
+    ],
+)
+def test_each_kind_of_error_says_what_is_wrong(path: str, value: object, word: str) -> None:
+    values = good_values()
+    values[path] = value
+    errors = errors_of(values)
+    [message] = [text for where, text in errors.items() if where.startswith(path)]
+    assert word in message
+
+
+@pytest.mark.parametrize("key", sorted(NEUTRAL))
+def test_a_key_that_is_not_implemented_is_refused_where_it_would_matter(key: str) -> None:
+    section, _, name = key.rpartition(".")
+    values = good_values()
+    values.update({section: {name: NEUTRAL[key]}} if section else {name: NEUTRAL[key]})
+    assert parse(values).unimplemented == (key,)
+    look_alike = 0 if NEUTRAL[key] is False else False
+    for wanted in (50, True, [100], look_alike):
+        values.update({section: {name: wanted}} if section else {name: wanted})
+        assert "not implemented" in errors_of(values)[key]
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ({"coefficient_hundredths": None}, "categories[0].coefficient_hundredths"),
+        ({"points_per_event": 30}, "categories[0].points_per_event"),
+        ({"per_event": True}, "categories[0].coefficient_hundredths"),
+        ({"minimum_age": -1}, "categories[0].minimum_age"),
+        ({"code": "MEDIATE"}, "categories[1].code"),
+    ],
+)
+def test_a_category_pays_by_the_hour_or_by_the_event(changes: dict[str, object], path: str) -> None:
+    values = good_values()
+    values["categories"][0].update(changes)
+    assert path in errors_of(values)
+
+
+def test_a_limit_is_written_in_one_of_two_forms_and_not_in_both() -> None:
+    values = good_values()
+    values["goods"][0]["limit"] = {"pieces": 3, "per": "month"}
+    assert parse(values).goods["G001"].monthly_limit == 3
+    values["goods"][1]["limit"] = {"pieces": 3, "per": "month"}
+    assert list(errors_of(values)) == ["goods[1].limit"]
+
+
+@pytest.mark.parametrize(
+    ("content", "source"), [("{", "a.json"), ("[1]", "a.json"), ("a = ", "a.toml"), ("[" * 100_000, "a.json")]
+)
+def test_what_cannot_be_parsed_is_one_clear_error(content: str, source: str) -> None:
+    with pytest.raises(PolicyErrors, match=source) as refused:
+        parse_policy(content, source)
+    assert len(refused.value.errors) == 1
+
+
+def test_a_key_that_occurs_twice_in_json_is_an_error() -> None:
+    text = json.dumps(good_values()).replace('"return_hours": 168', '"return_hours": 168, "return_hours": 1')
+    with pytest.raises(PolicyErrors) as refused:
+        parse_policy(text, "policy.json")
+    assert [error.path for error in refused.value.errors] == ["return_hours"]
+
+
+def test_a_file_that_is_missing_or_no_text_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PolicyErrors, match="cannot be read"):
+        load_policy(tmp_path / "none.toml")
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(PolicyErrors, match="not UTF-8"):
+        load_policy(tmp_path / "binary.toml")
