@@ -28,7 +28,7 @@ from pointsbank.ledger.refusals import Refusal, UnknownEntry
 from pointsbank.people import volunteers
 from pointsbank.places.stations import stations
 from pointsbank.points.lots import Fund, fund_opening
-from pointsbank.policy.book import NoPolicyInForce, PolicyBook
+from pointsbank.policy.book import NoPolicyError, PolicyBook
 from pointsbank.policy.calendar import (
     available_on,
     city_day,
@@ -163,7 +163,7 @@ class HoursService:
             return None
         try:
             return self._policies.in_force(day_of_minute(record.session_start))
-        except NoPolicyInForce:
+        except NoPolicyError:
             return None
 
     async def release(self, as_of: date, client: str = "release") -> AsyncIterator[int]:

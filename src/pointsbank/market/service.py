@@ -31,7 +31,7 @@ from pointsbank.market.rules import give_back, judge_basket, judge_return
 from pointsbank.market.tables import receipts, returns
 from pointsbank.places.stations import Station, stations
 from pointsbank.points.lots import HeldLot, expiry
-from pointsbank.policy.book import NoPolicyInForce, PolicyBook
+from pointsbank.policy.book import NoPolicyError, PolicyBook
 from pointsbank.policy.calendar import city_day, city_to_utc_micros, local_day, local_second
 from pointsbank.policy.model import Policy
 
@@ -172,7 +172,7 @@ class MarketService:
         day = local_day(at[:10])
         try:
             return None if day is None else self._policies.in_force(day)
-        except NoPolicyInForce:
+        except NoPolicyError:
             return None
 
     async def take_back(self, line: ReturnLine, command: Command, place: Place | None = None) -> GoodsBack:

@@ -1,0 +1,184 @@
+"""The verb: write a ledger's journal in one of the formats, chunk by chunk, up to the head at its start."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import date, timedelta
+from typing import Final, Literal, TextIO
+
+import msgspec
+
+from pointsbank.export.beancount import BeancountPage
+from pointsbank.export.hledger import HledgerPage
+from pointsbank.export.journal import (
+    ENTRIES_PER_SURVEY,
+    Account,
+    Entry,
+    Found,
+    Head,
+    Period,
+    Posting,
+    read_accounts,
+    read_commodities,
+    read_head,
+    read_postings,
+    survey,
+)
+from pointsbank.export.names import commodity_name
+from pointsbank.export.page import CITY_ZONE, Book, Page
+from pointsbank.export.sheet import SheetPage
+from pointsbank.ledger.model import Commodity
+from pointsbank.policy.calendar import city_day, city_to_utc_micros
+from pointsbank.store.database import Database
+
+Format = Literal["hledger", "beancount", "csv"]
+FORMATS: Final[dict[Format, type[Page]]] = {
+    "hledger": HledgerPage,
+    "beancount": BeancountPage,
+    "csv": SheetPage,
+}
+
+ROWS_PER_READ = 2000
+_FIRST_DAY: Final = date(1, 1, 2)
+"""The declarations stand one day before the first entry, so no entry may lie on the first day of the calendar."""
+_EPOCH: Final = date(1970, 1, 1)
+
+
+class ExportImpossible(Exception):
+    """The journal cannot be written as asked; nothing was written. The message tells a person why."""
+
+
+class Exported(msgspec.Struct, frozen=True):
+    """What an export holds. `last_sequence` is the ledger's head at its start: what came later is not in it."""
+
+    last_sequence: int
+    entries: int
+    postings: int
+    accounts: int
+    commodities: int
+    declared_on: date
+
+
+async def export_journal(
+    database: Database,
+    ledger_id: int,
+    format: Format,  # noqa: A002 - the word that the verb and the docs use
+    out: TextIO,
+    *,
+    since: date | None = None,
+    until: date | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+    rows_per_read: int = ROWS_PER_READ,
+) -> Exported:
+    """Write the journal of a ledger to `out`, which should be opened with encoding UTF-8 and `newline=""`.
+
+    `since` and `until` are effective dates in the city, both included: an export of a part shows the movements of
+    that time and carries no opening balances. `on_progress` is told (entries written, entries in all). Each read
+    is a short transaction of its own; what is posted meanwhile is left out. Raises ExportImpossible.
+    """
+    head = await database.read(read_head, ledger_id)
+    if head is None:
+        raise ExportImpossible(
+            f"数据库中没有编号为 {ledger_id} 的账本。The database has no ledger with the id {ledger_id}."
+        )
+    period = _period(since, until)
+    found = [part async for part in _surveyed(database, ledger_id, head, period)]
+    total = sum(part.entries for part in found)
+    book = Book(head.name, head.sequence, _declared_on(head, found), sorted({part.kind for part in found}))
+    page = FORMATS[format](book)
+    report = on_progress or (lambda done, total: None)
+    report(0, total)
+
+    out.write(page.opening())
+    commodities = accounts = entries = postings = 0
+    names: dict[str, str] = {}
+    async for commodity in _commodities(database, ledger_id, rows_per_read):
+        _keep_apart(names, commodity.code)
+        out.write(page.commodity(commodity))
+        commodities += 1
+    async for opened in _accounts(database, ledger_id, head, rows_per_read):
+        out.write("".join(map(page.account, opened)))
+        accounts += len(opened)
+    last = 0
+    async for entry_of, rows in _postings(database, ledger_id, head, period, rows_per_read):
+        wanted = [row for row in rows if row.sequence in entry_of]
+        out.write("".join(_written(page, entry_of, wanted, last)))
+        entries += len(entry_of) - (last in entry_of)
+        postings += len(wanted)
+        last = rows[-1].sequence
+        report(entries, total)
+    return Exported(head.sequence, entries, postings, accounts, commodities, book.declared_on)
+
+
+def _written(page: Page, entry_of: dict[int, Entry], rows: list[Posting], last: int) -> Iterator[str]:
+    """The rows of one read as text. `last` is the entry that the read before ended in: it may go on here."""
+    for row in rows:
+        entry = entry_of[row.sequence]
+        if row.sequence != last:
+            last = row.sequence
+            yield page.entry(entry)
+        yield page.posting(entry, row)
+
+
+def _period(since: date | None, until: date | None) -> Period:
+    return Period(
+        None if since is None else _start_of_day((max(since, _FIRST_DAY) - _EPOCH).days),
+        None if until is None else _start_of_day((max(until, _FIRST_DAY) - _EPOCH).days + 1),
+    )
+
+
+def _start_of_day(day: int) -> int:
+    return city_to_utc_micros(day * 86_400, CITY_ZONE)
+
+
+def _declared_on(head: Head, found: list[Found]) -> date:
+    """The day before the smallest effective date; the ledger's last day if there is no entry at all."""
+    try:
+        city_day(max((part.last for part in found), default=0), CITY_ZONE)
+        first = city_day(min((part.first for part in found), default=head.recorded_at), CITY_ZONE)
+        return first - timedelta(days=1)
+    except (ValueError, OverflowError):
+        raise ExportImpossible(
+            "账本中有分录的生效日期不在公元 1 年至 9999 年之间，无法写成日期；请用起止日期把它排除。"
+            " An entry has an effective date outside of the years 1 to 9999, which cannot be written as a date:"
+            " leave it out by the first and last date of the export."
+        ) from None
+
+
+def _keep_apart(names: dict[str, str], code: str) -> None:
+    """Two commodities under one name would merge their figures: better no export. (A hash would have to collide.)"""
+    other = names.setdefault(commodity_name(code), code)
+    if other != code:
+        raise ExportImpossible(f"货币 {other!r} 与 {code!r} 的短代码相同。Two commodities share a short code.")
+
+
+async def _surveyed(database: Database, ledger_id: int, head: Head, period: Period) -> AsyncIterator[Found]:
+    for after in range(0, head.sequence, ENTRIES_PER_SURVEY):
+        upto = min(after + ENTRIES_PER_SURVEY, head.sequence)
+        for part in await database.read(survey, ledger_id, after, upto, period):
+            yield part
+
+
+async def _commodities(database: Database, ledger_id: int, limit: int) -> AsyncIterator[Commodity]:
+    after = ""
+    while found := await database.read(read_commodities, ledger_id, after, limit):
+        for commodity in found:
+            yield commodity
+        after = found[-1].code
+
+
+async def _accounts(database: Database, ledger_id: int, head: Head, limit: int) -> AsyncIterator[list[Account]]:
+    after = 0
+    while found := await database.read(read_accounts, ledger_id, after, head.account, limit):
+        yield found
+        after = found[-1].number
+
+
+async def _postings(
+    database: Database, ledger_id: int, head: Head, period: Period, limit: int
+) -> AsyncIterator[tuple[dict[int, Entry], list[Posting]]]:
+    for after in range(0, head.posting, limit):
+        upto = min(after + limit, head.posting)
+        entry_of, rows = await database.read(read_postings, ledger_id, after, upto, period)
+        if rows:
+            yield entry_of, rows

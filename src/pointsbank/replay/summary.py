@@ -1,0 +1,161 @@
+"""The results of a replay, computed from the books as of the marks of its steps: summary and verdict files."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, and_, case, func, select
+
+from pointsbank.engine.registry import Ledger
+from pointsbank.hours.model import HOURS_VERDICTS
+from pointsbank.intake.lines import LineVerdict, verdicts_of
+from pointsbank.ledger.chart import MINUTE, POINT
+from pointsbank.market.model import BASKET_VERDICTS, RETURN_VERDICTS
+from pointsbank.people.tables import volunteers
+from pointsbank.places.stations import stations
+from pointsbank.policy.model import Policy
+from pointsbank.replay.dataset import Dataset
+from pointsbank.store.tables import accounts, entries, lots, postings
+
+VERDICTS = {"hours": HOURS_VERDICTS, "redemptions": BASKET_VERDICTS, "returns": RETURN_VERDICTS}
+
+
+async def write_results(
+    dataset: Dataset, policy: Policy, ledger: Ledger, marks: dict[str, int], out: Path
+) -> None:
+    """Write `summary.json` and `verdicts-*.csv`, each whole or not at all."""
+    counts = {}
+    for source, verdicts in VERDICTS.items():
+        counts[source] = await _write_verdicts(ledger, source, verdicts, out / f"verdicts-{source}.csv")
+    read, ledger_id = ledger.database.read, ledger.id
+    people = await read(_people, ledger_id, marks["returns"])
+    summary = {
+        "units": {"points": "hundredths of a point", "merit": "minutes", "stock": "pieces"},
+        "expiry_run": "2028-01-01 00:00",
+        "counts": counts,
+        "merit_minutes": sum(merit for _, merit, _ in people),
+        "points": {
+            f"after_{step}": await read(_totals, ledger_id, marks[step])
+            for step in ("hours", "redemptions", "returns", "expiry")
+        },
+        "volunteers_sha256": sha256("".join(_canonical(people)).encode()).hexdigest(),
+        "volunteers": {number: {"merit_minutes": merit, "balances": held} for number, merit, held in people},
+        "stock": await read(_stock, ledger_id, policy, marks["expiry"]),
+    }
+    _replace(out / "summary.json", json.dumps(summary, ensure_ascii=False, indent=1) + "\n")
+
+
+def _canonical(people: list[tuple[str, int, dict[str, int]]]) -> Iterator[str]:
+    for number, merit, held in people:
+        yield f"{number}\t{merit}\t{';'.join(f'{day}:{points}' for day, points in held.items()) or '-'}\n"
+
+
+def _replace(path: Path, text: str) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+async def _write_verdicts(ledger: Ledger, source: str, verdicts: tuple[str, ...], path: Path) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    part = path.with_name(path.name + ".part")
+    with part.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("id", "line", "verdict", "minutes", "points"))
+        after = -1
+        while page := await ledger.database.read(verdicts_of, ledger.id, source, after):
+            writer.writerows(_row(verdict) for verdict in page)
+            counts.update(verdict.verdict for verdict in page)
+            after = page[-1].line
+    part.replace(path)
+    return dict.fromkeys(verdicts, 0) | counts
+
+
+def _row(verdict: LineVerdict) -> tuple[Any, ...]:
+    return verdict.id, verdict.line, verdict.verdict, verdict.minutes, verdict.points
+
+
+def _totals(connection: Connection, ledger_id: int, mark: int) -> dict[str, int]:
+    """Points issued, redeemed, returned and expired up to a sequence, and what all wallets then hold."""
+    rows = connection.execute(
+        select(entries.c.kind, func.sum(postings.c.amount))
+        .join_from(
+            entries, postings,
+            and_(postings.c.ledger_id == entries.c.ledger_id, postings.c.sequence == entries.c.sequence),
+        )
+        .join(lots, and_(lots.c.ledger_id == postings.c.ledger_id, lots.c.lot == postings.c.lot))
+        .where(entries.c.ledger_id == ledger_id, entries.c.sequence <= mark, lots.c.commodity == POINT.code)
+        .group_by(entries.c.kind)
+    )
+    by_kind: dict[str, int] = {kind: int(amount) for kind, amount in rows}
+    held = sum(balance for *_, balance in _held(connection, ledger_id, mark, ("wallet", "wallet-pending")))
+    return {
+        "issued": by_kind.get("earn", 0),
+        "redeemed": by_kind.get("basket", 0),
+        "returned": by_kind.get("return", 0),
+        "expired": by_kind.get("expire", 0),
+        "outstanding": held,
+    }
+
+
+def _held(
+    connection: Connection, ledger_id: int, mark: int, kinds: tuple[str, ...]
+) -> Iterator[tuple[str, str, str, str, int]]:
+    """Path, commodity, lot, last day and balance of all accounts of these kinds as of a sequence: folded anew."""
+    credit_normal = accounts.c.type.in_(("liability", "equity", "income"))
+    is_credit = postings.c.credit_account == accounts.c.account
+    rises = is_credit == credit_normal
+    moved = func.sum(case((rises, postings.c.amount), else_=-postings.c.amount))
+    for side in (postings.c.debit_account, postings.c.credit_account):
+        rows = connection.execute(
+            select(accounts.c.path, lots.c.commodity, lots.c.code, lots.c.expires_on, moved)
+            .join_from(
+                accounts, postings,
+                and_(postings.c.ledger_id == accounts.c.ledger_id, side == accounts.c.account),
+            )
+            .join(lots, and_(lots.c.ledger_id == postings.c.ledger_id, lots.c.lot == postings.c.lot))
+            .where(accounts.c.ledger_id == ledger_id, accounts.c.kind.in_(kinds), postings.c.sequence <= mark)
+            .group_by(accounts.c.path, lots.c.commodity, lots.c.code, lots.c.expires_on)
+        )
+        for path, commodity, lot, expires_on, balance in rows:
+            yield path, commodity, lot, expires_on, int(balance)
+
+
+def _people(connection: Connection, ledger_id: int, mark: int) -> list[tuple[str, int, dict[str, int]]]:
+    """Number, merit minutes and points by last day of every volunteer as of a sequence, by number."""
+    points: dict[str, Counter[str]] = {}
+    merit: Counter[str] = Counter()
+    for path, commodity, _, expires_on, balance in _held(
+        connection, ledger_id, mark, ("wallet", "wallet-pending", "merit")
+    ):
+        holder = path.split(":")[1]
+        if commodity == MINUTE.code:
+            merit[holder] += balance
+        else:
+            points.setdefault(holder, Counter())[expires_on] += balance
+    t = volunteers.c
+    rows = connection.execute(
+        select(t.number, t.volunteer_id).where(t.ledger_id == ledger_id)
+    )
+    people = [
+        (number, merit[id_], {day: held for day, held in sorted(points.get(id_, {}).items()) if held})
+        for number, id_ in rows
+    ]
+    return sorted(people)
+
+
+def _stock(connection: Connection, ledger_id: int, policy: Policy, mark: int) -> dict[str, dict[str, int]]:
+    """Pieces on the shelf by station and SKU as of a sequence."""
+    pieces: Counter[tuple[str, str]] = Counter()
+    for path, commodity, _, _, balance in _held(connection, ledger_id, mark, ("stock",)):
+        pieces[path, commodity] += balance
+    return {
+        code: {sku: pieces[station.stock, f"SKU:{sku}"] for sku in policy.goods}
+        for code, station in sorted(stations(connection, ledger_id).items())
+    }
