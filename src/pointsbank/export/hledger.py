@@ -1,4 +1,4 @@
-"""The journal for hledger: declarations first, so that `hledger check --strict` accepts it; facts stand in tags."""
+"""The journal for hledger: `hledger check --strict` accepts it; facts stand in tags, a lot never as a cost."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ class HledgerPage:
     def commodity(self, commodity: Commodity) -> str:
         # a directive wants a decimal mark even where there are no decimals
         sample = f"1000.{'0' * commodity.scale}"
-        return f'commodity {sample} "{commodity_name(commodity.code)}"  ; name:{inert(commodity.code, keep=":")}\n'
+        name = inert(commodity.code, keep=":")
+        return f'commodity {sample} "{commodity_name(commodity.code)}"  ; name:{name}\n'
 
     def account(self, account: Account) -> str:
         letter, path = _TYPE_LETTER[account.type], inert(account.path, keep=":")
@@ -51,7 +52,8 @@ class HledgerPage:
 
     def entry(self, entry: Entry) -> str:
         kind = inert(entry.kind)
-        tags = f"sequence:{entry.sequence}, kind:{kind}, key-hash:{entry.key_digest.hex()}, leaf:{entry.leaf.hex()}"
+        hashes = f"key-hash:{entry.key_digest.hex()}, leaf:{entry.leaf.hex()}"
+        tags = f"sequence:{entry.sequence}, kind:{kind}, {hashes}"
         if entry.reverses:
             tags += f", reverses:{entry.reverses}"
         for tag, text in (("actor", entry.actor), ("place", entry.place), ("reason", entry.reason)):

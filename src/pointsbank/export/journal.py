@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, and_, func, select
 
@@ -128,35 +128,50 @@ def read_postings(
 
     Postings of entries outside the period are among the answer, their entries are not.
     """
-    p, lot, commodity = t.postings.c, t.lots.c, t.commodities.c
+    p, lot, unit = t.postings.c, t.lots.c, t.commodities.c
     debit, credit = t.accounts.alias("debit"), t.accounts.alias("credit")
     rows = connection.execute(
         select(
-            p.posting, p.sequence,
-            debit.c.path, debit.c.type, credit.c.path, credit.c.type,
-            lot.commodity, lot.code, commodity.scale, p.amount,
+            p.posting,
+            p.sequence,
+            debit.c.path,
+            debit.c.type,
+            credit.c.path,
+            credit.c.type,
+            lot.commodity,
+            lot.code,
+            unit.scale,
+            p.amount,
         )
         .select_from(
             t.postings.join(debit, and_(debit.c.ledger_id == p.ledger_id, debit.c.account == p.debit_account))
             .join(credit, and_(credit.c.ledger_id == p.ledger_id, credit.c.account == p.credit_account))
             .join(t.lots, and_(lot.ledger_id == p.ledger_id, lot.lot == p.lot))
-            .join(t.commodities, and_(commodity.ledger_id == p.ledger_id, commodity.commodity == lot.commodity))
+            .join(t.commodities, and_(unit.ledger_id == p.ledger_id, unit.commodity == lot.commodity))
         )
         .where(p.ledger_id == ledger_id, p.posting > after, p.posting <= upto)
         .order_by(p.posting)
     )
-    postings = [Posting(*row) for row in rows]
+    postings = [Posting._make(row) for row in rows]
     if not postings:
         return {}, []
     e = t.entries.c
     entries = connection.execute(
         select(
-            e.sequence, e.effective_at, e.recorded_at, e.reverses, e.kind,
-            e.actor, e.place, e.reason, e.key_digest, e.leaf,
+            e.sequence,
+            e.effective_at,
+            e.recorded_at,
+            e.reverses,
+            e.kind,
+            e.actor,
+            e.place,
+            e.reason,
+            e.key_digest,
+            e.leaf,
         ).where(
             e.ledger_id == ledger_id,
             e.sequence.between(postings[0].sequence, postings[-1].sequence),
             *period.conditions(),
         )
     )
-    return {cast(int, row[0]): Entry(*row) for row in entries}, postings
+    return {row.sequence: Entry._make(row) for row in entries}, postings

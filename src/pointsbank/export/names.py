@@ -41,7 +41,7 @@ _ESCAPED: Final = re.compile(r"--([0-9a-f]{1,6})-")
 
 @lru_cache(maxsize=65_536)
 def account_name(kind: AccountType, path: str) -> str:
-    """The exported name of an account of type `kind`: `volunteer:ab-1:merit` is `Equity:Volunteer:Ab-1:Merit`."""
+    """The exported name of an account: `volunteer:ab-1:merit`, equity, is `Equity:Volunteer:Ab-1:Merit`."""
     return ":".join((ROOTS[kind], *map(_part_name, path.split(":"))))
 
 
@@ -85,7 +85,7 @@ def _unescape(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def commodity_name(code: str) -> str:
-    """The exported name of a commodity: `SKU:G001` is `SKU-G001`; one that cannot be written gets a short code."""
+    """The exported name of a commodity: `SKU:G001` is `SKU-G001`; what cannot be written gets a short code."""
     name = code.replace("-", "--").replace(":", "-")
     if (
         _COMMODITY.fullmatch(name)
@@ -99,7 +99,7 @@ def commodity_name(code: str) -> str:
 
 
 def commodity_of(name: str) -> str | None:
-    """The commodity of an exported name. None for a short code (its declaration has the full name) or a stranger."""
+    """The commodity of an exported name; None for a stranger or a short code (its declaration tells the name)."""
     code = _code_of_plain(name)
     return code if not is_short_code(name) and commodity_name(code) == name else None
 

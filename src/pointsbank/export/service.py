@@ -24,7 +24,7 @@ from pointsbank.export.journal import (
     read_postings,
     survey,
 )
-from pointsbank.export.names import commodity_name
+from pointsbank.export.names import commodity_name, is_short_code
 from pointsbank.export.page import CITY_ZONE, Book, Page
 from pointsbank.export.sheet import SheetPage
 from pointsbank.ledger.model import Commodity
@@ -40,16 +40,16 @@ FORMATS: Final[dict[Format, type[Page]]] = {
 
 ROWS_PER_READ = 2000
 _FIRST_DAY: Final = date(1, 1, 2)
-"""The declarations stand one day before the first entry, so no entry may lie on the first day of the calendar."""
+"""Declarations stand one day before the first entry, so no entry may lie on the first day of the calendar."""
 _EPOCH: Final = date(1970, 1, 1)
 
 
-class ExportImpossible(Exception):
-    """The journal cannot be written as asked; nothing was written. The message tells a person why."""
+class ExportError(Exception):
+    """The journal cannot be written as asked. The message tells a person why, Chinese first."""
 
 
 class Exported(msgspec.Struct, frozen=True):
-    """What an export holds. `last_sequence` is the ledger's head at its start: what came later is not in it."""
+    """What an export holds. `last_sequence` is the head at its start: what came later is not in it."""
 
     last_sequence: int
     entries: int
@@ -72,13 +72,14 @@ async def export_journal(
 ) -> Exported:
     """Write the journal of a ledger to `out`, which should be opened with encoding UTF-8 and `newline=""`.
 
-    `since` and `until` are effective dates in the city, both included: an export of a part shows the movements of
-    that time and carries no opening balances. `on_progress` is told (entries written, entries in all). Each read
-    is a short transaction of its own; what is posted meanwhile is left out. Raises ExportImpossible.
+    `since` and `until` are effective dates in the city, both included: an export of a part shows the
+    movements of that time and carries no opening balances. `on_progress` is told (entries written, entries
+    in all). Each read is a short transaction of its own, of at most `rows_per_read` rows; what is posted
+    meanwhile is left out. Raises ExportError, before anything is written unless two names collide.
     """
     head = await database.read(read_head, ledger_id)
     if head is None:
-        raise ExportImpossible(
+        raise ExportError(
             f"数据库中没有编号为 {ledger_id} 的账本。The database has no ledger with the id {ledger_id}."
         )
     period = _period(since, until)
@@ -91,9 +92,9 @@ async def export_journal(
 
     out.write(page.opening())
     commodities = accounts = entries = postings = 0
-    names: dict[str, str] = {}
+    short_codes: dict[str, str] = {}
     async for commodity in _commodities(database, ledger_id, rows_per_read):
-        _keep_apart(names, commodity.code)
+        _keep_apart(short_codes, commodity.code)
         out.write(page.commodity(commodity))
         commodities += 1
     async for opened in _accounts(database, ledger_id, head, rows_per_read):
@@ -138,18 +139,18 @@ def _declared_on(head: Head, found: list[Found]) -> date:
         first = city_day(min((part.first for part in found), default=head.recorded_at), CITY_ZONE)
         return first - timedelta(days=1)
     except (ValueError, OverflowError):
-        raise ExportImpossible(
+        raise ExportError(
             "账本中有分录的生效日期不在公元 1 年至 9999 年之间，无法写成日期；请用起止日期把它排除。"
-            " An entry has an effective date outside of the years 1 to 9999, which cannot be written as a date:"
+            " An entry has an effective date outside of the years 1 to 9999, which cannot be written:"
             " leave it out by the first and last date of the export."
         ) from None
 
 
-def _keep_apart(names: dict[str, str], code: str) -> None:
-    """Two commodities under one name would merge their figures: better no export. (A hash would have to collide.)"""
-    other = names.setdefault(commodity_name(code), code)
-    if other != code:
-        raise ExportImpossible(f"货币 {other!r} 与 {code!r} 的短代码相同。Two commodities share a short code.")
+def _keep_apart(short_codes: dict[str, str], code: str) -> None:
+    """Stop rather than merge two commodities under one short code: their hashes would have to collide."""
+    name = commodity_name(code)
+    if is_short_code(name) and short_codes.setdefault(name, code) != code:
+        raise ExportError(f"两种计量单位的短代码同为 {name}。Two commodities share the short code {name}.")
 
 
 async def _surveyed(database: Database, ledger_id: int, head: Head, period: Period) -> AsyncIterator[Found]:
@@ -167,7 +168,9 @@ async def _commodities(database: Database, ledger_id: int, limit: int) -> AsyncI
         after = found[-1].code
 
 
-async def _accounts(database: Database, ledger_id: int, head: Head, limit: int) -> AsyncIterator[list[Account]]:
+async def _accounts(
+    database: Database, ledger_id: int, head: Head, limit: int
+) -> AsyncIterator[list[Account]]:
     after = 0
     while found := await database.read(read_accounts, ledger_id, after, head.account, limit):
         yield found

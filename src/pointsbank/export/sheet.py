@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import csv
-from datetime import UTC, datetime, timedelta, timezone
-from io import StringIO
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -18,3 +17,52 @@ COLUMNS: Final = (
     "account", "account_type", "commodity", "lot", "amount",
     "reverses", "actor", "place", "reason", "key_hash", "leaf",
 )  # fmt: skip
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_CITY: Final = ZoneInfo(CITY_ZONE)
+
+
+class SheetPage:
+    def __init__(self, book: Book) -> None:
+        self._row = csv.writer(_Answer()).writerow
+
+    def opening(self) -> str:
+        return str(self._row(COLUMNS))
+
+    def commodity(self, commodity: Commodity) -> str:
+        return ""
+
+    def account(self, account: Account) -> str:
+        return ""
+
+    def entry(self, entry: Entry) -> str:
+        return ""
+
+    def posting(self, entry: Entry, posting: Posting) -> str:
+        effective_at = _iso(entry.effective_at, _CITY)
+        before = (effective_at[:10], effective_at, _iso(entry.recorded_at, UTC), cell(entry.kind))
+        after = (
+            entry.reverses or "",
+            cell(entry.actor),
+            cell(entry.place),
+            cell(entry.reason),
+            entry.key_digest.hex(),
+            entry.leaf.hex(),
+        )
+        amount = decimal_text(posting.amount, posting.scale)
+        what = (cell(posting.commodity), "" if posting.lot == NO_LOT else cell(posting.lot))
+        debit = (cell(posting.debit), posting.debit_type, *what, amount)
+        credit = (cell(posting.credit), posting.credit_type, *what, f"-{amount}")
+        number = (entry.sequence, posting.number)
+        first = self._row((*number, "debit", *before, *debit, *after))
+        return f"{first}{self._row((*number, 'credit', *before, *credit, *after))}"
+
+
+class _Answer:
+    """Where a csv writer writes to so that its `writerow` returns the row as text."""
+
+    def write(self, text: str) -> str:
+        return text
+
+
+def _iso(micros: int, zone: tzinfo) -> str:
+    return (_EPOCH + timedelta(microseconds=micros)).astimezone(zone).isoformat(timespec="microseconds")

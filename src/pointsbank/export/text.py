@@ -19,7 +19,7 @@ def decimal_text(amount: int, scale: int) -> str:
 
 
 def inert(text: str, *, keep: str = "") -> str:
-    """Free text percent-encoded (as in URLs, UTF-8), so that no quote, comma, bracket or line end is left in it.
+    """Free text percent-encoded (as in URLs, UTF-8): no quote, comma, bracket or line end is left in it.
 
     Letters and digits of ASCII and `-._~/+@=` stand for themselves, and so do the characters of `keep`.
     """
@@ -29,7 +29,7 @@ def inert(text: str, *, keep: str = "") -> str:
 
 
 def cell(text: str) -> str:
-    """Text of a CSV cell that no spreadsheet takes for a formula: a leading `'` stands before what looks like one.
+    """Text of a CSV cell that no spreadsheet takes for a formula: a `'` stands before what looks like one.
 
     A text that begins with `'` gets one too, so taking one leading `'` away always gives the text back.
     """

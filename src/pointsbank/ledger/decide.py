@@ -18,7 +18,6 @@ from pointsbank.ledger.books import (
 from pointsbank.ledger.chart import AllowedMovement
 from pointsbank.ledger.model import (
     MAX_AMOUNT,
-    MAX_POSTINGS,
     NO_LOT,
     Commodity,
     Draft,
@@ -27,6 +26,7 @@ from pointsbank.ledger.model import (
     canonical_metadata,
 )
 from pointsbank.ledger.refusals import (
+    PRECEDENCE,
     AccountDiffers,
     AlreadyReversed,
     AmountOutOfRange,
@@ -46,8 +46,12 @@ from pointsbank.ledger.refusals import (
     UnknownCommodity,
     UnknownEntry,
 )
+from pointsbank.ledger.wellformed import malformed
 
 Verdict = Accepted | Replayed | Refusal
+
+MAX_EFFECTS = 2**15 - 1
+"""Most postings that one entry may fall into when its movements take from several lots."""
 
 
 def decide(books: Books, draft: Draft, rooms: frozenset[str], now: int) -> Verdict:
@@ -60,7 +64,7 @@ def decide(books: Books, draft: Draft, rooms: frozenset[str], now: int) -> Verdi
     use = books.keys.get(digest)
     if use is not None:
         return Replayed(draft.key, use) if use.request == draft.request else KeyConflict(draft.key)
-    refusal = _malformed(draft) or _moved_on(books, draft)
+    refusal = malformed(books, draft) or _moved_on(books, draft)
     if refusal is not None:
         return refusal
     drafting = _Drafting(books, draft, rooms)
@@ -86,31 +90,6 @@ def decide(books: Books, draft: Draft, rooms: frozenset[str], now: int) -> Verdi
         metadata=canonical_metadata(metadata),
         documents=canonical_documents(draft.documents),
     )
-
-
-def _malformed(draft: Draft) -> Refusal | None:
-    if not 0 < len(draft.key) <= 255:
-        return InvalidDraft("the key must have 1 to 255 characters")
-    if not (draft.key + draft.kind + draft.client + draft.actor + draft.place + draft.reason).isprintable():
-        return InvalidDraft("key, kind, client, actor, place and reason must be printable text")
-    if not draft.kind or not draft.client:
-        return InvalidDraft("kind and client must not be empty")
-    if len(draft.movements) > MAX_POSTINGS:
-        return InvalidDraft(f"an entry takes at most {MAX_POSTINGS} movements")
-    if len(draft.request) != 16:
-        return InvalidDraft("the request digest must have 16 bytes")
-    if draft.reverses and draft.movements:
-        return InvalidDraft("a reversal mirrors the entry that it names and brings no movements of its own")
-    if draft.counters and not draft.posts:
-        return InvalidDraft("a counter advances only with postings")
-    if not -(2**62) < draft.effective_at < 2**62:
-        return InvalidDraft("the effective time is out of range")
-    for m in draft.movements:
-        if m.amount <= 0 or m.amount > MAX_AMOUNT:
-            return InvalidDraft(f"the amount {m.amount} is not between 1 and {MAX_AMOUNT}")
-        if m.debit == m.credit:
-            return InvalidDraft("a posting needs two different accounts")
-    return None
 
 
 def _moved_on(books: Books, draft: Draft) -> Refusal | None:
@@ -153,7 +132,7 @@ class _Drafting:
     def open_accounts(self) -> Refusal | None:
         books = self.books
         for commodity in self.draft.commodities:
-            known = books.commodities.get(commodity.code)
+            known = books.commodities.get(commodity.code) or self.new_commodities.get(commodity.code)
             if known is None:
                 self.new_commodities[commodity.code] = commodity
             elif known != commodity:
@@ -165,10 +144,7 @@ class _Drafting:
                     return AccountDiffers(opening.path, account.floor)
                 continue
             kind = books.chart.kind_of(opening.path)
-            if kind is None:
-                return InvalidDraft(f"the chart has no kind of account for {opening.path}")
-            if opening.floor is not None and kind.floor != "budget":
-                return InvalidDraft(f"the floor of {opening.path} is set by the chart")
+            assert kind is not None, "a well-formed draft opens only accounts of the chart"
             floor = opening.floor if kind.floor == "budget" else (0 if kind.floor == "zero" else None)
             number = books.head.account + len(self.new_accounts) + 1
             self.new_accounts[opening.path] = AccountState(number, opening.path, kind.name, kind.normal_side, floor)
@@ -179,13 +155,32 @@ class _Drafting:
 
     def post(self) -> Refusal | None:
         """Work out the movements in their order; each sees the effect of those before it."""
-        for movement in self.draft.movements:
+        movements = self.draft.movements
+        for at, movement in enumerate(movements, 1):
             refusal = self._post_movement(movement)
             if refusal is not None:
-                return refusal
+                return self._first_in_precedence(refusal, movements[at:])
         return None
 
+    def _first_in_precedence(self, refusal: Refusal, later: tuple[Movement, ...]) -> Refusal:
+        """A later movement may have a fault that comes before an earlier one's: an unknown account, say."""
+        for movement in later:
+            found = self._sides(movement)
+            if isinstance(found, Refusal) and PRECEDENCE.index(type(found)) < PRECEDENCE.index(type(refusal)):
+                refusal = found
+        return refusal
+
     def _post_movement(self, movement: Movement) -> Refusal | None:
+        sides = self._sides(movement)
+        if isinstance(sides, Refusal):
+            return sides
+        commodity, debit, credit = sides
+        if movement.lot or not commodity.has_lots:
+            return self._effect(debit, credit, self._lot(commodity.code, movement.lot or NO_LOT), movement.amount)
+        return self._take_first_expiring(debit, credit, movement)
+
+    def _sides(self, movement: Movement) -> tuple[Commodity, AccountState, AccountState] | Refusal:
+        """The commodity and the two accounts of a movement, or why it may not be, whatever the balances are."""
         books, draft = self.books, self.draft
         commodity = books.commodities.get(movement.commodity) or self.new_commodities.get(movement.commodity)
         if commodity is None:
@@ -201,11 +196,9 @@ class _Drafting:
             return MovementNotAllowed(movement.debit, movement.credit, movement.commodity, draft.kind)
         if allowed.document and not self._carries(allowed):
             return DocumentMissing(draft.kind, allowed.document)
-        if movement.lot or not commodity.has_lots:
-            if not commodity.has_lots and movement.lot not in ("", NO_LOT):
-                return InvalidDraft(f"{commodity.code} has no lots")
-            return self._effect(debit, credit, self._lot(commodity.code, movement.lot or NO_LOT), movement.amount)
-        return self._take_first_expiring(debit, credit, movement)
+        if not movement.lot and commodity.has_lots and _giver(debit, credit) is None:
+            return LotRequired(movement.commodity)
+        return commodity, debit, credit
 
     def _carries(self, allowed: AllowedMovement) -> bool:
         return any(document.kind == allowed.document for document in self.draft.documents)
@@ -219,10 +212,8 @@ class _Drafting:
 
     def _take_first_expiring(self, debit: AccountState, credit: AccountState, movement: Movement) -> Refusal | None:
         """Split the movement over the lots of the account that gives, the first-expiring lot first."""
-        debit_gives, credit_gives = debit.is_credit_normal, not credit.is_credit_normal
-        if debit_gives == credit_gives:
-            return LotRequired(movement.commodity)
-        giver = debit if debit_gives else credit
+        giver = _giver(debit, credit)
+        assert giver is not None
         lots_by_number = self.books.lots_by_number
         held: list[tuple[str, str, LotState, int]] = []
         for number in giver.balances:
@@ -244,6 +235,8 @@ class _Drafting:
             rest -= taken
             if not rest:
                 break
+        if len(self.effects) > MAX_EFFECTS:
+            return InvalidDraft(f"the movements fall into more than {MAX_EFFECTS} postings")
         return None
 
     def _balance(self, account: AccountState, lot: int) -> int:
@@ -261,27 +254,24 @@ class _Drafting:
         else:
             debit_balance, credit_balance = debit.balances.get(number, 0), credit.balances.get(number, 0)
             debit_total, credit_total = debit.totals.get(commodity, 0), credit.totals.get(commodity, 0)
-        if debit.is_credit_normal:
+        debit_change = -amount if debit.is_credit_normal else amount
+        credit_change = amount if credit.is_credit_normal else -amount
+        debit_balance += debit_change
+        debit_total += debit_change
+        credit_balance += credit_change
+        credit_total += credit_change
+        if not (-MAX_AMOUNT <= debit_total <= MAX_AMOUNT and -MAX_AMOUNT <= debit_balance <= MAX_AMOUNT):
+            return AmountOutOfRange(debit.path, amount)
+        if not (-MAX_AMOUNT <= credit_total <= MAX_AMOUNT and -MAX_AMOUNT <= credit_balance <= MAX_AMOUNT):
+            return AmountOutOfRange(credit.path, amount)
+        if debit_change < 0 and debit.floor is not None:
             refusal = _under_floor(debit, lot, debit_balance, debit_total, amount)
             if refusal is not None:
                 return refusal
-            debit_balance -= amount
-            debit_total -= amount
-        else:
-            debit_balance += amount
-            debit_total += amount
-        if credit.is_credit_normal:
-            credit_balance += amount
-            credit_total += amount
-        else:
+        if credit_change < 0 and credit.floor is not None:
             refusal = _under_floor(credit, lot, credit_balance, credit_total, amount)
             if refusal is not None:
                 return refusal
-            credit_balance -= amount
-            credit_total -= amount
-        for account, total in ((debit, debit_total), (credit, credit_total)):
-            if not -MAX_AMOUNT <= total <= MAX_AMOUNT:
-                return AmountOutOfRange(account.path, amount)
         debit_version = self.pending.get(d, debit.version) + 1
         credit_version = self.pending.get(c, credit.version) + 1
         self.effects.append(
@@ -320,14 +310,24 @@ class _Drafting:
         return None
 
 
-def _under_floor(account: AccountState, lot: LotState, balance: int, total: int, amount: int) -> Refusal | None:
-    """A floor of 0 holds for each lot; a budget (a floor under 0) for the sum over the lots."""
-    floor = account.floor
-    if floor is None:
+def _giver(debit: AccountState, credit: AccountState) -> AccountState | None:
+    """The side whose lots a movement takes: the one that falls, unless both fall, none does, or it issues."""
+    debit_gives, credit_gives = debit.is_credit_normal, not credit.is_credit_normal
+    if debit_gives == credit_gives:
         return None
+    giver = debit if debit_gives else credit
+    return giver if giver.floor is None or giver.floor >= 0 else None
+
+
+def _under_floor(account: AccountState, lot: LotState, balance: int, total: int, amount: int) -> Refusal | None:
+    """Refuse a fall by `amount` to `balance` in the lot and `total` in all lots.
+
+    A floor of 0 holds for each lot; a budget (a floor under 0) for the sum over the lots.
+    """
+    floor = account.floor
     if floor == 0:
-        if balance < amount:
-            return InsufficientBalance(account.path, lot.commodity, lot.code, balance, 0, amount)
-    elif total - amount < floor:
-        return InsufficientBalance(account.path, lot.commodity, "", total, floor, amount)
+        if balance < 0:
+            return InsufficientBalance(account.path, lot.commodity, lot.code, balance + amount, 0, amount)
+    elif floor is not None and total < floor:
+        return InsufficientBalance(account.path, lot.commodity, "", total + amount, floor, amount)
     return None

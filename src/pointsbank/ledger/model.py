@@ -20,6 +20,9 @@ MAX_AMOUNT: Final = 10**15
 MAX_POSTINGS: Final = 1000
 """Most movements of one entry, so that one entry never stalls the queue behind it."""
 
+MAX_NAME: Final = 255
+"""Most characters of a key, a lot, a subject, a counter or another name that an index holds."""
+
 
 class Side(IntEnum):
     """The normal side of an account: the side on which its balance is counted."""
@@ -199,7 +202,7 @@ def canonical_metadata(metadata: tuple[tuple[str, int | str], ...] | Mapping[str
     if not metadata:
         return ""
     pairs = dict(metadata)
-    return msgspec.json.encode({name: pairs[name] for name in sorted(pairs)}).decode("ascii")
+    return msgspec.json.encode({name: pairs[name] for name in sorted(pairs)}).decode()
 
 
 def canonical_documents(documents: tuple[Attachment, ...]) -> str:

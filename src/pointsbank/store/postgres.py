@@ -96,7 +96,7 @@ def integers(values: Iterable[int]) -> str:
 
 def texts(values: Sequence[str]) -> str:
     """Texts in one text; the leading separator keeps a single empty text apart from no text at all."""
-    return SEPARATOR + SEPARATOR.join(values)
+    return SEPARATOR + SEPARATOR.join(values) if values else ""
 
 
 def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[Any]:

@@ -64,18 +64,7 @@ def _p(slug: str, status: int, title: str, title_en: str, detail: str, detail_en
 
 
 _TABLE: Final = (
-    # before anything is looked at
-    _p("stopped", 503, "服务正在停止", "The service is stopping",
-       "服务正在停止或尚未就绪，本次请求没有入账。请稍候用同一个 Idempotency-Key 重试。",
-       "The service is stopping or not ready; nothing was posted. Repeat the request with the same key shortly.",
-       retry=True),
-    _p("overloaded", 503, "排队已满", "The queue is full",
-       "排队等待入账的请求太多，本次请求没有入账。请稍候用同一个 Idempotency-Key 重试。",
-       "Too many requests are waiting; nothing was posted. Repeat the request with the same key shortly.", retry=True),
-    _p("outcome-unknown", 503, "结果未知", "The outcome is unknown",
-       "数据库没有及时答复，这笔可能已入账，也可能没有。请用同一个 Idempotency-Key 重试，重试不会重复入账。",
-       "The database did not answer in time: this may or may not be posted. Repeat the request with the same key;"
-       " it will not be posted twice.", retry=True),
+    # the door
     _p("not-found", 404, "没有这个地址", "Not found",
        "没有这个地址，或其中没有这一项。请核对地址。", "There is nothing at this address. Please check it."),
     _p("method-not-allowed", 405, "方法不允许", "Method not allowed",
@@ -111,6 +100,18 @@ _TABLE: Final = (
     # what is asked for does not exist
     _p("unknown-api-key", 404, "没有这个密钥", "No such API key",
        "没有编号为 {id} 的密钥。请核对编号。", "There is no API key with the id {id}. Please check it."),
+    # the writer's queue
+    _p("stopped", 503, "服务正在停止", "The service is stopping",
+       "服务正在停止或尚未就绪，本次请求没有入账。请稍候用同一个 Idempotency-Key 重试。",
+       "The service is stopping or not ready; nothing was posted. Repeat the request with the same key shortly.",
+       retry=True),
+    _p("overloaded", 503, "排队已满", "The queue is full",
+       "排队等待入账的请求太多，本次请求没有入账。请稍候用同一个 Idempotency-Key 重试。",
+       "Too many requests are waiting; nothing was posted. Repeat the request with the same key shortly.", retry=True),
+    _p("outcome-unknown", 503, "结果未知", "The outcome is unknown",
+       "数据库没有及时答复，这笔可能已入账，也可能没有。请用同一个 Idempotency-Key 重试，重试不会重复入账。",
+       "The database did not answer in time: this may or may not be posted. Repeat the request with the same key;"
+       " it will not be posted twice.", retry=True),
     # the ledger's refusals, in its own order of precedence
     _p("idempotency-conflict", 409, "幂等键已被另一请求使用", "The idempotency key belongs to another request",
        "键 {key} 已用于内容不同的请求，本次没有入账。新的业务请换一个新键。",

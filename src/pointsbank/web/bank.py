@@ -1,0 +1,40 @@
+"""What a handler is given: the open ledger and the desks that serve it. Made once, by the app."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection
+
+from pointsbank.access.service import KeyDesk, KeyRing
+from pointsbank.access.sessions import Sessions
+from pointsbank.engine.clock import Clock
+from pointsbank.engine.registry import Ledger
+from pointsbank.ledger.chart import Chart
+from pointsbank.settings import Settings
+from pointsbank.web.metrics import Metrics
+
+
+class Bank(msgspec.Struct, frozen=True):
+    """The open books and everything that works on them."""
+
+    settings: Settings
+    ledger: Ledger
+    chart: Chart
+    clock: Clock
+    ring: KeyRing
+    keys: KeyDesk
+    sessions: Sessions
+    metrics: Metrics
+
+    async def ask(self, query: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Put a reader's question to a snapshot of this ledger."""
+        return await self.ledger.database.read(_ask, query, self.ledger.id, args, kwargs)
+
+
+def _ask(
+    connection: Connection, query: Callable[..., Any], ledger_id: int, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    return query(connection, ledger_id, *args, **kwargs)
