@@ -2,11 +2,13 @@
 
 from alembic import context
 
-from pointsbank.store.tables import metadata
 from pointsbank.store.triggers import create_triggers
+from pointsbank.tables import metadata
 
 connection = context.config.attributes["connection"]
-context.configure(connection=connection, target_metadata=metadata, render_as_batch=connection.dialect.name == "sqlite")
+context.configure(
+    connection=connection, target_metadata=metadata, render_as_batch=connection.dialect.name == "sqlite"
+)
 
 with context.begin_transaction():
     context.run_migrations()

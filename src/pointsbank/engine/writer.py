@@ -107,6 +107,8 @@ class _Bug(Exception):
 
 class _Decided(msgspec.Struct):
     groups: list[_Group]
+    head: Head
+    """where the ledger was when the groups were decided"""
     batch: Batch | None
 
 
@@ -229,7 +231,7 @@ class LedgerWriter:
                 await self._write_under_lock(groups)
                 continue
             flying = decided
-            flight = asyncio.create_task(self._append(decided.batch))
+            flight = asyncio.create_task(self._append(decided))
 
     def _drain(self) -> list[_Group]:
         groups: list[_Group] = []
@@ -261,6 +263,10 @@ class LedgerWriter:
             groups.remove(bug.group)
             self._books = None
             return None
+        except Exception as error:  # whose draft it was, the careful path finds out
+            log.exception("writer.load_failed", error=type(error).__name__)
+            self._books = None
+            return None
 
     async def _load(self, books: Books, groups: list[_Group], source: Store | Turn, *, look_up_keys: bool) -> None:
         drafts = [draft for group in groups for draft in group.drafts]
@@ -270,7 +276,7 @@ class LedgerWriter:
             wanted = fill(books, wanted, await source.load(wanted))
 
     async def _decide(self, books: Books, groups: list[_Group]) -> _Decided:
-        head = books.head
+        head = msgspec.structs.replace(books.head)
         expected_batch, expected_epoch = head.batch, head.epoch
         now = max(self.clock.now(), head.recorded_at)
         accepted: list[Accepted] = []
@@ -285,7 +291,7 @@ class LedgerWriter:
                 decided = 0
                 await asyncio.sleep(0)
         if not accepted:
-            return _Decided(groups, None)
+            return _Decided(groups, head, None)
         books.head.batch = expected_batch + 1
         batch = Batch(
             ledger_id=self.store.ledger_id,
@@ -297,7 +303,7 @@ class LedgerWriter:
             recorded_at=now,
             written=written_by(accepted, books.subjects, self._types),
         )
-        return _Decided(groups, batch)
+        return _Decided(groups, head, batch)
 
     def _decide_group(self, books: Books, group: _Group, now: int, accepted: list[Accepted]) -> None:
         ledger_id, rooms = self.store.ledger_id, group.rooms
@@ -320,8 +326,11 @@ class LedgerWriter:
             verdicts.append(verdict)
         group.verdicts = verdicts
 
-    async def _append(self, batch: Batch | None) -> bool:
-        return batch is None or await self.store.append(batch)
+    async def _append(self, decided: _Decided) -> bool:
+        if decided.batch is None:
+            # A refusal is an answer too: it may not rest on books that another process has left behind.
+            return _same_place(decided.head, await self.store.head())
+        return await self.store.append(decided.batch)
 
     async def _land(self, flight: asyncio.Task[bool], flying: _Decided) -> bool:
         """Wait for the batch in flight and answer its callers. False: what was decided after it must go."""
@@ -334,14 +343,12 @@ class LedgerWriter:
         except BatchConflict as conflict:
             log.debug("writer.conflict", conflict=str(conflict))
         except OutcomeUnknown as unknown:
-            if await self._settle(flying, unknown):
+            if flying.batch is not None and await self._settle(flying, unknown):
                 await self._answer(flying)
                 self._books = None
                 return False
-        except StoreError as error:
-            self._books = None
-            self._fail_store(flying.groups, error)
-            return False
+        except Exception as error:  # under the lock all keys are looked up, so to write again is safe
+            log.exception("writer.batch_failed", error=type(error).__name__)
         self._books = None
         await self._write_under_lock(flying.groups)
         return False
@@ -372,18 +379,14 @@ class LedgerWriter:
                     await self._answer(decided)
                     return
                 groups = [group for group in groups if not group.future.done()]
-            except BatchConflict as conflict:
+            except Exception as error:
                 self._books = None
                 if len(groups) == 1:
-                    log.error("writer.refused_by_database", conflict=str(conflict))
-                    self._fail(groups, WriterError("the database refuses the batch"))
+                    log.exception("writer.group_failed", error=type(error).__name__)
+                    self._fail(groups, WriterError(_what_failed(error)))
                     return
                 for group in groups:
                     await self._write_under_lock([group])
-                return
-            except StoreError as error:
-                self._books = None
-                self._fail_store(groups, error)
                 return
 
     async def _decide_in_turn(self, turn: Turn, groups: list[_Group]) -> _Decided:
@@ -449,10 +452,6 @@ class LedgerWriter:
         log.error("writer.draft_failed", exc_info=bug.cause)
         self._fail([bug.group], WriterError(f"the draft could not be decided: {type(bug.cause).__name__}"))
 
-    def _fail_store(self, groups: Sequence[_Group], error: StoreError) -> None:
-        log.error("writer.store_failed", error=str(error))
-        self._fail(groups, WriterError(f"the store failed: {error}"))
-
     async def _watch(self) -> None:
         """Callers wait so long and no longer; what has not begun is taken out of the queue."""
         loop = asyncio.get_running_loop()
@@ -467,6 +466,14 @@ class LedgerWriter:
                 group = self._queue.popleft()
                 self._queued -= len(group.drafts)
                 self._fail([group], WriterOverloaded("the queue did not move in time; nothing was written"))
+
+
+def _what_failed(error: Exception) -> str:
+    if isinstance(error, BatchConflict):
+        return "the database refuses the batch"
+    if isinstance(error, StoreError):
+        return f"the store failed: {error}"
+    return f"the draft could not be written: {type(error).__name__}"
 
 
 def _same_place(mine: Head, theirs: Head) -> bool:

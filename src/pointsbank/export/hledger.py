@@ -1,4 +1,4 @@
-"""The journal for hledger: `hledger check --strict` accepts it; facts stand in tags, a lot never as a cost."""
+"""The journal for hledger: `hledger check --strict` accepts it; facts are tags, a lot never a cost."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def _unescape(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def commodity_name(code: str) -> str:
-    """The exported name of a commodity: `SKU:G001` is `SKU-G001`; what cannot be written gets a short code."""
+    """The exported name of a commodity: `SKU:G001` is `SKU-G001`, an illegal one a short code."""
     name = code.replace("-", "--").replace(":", "-")
     if (
         _COMMODITY.fullmatch(name)
@@ -99,7 +99,7 @@ def commodity_name(code: str) -> str:
 
 
 def commodity_of(name: str) -> str | None:
-    """The commodity of an exported name; None for a stranger or a short code (its declaration tells the name)."""
+    """The commodity of an exported name; None for a stranger and for a short code (it is declared)."""
     code = _code_of_plain(name)
     return code if not is_short_code(name) and commodity_name(code) == name else None
 

@@ -1,4 +1,4 @@
-"""What a format is: how a book opens, how a commodity, an account, an entry and a posting are written down."""
+"""What a format is: how a book opens, how commodities, accounts, entries and postings are written."""
 
 from __future__ import annotations
 

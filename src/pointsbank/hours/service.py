@@ -95,6 +95,16 @@ class HoursService:
             raise RecordRefused(left[0][0], self._last_refusal)
         return [verdicts[number] for number, _ in lines]
 
+    async def preview(self, source: str, lines: Sequence[Line]) -> list[LineVerdict]:
+        """What `submit` would say, lines before these included in the judgement; nothing is written."""
+        desk = await self._load_desk([fields for _, fields in lines])
+        now = self._ledger.writer.clock.now()
+        judged = [self._judge(desk, Place(source, number), fields, now) for number, fields in lines]
+        return [
+            LineVerdict(j.place.line, j.record_id, j.judgement.verdict, j.judgement.minutes, j.judgement.points)
+            for j in judged
+        ]
+
     async def _try(
         self, source: str, lines: Sequence[Line], command: Command, verdicts: dict[int, LineVerdict]
     ) -> list[Line]:

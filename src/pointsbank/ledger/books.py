@@ -171,8 +171,8 @@ class Books:
         """Move the books forward by an accepted draft, so that the next draft sees its effect."""
         draft = accepted.draft
         head = self.head
-        for commodity in accepted.new_commodities:
-            self.commodities[commodity.code] = commodity
+        for declared in accepted.new_commodities:
+            self.commodities[declared.code] = declared
         for account in accepted.new_accounts:
             self.accounts[account.path] = account
             head.account = account.number

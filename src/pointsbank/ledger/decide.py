@@ -215,9 +215,12 @@ class _Drafting:
         giver = _giver(debit, credit)
         assert giver is not None
         lots_by_number = self.books.lots_by_number
+        lots = {number: lots_by_number[number] for number in giver.balances}
+        for e in self.effects:  # what came in earlier in this draft may leave again
+            if e.debit is giver or e.credit is giver:
+                lots[e.lot.number] = e.lot
         held: list[tuple[str, str, LotState, int]] = []
-        for number in giver.balances:
-            lot = lots_by_number[number]
+        for number, lot in lots.items():
             if lot.commodity == movement.commodity:
                 balance = self._balance(giver, number)
                 if balance > 0:

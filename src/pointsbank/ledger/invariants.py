@@ -59,8 +59,7 @@ def mirrors(original: Sequence[Line], reversal: Sequence[Line]) -> bool:
 
 def expiry_of(lot: str) -> str:
     """The date that stands in a lot's name, or the end of time for one without a date."""
-    date, slash, _ = lot.partition("/")
-    return date if slash and len(date) == 10 and date[4] == date[7] == "-" else NEVER_EXPIRES
+    return lot[:10] if len(lot) >= 10 and lot[4] == lot[7] == "-" else NEVER_EXPIRES
 
 
 def lot_fits(has_lots: bool, lot: str) -> bool:

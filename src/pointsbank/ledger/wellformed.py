@@ -5,17 +5,18 @@ One draft that a database rejects would take its whole batch along, so nothing o
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from pointsbank.ledger.books import Books
-from pointsbank.ledger.model import MAX_AMOUNT, MAX_NAME, MAX_POSTINGS, NO_LOT, Draft, Marker, Movement, Row
+from pointsbank.ledger.model import MAX_AMOUNT, MAX_NAME, MAX_POSTINGS, NO_LOT, Cell, Draft, Marker, Movement
 from pointsbank.ledger.refusals import InvalidDraft
 
 _MOST: Final = 2**62
 
 
 def malformed(books: Books, draft: Draft) -> InvalidDraft | None:
-    """What is wrong with the draft itself, whatever the balances are; None if it is well formed."""
+    """What is wrong with the draft itself, None if it is well formed."""
     if not 0 < len(draft.key) <= MAX_NAME:
         return InvalidDraft(f"the key must have 1 to {MAX_NAME} characters")
     if not (draft.key + draft.kind + draft.client + draft.actor + draft.place + draft.reason).isprintable():
@@ -57,7 +58,7 @@ def _is_name(text: str) -> bool:
 
 
 def _wrong_lot(books: Books, draft: Draft, movement: Movement) -> str:
-    """What is wrong with the lot that a movement names: it must be a name, and its commodity must have lots."""
+    """What is wrong with the lot that a movement names: only a commodity with lots has named ones."""
     if not _is_name(movement.lot):
         return "a lot must be printable text"
     declared = {commodity.code: commodity for commodity in draft.commodities}
@@ -100,7 +101,8 @@ def _wrong_openings(books: Books, draft: Draft) -> str:
 
 def _wrong_documents(draft: Draft) -> str:
     """What is wrong with subjects, counters and document rows: what a database could not hold."""
-    if not all(_is_name(s) for s, _ in draft.reads) or not all(map(_is_name, (*draft.touches, *draft.counters))):
+    names = (*(subject for subject, _ in draft.reads), *draft.touches, *draft.counters)
+    if not all(map(_is_name, names)):
         return "subjects and counters must be printable text"
     if len(set(draft.counters)) < len(draft.counters):
         return "a counter advances once in an entry"
@@ -108,13 +110,17 @@ def _wrong_documents(draft: Draft) -> str:
     if len(set(changed)) < len(changed):
         return "a document changes its state once in an entry"
     for row in draft.rows:
-        if not _is_storable(row, draft.counters):
+        if not _are_storable(row.values, draft.counters):
             return f"a row of {row.table} has a value that no database holds"
+    for change in draft.changes:
+        values = (*change.key, change.new, *(cell for _, cell in change.values))
+        if not _are_storable(values, draft.counters):
+            return f"a change of {change.table} has a value that no database holds"
     return ""
 
 
-def _is_storable(row: Row, counters: tuple[str, ...]) -> bool:
-    for cell in row.values:
+def _are_storable(cells: Iterable[Cell], counters: tuple[str, ...]) -> bool:
+    for cell in cells:
         if isinstance(cell, str):
             if "\0" in cell or not (cell.isascii() or cell.encode(errors="replace").decode() == cell):
                 return False

@@ -12,9 +12,10 @@ from pointsbank.ledger.books import key_digest
 from pointsbank.ledger.model import JournalEntry, Posting
 from pointsbank.ledger.refusals import UnknownEntry
 from pointsbank.readers.moments import LedgerHead, head
-from pointsbank.store.tables import accounts, entries, lots, postings
+from pointsbank.store.tables import accounts, lots, postings
+from pointsbank.store.tables import entries as journal
 
-__all__ = ["MAX_ENTRIES", "LedgerHead", "entries_after", "entry", "entry_by_key", "head", "reversals_of"]
+__all__ = ["MAX_ENTRIES", "LedgerHead", "entries", "entry", "entry_by_key", "head", "reversals_of"]
 
 MAX_ENTRIES: Final = 1000
 """Most entries of one call. An entry has at most 1000 postings, nearly always fewer than ten."""
@@ -30,7 +31,7 @@ def entry(connection: Connection, ledger_id: int, sequence: int) -> JournalEntry
     return found[0] if found else UnknownEntry(sequence)
 
 
-def entries_after(
+def entries(
     connection: Connection, ledger_id: int, after: int = 0, limit: int = 100, *, up_to: int | None = None
 ) -> list[JournalEntry]:
     """The next `limit` entries after a sequence number, oldest first, with their postings.
@@ -38,12 +39,11 @@ def entries_after(
     Go on with the last one's sequence until the list is empty. `up_to` is the last sequence number wanted: a reader
     that names the head at its start sees the same books in every call, however many postings arrive meanwhile.
     """
-    last = after + max(1, min(limit, MAX_ENTRIES))
-    if up_to is not None:
-        last = min(last, up_to)
-    if not 0 <= after < 2**62 or last <= after:
+    if not 0 <= after < 2**62:
         return []
-    rows = connection.execute(_RANGE, {"ledger": ledger_id, "after": after, "last": last}).all()
+    until = 2**62 if up_to is None else up_to
+    page = {"ledger": ledger_id, "after": after, "until": until, "limit": max(1, min(limit, MAX_ENTRIES))}
+    rows = connection.execute(_PAGE, page).all()
     return _with_postings(connection, ledger_id, rows)
 
 
@@ -79,21 +79,22 @@ def _with_postings(connection: Connection, ledger_id: int, rows: Sequence[Any]) 
 # The statements. Names are scalar look-ups, not joins, so that no planner reads a whole table to name ten lines.
 
 _ENTRY: Select[Any] = select(
-    entries.c.sequence, entries.c.kind, entries.c.client, entries.c.key, entries.c.request, entries.c.effective_at,
-    entries.c.recorded_at, entries.c.actor, entries.c.place, entries.c.reason, entries.c.reverses,
-    entries.c.metadata, entries.c.documents, entries.c.first_posting, entries.c.leaf, entries.c.postings,
-).where(entries.c.ledger_id == bindparam("ledger"))
+    journal.c.sequence, journal.c.kind, journal.c.client, journal.c.key, journal.c.request, journal.c.effective_at,
+    journal.c.recorded_at, journal.c.actor, journal.c.place, journal.c.reason, journal.c.reverses,
+    journal.c.metadata, journal.c.documents, journal.c.first_posting, journal.c.leaf, journal.c.postings,
+).where(journal.c.ledger_id == bindparam("ledger"))
 
-_BY_SEQUENCE = _ENTRY.where(entries.c.sequence == bindparam("sequence"))
-_BY_KEY = _ENTRY.where(entries.c.key_digest == bindparam("digest"))
-# Sequence numbers have no gap, so a range of numbers is a page, and its cost is plain to every planner.
-_RANGE = _ENTRY.where(entries.c.sequence > bindparam("after"), entries.c.sequence <= bindparam("last")).order_by(
-    entries.c.sequence
+_BY_SEQUENCE = _ENTRY.where(journal.c.sequence == bindparam("sequence"))
+_BY_KEY = _ENTRY.where(journal.c.key_digest == bindparam("digest"))
+_PAGE = (
+    _ENTRY.where(journal.c.sequence > bindparam("after"), journal.c.sequence <= bindparam("until"))
+    .order_by(journal.c.sequence)
+    .limit(bindparam("limit"))
 )
-_REVERSALS = select(entries.c.reverses, entries.c.sequence).where(
-    entries.c.ledger_id == bindparam("ledger"),
-    entries.c.reverses > 0,
-    entries.c.reverses.in_(bindparam("sequences", expanding=True)),
+_REVERSALS = select(journal.c.reverses, journal.c.sequence).where(
+    journal.c.ledger_id == bindparam("ledger"),
+    journal.c.reverses > 0,
+    journal.c.reverses.in_(bindparam("sequences", expanding=True)),
 )
 
 

@@ -203,7 +203,7 @@ def wanted_by(books: Books, drafts: Iterable[Draft], *, look_up_keys: bool) -> W
             w.commodities.update(c.code for c in draft.commodities if c.code not in books.commodities)
         if draft.rows or draft.reads or draft.touches or draft.changes or draft.counters:
             _want_documents(w, books, draft)
-        if draft.reverses and draft.reverses not in books.entries:
+        if 0 < draft.reverses < 2**62 and draft.reverses not in books.entries:
             w.entries.add(draft.reverses)
     return w
 
@@ -216,7 +216,8 @@ def _want_documents(w: Wanted, books: Books, draft: Draft) -> None:
         if (row.table, row.key) not in books.documents:
             w.documents.setdefault(row.table, set()).add(row.key)
     for change in draft.changes:
-        if (change.table, change.key) not in books.changes:
+        # what was absent may have come with a row since, whose state only the store knows
+        if books.changes.get((change.table, change.key)) is None:
             w.changes.setdefault(change.table, set()).add(change.key)
 
 

@@ -7,6 +7,7 @@ tenth of that, so integers go as array literals, texts as one text with separato
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from itertools import groupby
@@ -39,7 +40,11 @@ _WRITE = """
 WITH h AS (
   UPDATE heads SET sequence = $4::bigint, posting = $5::bigint, account = $6::int, lot = $7::int,
     recorded_at = $8::bigint, batch = $9::bigint
-  WHERE ledger_id = $1::int AND batch = $2::bigint AND epoch = $3::bigint RETURNING ledger_id
+  WHERE ledger_id = $1::int AND batch = $2::bigint AND epoch = $3::bigint AND NOT EXISTS (
+    SELECT 1 FROM document_keys k WHERE k.ledger_id = $1::int AND k.key_digest = ANY (ARRAY(
+      SELECT substring($24::bytea from i * 16 + 1 for 16) FROM generate_series(0, length($24::bytea) / 16 - 1) AS i
+    ))
+  ) RETURNING ledger_id
 ), b AS (
   INSERT INTO batches (ledger_id, batch, epoch, token, last_sequence, recorded_at)
   SELECT ledger_id, $9::bigint, $3::bigint, $10::bytea, $4::bigint, $8::bigint FROM h
@@ -420,6 +425,7 @@ def _insert(table: str, conflict: str = "") -> str:
     )
 
 
+_KEYS_OF_ENTRIES = "SELECT count(*) FROM entries WHERE ledger_id = $1 AND key_digest = ANY($2::bytea[])"
 _RAISE_SUBJECT = "ON CONFLICT (ledger_id, subject) DO UPDATE SET version = EXCLUDED.version"
 _RAISE_COUNTER = "ON CONFLICT (ledger_id, counter) DO UPDATE SET value = EXCLUDED.value"
 
@@ -432,17 +438,23 @@ async def _write_documents(connection: Any, batch: Batch) -> None:
     ):
         if rows:
             await connection.execute(_insert(table), ledger_id, *zip(*rows, strict=True))
+    if w.keys and await connection.fetchval(_KEYS_OF_ENTRIES, ledger_id, [row[0] for row in w.keys]):
+        raise BatchConflict("a key of a document-only draft is that of an entry")
     if w.subjects:
         await connection.execute(_insert("subjects", _RAISE_SUBJECT), ledger_id, list(w.subjects), list(w.subjects.values()))
     if w.counters:
         await connection.execute(_insert("counters", _RAISE_COUNTER), ledger_id, list(w.counters), list(w.counters.values()))
     for table, rows in w.rows.items():
         await connection.execute(_insert(table), ledger_id, *zip(*rows, strict=True))
-    groups: dict[tuple[Any, ...], list[tuple[Change, tuple[Any, ...]]]] = {}
+    # One statement sees a row once, so a document that changes twice in the batch goes in two rounds.
+    rounds: Counter[tuple[str, DocumentKey]] = Counter()
+    groups: dict[tuple[int, str, tuple[str, ...]], list[tuple[Change, tuple[Any, ...]]]] = {}
     for change, values in w.changes:
-        groups.setdefault((change.table, tuple(name for name, _ in change.values)), []).append((change, values))
-    for (table, names), changes in groups.items():
-        await _write_changes(connection, ledger_id, table, names, changes)
+        rounds[change.table, change.key] += 1
+        group = (rounds[change.table, change.key], change.table, tuple(name for name, _ in change.values))
+        groups.setdefault(group, []).append((change, values))
+    for number, table, names in sorted(groups):
+        await _write_changes(connection, ledger_id, table, names, groups[number, table, names])
 
 
 async def _write_changes(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from alembic import command
@@ -9,8 +10,10 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from pointsbank.store.database import Database, sqlite_engine
+from pointsbank.store.sqlite import FileLock
 from pointsbank.store.tables import JOURNAL
 from pointsbank.store.triggers import trigger_names
 
@@ -38,27 +41,36 @@ async def downgrade(database: Database, revision: str) -> None:
     await _migrate(database, lambda config: command.downgrade(config, revision))
 
 
-async def _migrate(database: Database, run) -> None:  # type: ignore[no-untyped-def]
+async def _migrate(database: Database, run: Callable[[Config], None]) -> None:
     def with_connection(connection: Connection) -> None:
         config = _config()
         config.attributes["connection"] = connection
         run(config)
 
+    await write_connection(database, with_connection)
+
+
+async def write_connection(database: Database, work: Callable[[Connection], None]) -> None:
+    """Run `work` in one transaction of a connection that may change anything: for migrations and restores.
+
+    On SQLite this needs the lock that a serving process holds: raises LedgerBusy then.
+    """
     if database.dialect == "sqlite":
         database.path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(database.path)
+        lock.acquire()
         engine = sqlite_engine(database.path, read_only=False)
         try:
             with engine.begin() as connection:
-                with_connection(connection)
+                work(connection)
         finally:
             engine.dispose()
+            lock.release()
         return
-    from sqlalchemy.ext.asyncio import create_async_engine
-
     async_engine = create_async_engine("postgresql+asyncpg" + database.url.removeprefix("postgresql"))
     try:
         async with async_engine.begin() as async_connection:
-            await async_connection.run_sync(with_connection)
+            await async_connection.run_sync(work)
     finally:
         await async_engine.dispose()
 
@@ -87,3 +99,17 @@ def missing_triggers(connection: Connection) -> list[str]:
             ).scalars()
         )
     return [name for table in JOURNAL for name in trigger_names(dialect, table) if name not in found]
+
+
+class SchemaOutOfDate(Exception):
+    """The database's schema is not the one that this program works with."""
+
+
+def require_current(connection: Connection) -> None:
+    """Raise SchemaOutOfDate unless the schema is the newest that this program brings."""
+    found, wanted = current_revision(connection), latest_revision()
+    if found != wanted:
+        raise SchemaOutOfDate(
+            f"数据库结构为 {found or '空'}，程序需要 {wanted}。请先运行 pointsbank db upgrade。\n"
+            f"The schema is at {found or 'nothing'}, the program needs {wanted}. Run `pointsbank db upgrade` first."
+        )

@@ -179,11 +179,15 @@ class SqliteStore:
             if not _write(connection, batch):
                 connection.execute("ROLLBACK")
                 return False
-        except (sqlite3.Error, BatchConflict) as error:
+        except (sqlite3.IntegrityError, BatchConflict) as error:
             self._roll_back()
-            if isinstance(error, sqlite3.IntegrityError | BatchConflict):
-                raise BatchConflict(str(error)) from error
+            raise BatchConflict(str(error)) from error
+        except sqlite3.Error as error:
+            self._roll_back()
             raise StoreError(str(error)) from error
+        except BaseException:
+            self._roll_back()
+            raise
         try:
             connection.execute("COMMIT")
         except sqlite3.Error as error:
@@ -206,16 +210,20 @@ class SqliteStore:
             raise StoreError(str(error)) from error
         try:
             yield SqliteTurn(self, Head(*row))
-            await self._run(self._connection.execute, "COMMIT")
         except sqlite3.IntegrityError as error:
             await self._run(self._roll_back)
             raise BatchConflict(str(error)) from error
         except sqlite3.Error as error:
             await self._run(self._roll_back)
-            raise OutcomeUnknown(str(error)) from error
+            raise StoreError(str(error)) from error
         except BaseException:
             await self._run(self._roll_back)
             raise
+        try:
+            await self._run(self._connection.execute, "COMMIT")
+        except sqlite3.Error as error:
+            await self._run(self._roll_back)
+            raise OutcomeUnknown(str(error)) from error
 
     async def settle(self, batch: Batch) -> bool:
         return await self._run(self._settle, batch)

@@ -51,6 +51,10 @@ def _sqlite(table: str) -> Iterator[str]:
         yield f"""CREATE TRIGGER IF NOT EXISTS {table}_refuse_{what} BEFORE {what.upper()} ON {table}
             BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END"""
     taken = " OR ".join(_sqlite_key_taken(table, key) for key in _UNIQUE_KEYS[table])
+    other = {"entries": "document_keys", "document_keys": "entries"}.get(table)
+    if other:  # one key, whether it was consumed with postings or without
+        taken += f""" OR EXISTS (SELECT 1 FROM {other} WHERE ledger_id = NEW.ledger_id
+            AND key_digest = NEW.key_digest)"""
     yield f"""CREATE TRIGGER IF NOT EXISTS {table}_refuse_replace BEFORE INSERT ON {table} WHEN {taken}
         BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END"""
 

@@ -100,6 +100,17 @@ _TABLE: Final = (
     # what is asked for does not exist
     _p("unknown-api-key", 404, "没有这个密钥", "No such API key",
        "没有编号为 {id} 的密钥。请核对编号。", "There is no API key with the id {id}. Please check it."),
+    # a question without an answer
+    _p("question-invalid", 400, "问题不成立", "The question is not well formed",
+       "查询条件不成立：{problem}。请改正后再查。", "The question is not well formed: {problem}. Please correct it."),
+    _p("cursor-invalid", 400, "翻页游标无效", "The cursor is not valid",
+       "翻页游标不是这个列表给出的：{problem}。请从第一页开始。",
+       "The cursor does not belong to this list: {problem}. Begin at the first page."),
+    _p("sequence-ahead", 404, "账簿还没有到这一号", "The books have not come that far",
+       "账簿现在到第 {head} 号，还没有第 {sequence} 号。", "The books stand at {head}; there is no {sequence} yet.",
+       retry=True),
+    _p("no-such-account", 404, "没有这个账户", "No such account",
+       "账簿中没有账户 {account}。请核对路径。", "The books have no account {account}. Please check the path."),
     # the writer's queue
     _p("stopped", 503, "服务正在停止", "The service is stopping",
        "服务正在停止或尚未就绪，本次请求没有入账。请稍候用同一个 Idempotency-Key 重试。",

@@ -1,0 +1,83 @@
+"""`pointsbank balance`: what an account or a volunteer holds, now or at an earlier moment."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import click
+import msgspec
+from sqlalchemy import Connection
+
+from pointsbank.cli.terminal import Ending, amount_text, as_coroutine, database_option, ledger_option, opened, say
+from pointsbank.people import volunteers
+from pointsbank.readers.balances import AccountBalance, Wallet, balance, wallet
+from pointsbank.store.port import ledger_id_of
+
+CITY = ZoneInfo("Asia/Shanghai")
+
+
+@click.command("balance")
+@click.argument("account", metavar="ACCOUNT|NUMBER")
+@click.option("--at-sequence", type=click.IntRange(min=0), help="As of this entry.")
+@click.option("--at-time", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S"]),
+              help="As of this moment of recording, city time.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@ledger_option
+@database_option
+@as_coroutine
+async def command(
+    account: str, at_sequence: int | None, at_time: datetime | None, as_json: bool, ledger_name: str, database_url: str
+) -> None:
+    """What an account holds: its path, or a volunteer's number for the whole wallet. 余额。
+
+    Every answer names the entry that it is as of. Of a time it is the last entry recorded at or before it.
+    """
+    moment = None if at_time is None else int(at_time.replace(tzinfo=CITY).timestamp()) * 1_000_000
+    database, ledger_id = opened(database_url), ledger_id_of(ledger_name)
+    try:
+        path, person = account, ""
+        if ":" not in account:
+            person = await database.read(holder_of, ledger_id, account)
+            path = f"volunteer:{person}:available"
+        if person and at_sequence is None and moment is None:
+            answer = await database.read(wallet, ledger_id, person)
+        else:
+            answer = await database.read(balance, ledger_id, path, sequence=at_sequence, recorded_at=moment)
+    finally:
+        await database.close()
+    if not isinstance(answer, AccountBalance | Wallet):
+        raise Ending(f"查不到 {account} / cannot be told: {answer}")
+    if as_json:
+        say(msgspec.json.encode(answer).decode())
+    elif isinstance(answer, Wallet):
+        _show_wallet(account, answer)
+    else:
+        _show_account(answer)
+
+
+def holder_of(connection: Connection, ledger_id: int, number: str) -> str:
+    """The account id of a volunteer number. Raises Ending if nobody has it."""
+    found = volunteers.by_number(connection, ledger_id, [number])
+    if number not in found:
+        raise Ending(f"没有志愿者 {number} / nobody has the number {number}")
+    return found[number].id
+
+
+def _show_wallet(number: str, wallet: Wallet) -> None:
+    say(f"志愿者 {number}  截至凭证 {wallet.sequence} / as of entry {wallet.sequence}")
+    say(f"  可用 available      {amount_text('POINT', wallet.available):>14}")
+    say(f"  公示中 pending      {amount_text('POINT', wallet.pending):>14}")
+    say(f"  冻结 held           {amount_text('POINT', wallet.held):>14}")
+    if wallet.expiring_on:
+        say(f"  {wallet.expiring_on} 到期 expiring {amount_text('POINT', wallet.expiring):>12}")
+    say(f"  服务时长 merit      {wallet.merit_minutes:>10,} 分钟 min")
+
+
+def _show_account(answer: AccountBalance) -> None:
+    say(f"{answer.account}  截至凭证 {answer.sequence} / as of entry {answer.sequence}")
+    for held in answer.commodities:
+        say(f"  {held.commodity:<12} {amount_text(held.commodity, held.total):>16}")
+        for lot in held.lots:
+            if lot.lot != "-":
+                say(f"    {lot.lot:<30} {amount_text(held.commodity, lot.balance):>16}")

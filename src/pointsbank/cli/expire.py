@@ -1,0 +1,41 @@
+"""`pointsbank expire`: expired points leave the wallets by posted entries."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import click
+
+from pointsbank.cli.terminal import CityDay, Ending, as_coroutine, database_option, opened, policies, progress_bar, say
+from pointsbank.engine.clock import SystemClock
+from pointsbank.engine.registry import open_ledger
+from pointsbank.points.service import expire
+from pointsbank.policy.calendar import city_day
+
+
+@click.command("expire")
+@click.option("--as-of", type=CityDay(), help="Take lots whose last day is before this one.  [default: today]")
+@database_option
+@as_coroutine
+async def command(as_of: date | None, database_url: str) -> None:
+    """Take every expired lot out of the wallets. 积分到期处理。
+
+    Run it every night; a spend posts what is due by itself, so the moment of the run never matters. It may be
+    stopped and run again: no lot is taken twice. A day in the future is refused.
+    """
+    zone = policies().policies[-1].timezone
+    today = city_day(SystemClock().now(), zone)
+    day = as_of or today
+    if day > today:
+        raise Ending(f"{day} 在将来，积分不能提前过期 / {day} is in the future: points do not expire early")
+    database = opened(database_url)
+    try:
+        async with open_ledger(database) as ledger:
+            taken = 0
+            with progress_bar() as report:
+                async for count in expire(ledger, day, zone):
+                    taken += count
+                    report("expire", taken, 0)
+    finally:
+        await database.close()
+    say(f"{taken:,} 个批次已过期 / {taken:,} lots expired as of {day}")

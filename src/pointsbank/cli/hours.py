@@ -1,0 +1,122 @@
+"""`pointsbank hours import`: service hours from a file, each line with its verdict in words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import click
+
+from pointsbank.cli.terminal import (
+    Ending,
+    as_coroutine,
+    database_option,
+    name_unimplemented,
+    opened,
+    policies,
+    points_text,
+    progress_bar,
+    say,
+)
+from pointsbank.engine.commands import Command
+from pointsbank.engine.registry import open_ledger
+from pointsbank.hours.explain import SHORT_CHINESE, Facts
+from pointsbank.hours.files import Sheet, SheetError, SheetLine, file_digest, open_sheet
+from pointsbank.hours.report import ReportWriter, report_path
+from pointsbank.hours.service import HoursService, RecordRefused
+from pointsbank.intake.lines import LineVerdict
+from pointsbank.policy.model import Policy
+
+CHUNK = 500
+
+
+@click.group("hours")
+def command() -> None:
+    """Service hours: import them from a file. 服务时长。"""
+
+
+@command.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Judge every line and write the report, but book nothing.")
+@click.option("--report", "report_file", type=click.Path(dir_okay=False, path_type=Path),
+              help="Where the report goes.  [default: beside FILE]")
+@click.option("--encoding", type=click.Choice(["utf-8", "gb18030"]), help="If the encoding cannot be told by itself.")
+@click.option("--by", "recorded_by", default="operator", show_default=True, help="Id of who imports; kept with each entry.")
+@click.option("--policy", default="", help="Policy folder or file; the program's own without it.")
+@database_option
+@as_coroutine
+async def import_(
+    file: Path, dry_run: bool, report_file: Path | None, encoding: str | None, recorded_by: str, policy: str,
+    database_url: str,
+) -> None:
+    """Judge every line of FILE (CSV or XLSX) and book the hours that count. 导入服务时长。
+
+    Columns may stand in any order, with Chinese or English names. Every line keeps its verdict, and the report says
+    it in words. The import may be stopped and started again: it goes on after the last line that was booked.
+    """
+    book = policies(policy)
+    name_unimplemented(book)
+    database = opened(database_url)
+    digest = file_digest(file)
+    source = f"import:{digest[:40]}"
+    where = report_file or report_path(file, digest)
+    if dry_run:
+        where = where.with_name(f"{where.stem}-dry-run{where.suffix}")
+        where.unlink(missing_ok=True)
+    counts: Counter[str] = Counter()
+    points = 0
+    try:
+        with open_sheet(file, encoding=encoding) as sheet:
+            lines = sheet.check()
+            async with open_ledger(database) as ledger:
+                service = HoursService(ledger, book)
+                if not dry_run:
+                    await service.open_accounts()
+                with ReportWriter(where) as report, progress_bar() as show:
+                    for chunk in _chunks(sheet, report.last_line):
+                        pairs = [(line.line_no, line.fields) for line in chunk]
+                        verdicts = await (
+                            service.preview(source, pairs)
+                            if dry_run
+                            else service.submit(source, pairs, Command("import", source, recorded_by))
+                        )
+                        for line, verdict in zip(chunk, verdicts, strict=True):
+                            report.write(line.line_no, verdict.verdict, _facts(line, verdict, book.policies[-1]))  # type: ignore[arg-type]
+                            counts[verdict.verdict] += 1
+                            points += verdict.points
+                        report.flush()
+                        show("hours", sum(counts.values()), lines)
+    except SheetError as error:
+        raise Ending(str(error)) from error
+    except RecordRefused as error:
+        raise Ending(
+            f"第 {error.line} 行无法入账：{error.refusal}。之前的各行已入账，排除原因后重新运行即可继续。\n"
+            f"Line {error.line} cannot be booked: {error.refusal}. Lines before it are; mend the cause and run again."
+        ) from error
+    finally:
+        await database.close()
+    say("试算，未入账 / dry run, nothing was booked" if dry_run else "导入完成 / import complete")
+    for verdict, count in counts.most_common():
+        say(f"  {count:>9,}  {SHORT_CHINESE.get(verdict, verdict)}  {verdict}")  # type: ignore[call-overload]
+    say(f"  积分 / points: {points_text(points)}")
+    say(f"  每一行的说明 / every line explained: {where}")
+
+
+def _chunks(sheet: Sheet, after_line: int) -> Iterator[list[SheetLine]]:
+    lines = sheet.lines(after_line=after_line)
+    while chunk := list(islice(lines, CHUNK)):
+        yield chunk
+
+
+def _facts(line: SheetLine, verdict: LineVerdict, policy: Policy) -> Facts:
+    category = policy.categories.get(line.fields[4]) if len(line.fields) > 4 else None
+    return Facts(
+        fields=line.fields,
+        minutes=verdict.minutes,
+        points=verdict.points,
+        deadline_days=policy.record_deadline_working_days,
+        session_max_hours=policy.session_max_hours,
+        minimum_age=category.minimum_age if category else None,
+    )

@@ -1,0 +1,86 @@
+"""`pointsbank keys`: API keys. The key's text is shown once; only its hash is kept."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import click
+
+from pointsbank.access.model import SCOPES
+from pointsbank.access.service import IssuedKey, KeyDesk, KeyRing
+from pointsbank.cli.terminal import Ending, as_coroutine, database_option, opened, say
+from pointsbank.engine.clock import SystemClock
+from pointsbank.engine.commands import Command
+from pointsbank.engine.ids import new_id
+from pointsbank.engine.registry import open_ledger
+from pointsbank.ledger.model import Receipt
+
+
+@click.group("keys")
+def command() -> None:
+    """API keys: issue, list, revoke. 接口密钥。
+
+    On SQLite stop the service first, or use its API: the file is owned by one process.
+    """
+
+
+@command.command("issue")
+@click.option("--for", "holder", required=True, help="Who the key speaks for, such as a terminal's or a system's id.")
+@click.option("--label", default="", help="A note to tell keys apart.")
+@click.option("--scope", "scopes", multiple=True, required=True, type=click.Choice(sorted(SCOPES)),
+              help="What the key may do; give it more than once.")
+@click.option("--days", type=click.IntRange(min=1, max=3660), default=365, show_default=True, help="How long it is good.")
+@database_option
+@as_coroutine
+async def issue(holder: str, label: str, scopes: tuple[str, ...], days: int, database_url: str) -> None:
+    """Make a key and show it, once. 签发密钥。"""
+    database = opened(database_url)
+    expires = datetime.now(UTC) + timedelta(days=days)
+    try:
+        async with open_ledger(database) as ledger:
+            desk = KeyDesk(ledger, KeyRing(ledger, SystemClock()))
+            issued = await desk.issue(
+                holder, label, scopes, int(expires.timestamp()) * 1_000_000, Command("cli", f"key:{new_id()}", "operator")
+            )
+    finally:
+        await database.close()
+    if not isinstance(issued, IssuedKey):
+        raise Ending(f"未签发 / not issued: {issued.code}")
+    say("密钥只显示这一次，请立即保存 / the key is shown this once, keep it now:")
+    say(f"  {issued.token}")
+
+
+@command.command("list")
+@database_option
+@as_coroutine
+async def list_(database_url: str) -> None:
+    """List keys, without their text. 列出密钥。"""
+    database = opened(database_url)
+    try:
+        async with open_ledger(database) as ledger:
+            desk = KeyDesk(ledger, KeyRing(ledger, SystemClock()))
+            after = ""
+            while page := await desk.list(after=after):
+                for key in page:
+                    say(f"{key.id}  {key.state:<8}  {key.client:<20}  {' '.join(sorted(key.scopes))}  {key.label}")
+                after = page[-1].id
+    finally:
+        await database.close()
+
+
+@command.command("revoke")
+@click.argument("key_id")
+@database_option
+@as_coroutine
+async def revoke(key_id: str, database_url: str) -> None:
+    """Make a key useless from now on. 吊销密钥。"""
+    database = opened(database_url)
+    try:
+        async with open_ledger(database) as ledger:
+            desk = KeyDesk(ledger, KeyRing(ledger, SystemClock()))
+            result = await desk.revoke(key_id, Command("cli", f"revoke:{key_id}:{new_id()}", "operator"))
+    finally:
+        await database.close()
+    if not isinstance(result, Receipt):
+        raise Ending(f"未吊销 / not revoked: {result.code}")
+    say(f"已吊销 {key_id} / revoked")

@@ -1,0 +1,38 @@
+"""`pointsbank reverse`: take a posted entry back by its mirror image."""
+
+from __future__ import annotations
+
+import click
+
+from pointsbank.cli.terminal import Ending, as_coroutine, database_option, opened, policies, say
+from pointsbank.engine.commands import Command
+from pointsbank.engine.ids import new_id
+from pointsbank.engine.registry import open_ledger
+from pointsbank.ledger.refusals import Refusal
+from pointsbank.reversals import reverse
+
+
+@click.command("reverse")
+@click.argument("sequence", type=click.IntRange(min=1))
+@click.option("--reason", required=True, help="Why, as a short code such as wrong-volunteer; it stands in the journal.")
+@click.option("--key", help="Idempotency key: the same key again does not reverse twice.")
+@database_option
+@as_coroutine
+async def command(sequence: int, reason: str, key: str | None, database_url: str) -> None:
+    """Reverse the entry with this SEQUENCE number. 冲正。
+
+    A mirrored entry is posted that names the original; the original stays. Refused: an entry reversed before, a
+    reversal, a basket with returns, a credit of which a lot no longer holds enough.
+    """
+    database = opened(database_url)
+    try:
+        async with open_ledger(database) as ledger:
+            result = await reverse(
+                ledger, policies(), sequence, reason, Command("cli", key or f"reverse:{sequence}:{new_id()}", "operator")
+            )
+    finally:
+        await database.close()
+    if isinstance(result, Refusal):
+        raise Ending(f"未冲正 / not reversed: {result.code} {result}")
+    for receipt in result:
+        say(f"已冲正，凭证号 {receipt.sequence} / reversed by entry {receipt.sequence}")

@@ -1,0 +1,34 @@
+"""`pointsbank serve`: the API under /api/v1 and the pages, until it is told to stop."""
+
+from __future__ import annotations
+
+import click
+
+from pointsbank.app import run
+from pointsbank.cli.terminal import Ending, database_option, name_unimplemented, opened, policies
+from pointsbank.policy.load import PolicyErrors
+from pointsbank.settings import SettingsError, settings_from
+from pointsbank.store.database import DatabaseUrlError
+from pointsbank.store.port import StoreError
+from pointsbank.store.schema import SchemaOutOfDate
+
+
+@click.command("serve")
+@database_option
+@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option("--port", type=int, help="Port to listen on.  [default: 8000]")
+@click.option("--policy", help="Policy folder or file; the program's own without it.")
+@click.option("--demo", is_flag=True, default=None, help="The books hold invented people: open the account pages.")
+def command(database_url: str, host: str | None, port: int | None, policy: str | None, demo: bool | None) -> None:
+    """Serve the API and the pages. 启动服务。
+
+    The database must be up to date (`pointsbank db upgrade`). A SQLite file is owned by this process while it
+    serves; on PostgreSQL several may serve the same books. Stop it with Ctrl-C or SIGTERM: it finishes what it has.
+    """
+    try:
+        settings = settings_from(database=database_url, host=host, port=port, policy=policy, demo=demo)
+        opened(settings.database)
+        name_unimplemented(policies(settings.policy))
+        run(settings)
+    except (SettingsError, DatabaseUrlError, PolicyErrors, StoreError, SchemaOutOfDate) as error:
+        raise Ending(str(error)) from error

@@ -1,0 +1,153 @@
+"""What the verbs share: the database option, running a coroutine, progress on the terminal, and clear endings."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from datetime import date
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import uvloop
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from pointsbank.engine.writer import WriterError
+from pointsbank.policy.book import PolicyBook, load_book
+from pointsbank.policy.load import PolicyErrors, load_policy
+from pointsbank.policy.shipped import shipped_folder
+from pointsbank.settings import Settings, SettingsError, settings_from
+from pointsbank.store.database import Database, DatabaseUrlError
+from pointsbank.store.port import StoreError
+from pointsbank.store.schema import SchemaOutOfDate
+
+T = TypeVar("T")
+
+stderr = Console(stderr=True)
+
+
+class Ending(click.ClickException):
+    """A command that ends without having done what was asked; the message says why and what to do."""
+
+    def show(self, file: Any = None) -> None:
+        stderr.print(self.message, style="bold red", highlight=False, markup=False)
+
+
+def database_option(command: Callable[..., T]) -> Callable[..., T]:
+    """`--database URL`, the same for every verb."""
+    return click.option(
+        "--database",
+        "database_url",
+        metavar="URL",
+        envvar="POINTSBANK_DATABASE",
+        default=Settings().database,
+        show_default=True,
+        help="Where the books are: sqlite:///FILE or postgresql://USER@HOST/NAME.",
+    )(command)
+
+
+def ledger_option(command: Callable[..., T]) -> Callable[..., T]:
+    """`--ledger NAME`, for the verbs that may look at other books than the city's."""
+    return click.option(
+        "--ledger", "ledger_name", default="city", show_default=True, help="Name of the ledger."
+    )(command)
+
+
+def as_coroutine(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """Run a verb written as a coroutine; expected failures of the world end it with a sentence, not a traceback."""
+
+    @wraps(function)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(function(*args, **kwargs))
+        except (DatabaseUrlError, SettingsError, PolicyErrors, StoreError, WriterError, SchemaOutOfDate) as error:
+            raise Ending(str(error)) from error
+        except (ConnectionError, FileNotFoundError, PermissionError) as error:
+            raise Ending(f"无法打开 {error} / cannot be opened: {error}") from error
+
+    return run
+
+
+def opened(database_url: str) -> Database:
+    """The database, if it has books; a file that is not there is not made by looking."""
+    database = Database(database_url)
+    if database.dialect == "sqlite" and not database.path.exists():
+        raise Ending(
+            f"没有数据库 {database.path}。先运行 pointsbank db upgrade 或 pointsbank demo。\n"
+            f"There is no database {database.path}. Run `pointsbank db upgrade` or `pointsbank demo` first."
+        )
+    return database
+
+
+def policies(path: str = "") -> PolicyBook:
+    """The policy book of a folder or file; without one, that of the program. Unimplemented keys are listed."""
+    where = Path(path or settings_from().policy or shipped_folder())
+    book = load_book(where) if where.is_dir() else PolicyBook([load_policy(where)])
+    return book
+
+
+def name_unimplemented(book: PolicyBook) -> None:
+    """Say which keys of the policies are kept at their neutral value because this version does not act on them."""
+    for policy in book.policies:
+        if policy.unimplemented:
+            stderr.print(
+                f"规则 {policy.version}：以下条目本版本尚不执行 / not acted on in this version: "
+                + ", ".join(policy.unimplemented),
+                style="yellow", highlight=False, markup=False,
+            )
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
+    """A callback `(what, done, total)` that keeps a progress bar for each kind of work; total 0 means unknown."""
+    with Progress(
+        TextColumn("{task.description:<14}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        console=stderr, transient=not stderr.is_terminal, disable=not stderr.is_terminal,
+    ) as progress:
+        tasks: dict[str, Any] = {}
+
+        def report(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = progress.add_task(what, total=total or None)
+            progress.update(tasks[what], completed=done, total=total or None)
+
+        yield report
+
+
+class CityDay(click.ParamType[date]):
+    """A date of the city's calendar, YYYY-MM-DD."""
+
+    name = "date"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        if isinstance(value, date):
+            return value
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value} 不是 YYYY-MM-DD 形式的日期 / is not a date like 2026-01-31", param, ctx)
+
+
+def points_text(minor: int) -> str:
+    """Hundredths of a point as people write them: 1950 is 19.50."""
+    sign, minor = ("-", -minor) if minor < 0 else ("", minor)
+    return f"{sign}{minor // 100:,}.{minor % 100:02}"
+
+
+def amount_text(commodity: str, minor: int) -> str:
+    """An amount of a commodity as people write it."""
+    return points_text(minor) if commodity in ("POINT", "CNY") else f"{minor:,}"
+
+
+def say(text: str = "") -> None:
+    """A line of the answer, on standard output."""
+    click.echo(text)
+
+
+def is_terminal() -> bool:
+    return sys.stdout.isatty()

@@ -1,0 +1,13 @@
+"""Every table of the bank in one metadata: importing this module imports every room's tables."""
+
+from pointsbank.access import tables as access
+from pointsbank.hours import tables as hours
+from pointsbank.intake import tables as intake
+from pointsbank.market import tables as market
+from pointsbank.people import tables as people
+from pointsbank.places import tables as places
+from pointsbank.store.tables import metadata
+
+ROOMS = (access, hours, intake, market, people, places)
+
+__all__ = ["ROOMS", "metadata"]

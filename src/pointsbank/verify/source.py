@@ -1,0 +1,62 @@
+"""Reading for verification: short read transactions, keyset chunks, rows as plain tuples, SQL of its own."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection
+
+from pointsbank.store.database import Database
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Row = Any
+"""A row in the driver's own kind of tuple."""
+Rows = list[Row]
+
+_PARAMETER = re.compile(r"\$(\d+)")
+_ANY = re.compile(r"= ANY\(\$(\d+)::\w+\[\]\)")
+
+
+class Source:
+    """One ledger of a database, read in snapshots that last for one chunk."""
+
+    def __init__(self, database: Database, ledger_id: int) -> None:
+        self.database = database
+        self.ledger_id = ledger_id
+
+    async def read(
+        self, query: Callable[Concatenate[Connection, int, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run `query(connection, ledger_id, …)` on one consistent snapshot."""
+
+        def run(connection: Connection) -> T:
+            if connection.dialect.name == "postgresql":
+                # Tables that grew since they were last analysed tempt the planner to scan them whole.
+                connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+            return query(connection, self.ledger_id, *args, **kwargs)
+
+        return await self.database.read(run)
+
+
+def fetch(connection: Connection, statement: str, *args: object) -> Rows:
+    """All rows of a statement in the driver's own tuples. Written for PostgreSQL, turned for SQLite.
+
+    `$n` are parameters; `= ANY($n::type[])` takes a list of integers or texts on both engines.
+    """
+    if connection.dialect.name == "sqlite":
+        statement = _ANY.sub(r"IN (SELECT value FROM json_each(?\1))", statement)
+        statement = _PARAMETER.sub(r"?\1", statement)
+        args = tuple(json.dumps(arg) if isinstance(arg, list) else arg for arg in args)
+    cursor = connection.exec_driver_sql(statement, args).cursor
+    assert cursor is not None
+    rows: Rows = cursor.fetchall()
+    return rows
+
+
+def chunked(values: Sequence[T], size: int) -> Iterable[Sequence[T]]:
+    """Slices of a sequence."""
+    return (values[start : start + size] for start in range(0, len(values), size))

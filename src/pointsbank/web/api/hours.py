@@ -1,0 +1,167 @@
+"""Service hours: submit records in batches, each with its verdict; look a record up again."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Annotated, Final
+
+import msgspec
+from litestar import Response, Router, get, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody, PathParameter
+from msgspec import Meta
+from sqlalchemy import Connection, select
+
+from pointsbank.engine.commands import Command
+from pointsbank.hours.explain import SHORT_CHINESE, SHORT_ENGLISH
+from pointsbank.hours.model import RecordFields
+from pointsbank.hours.service import RecordRefused
+from pointsbank.hours.tables import service_records
+from pointsbank.ledger.model import Draft
+from pointsbank.ledger.refusals import Refusal
+from pointsbank.web.api.answers import answered, replayed
+from pointsbank.web.api.describe import READING, REFUSALS, WRITING, IdempotencyKey, operation, problems
+from pointsbank.web.bank import Bank
+from pointsbank.web.guard import actor_in, needs
+from pointsbank.web.posting import request_of
+from pointsbank.web.problems import ProblemError, refused
+from pointsbank.web.validation import BankRequest
+
+MAX_RECORDS: Final = 10_000
+BODY_BYTES: Final = 16 * 1024 * 1024
+
+Field = Annotated[str, Meta(max_length=200, pattern="^[^\\u0000-\\u001f\\u007f\\ud800-\\udfff]*$")]
+
+
+class ServiceRecordIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A service record as it was written down; times are local, `YYYY-MM-DD HH:MM`."""
+
+    record_id: Field
+    volunteer: Field
+    activity: Field
+    activity_name: Field
+    category: Field
+    station: Field
+    session_start: Field
+    session_end: Field
+    check_in: Field
+    check_out: Field
+    hour_class: Field
+    recorded_by: Field
+    recorded_at: Field
+
+
+class HoursIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Records, judged in the order in which they stand."""
+
+    records: Annotated[tuple[ServiceRecordIn, ...], Meta(min_length=1, max_length=MAX_RECORDS)]
+
+
+class HoursVerdictOut(msgspec.Struct, frozen=True):
+    """The verdict on a record, in a code and in words. Minutes of merit; points in hundredths."""
+
+    position: int
+    record_id: str
+    verdict: str
+    verdict_zh: str
+    verdict_en: str
+    minutes: int
+    points: int
+    sequence: int
+
+
+class HoursOut(msgspec.Struct, frozen=True):
+    """Verdicts in the order of the records."""
+
+    accepted: int
+    verdicts: list[HoursVerdictOut]
+
+
+class ServiceRecordOut(msgspec.Struct, frozen=True):
+    """A record on file: the verdict that took its id, and where it stands (refused, pending, credited, reversed)."""
+
+    record_id: str
+    volunteer: str
+    verdict: str
+    verdict_zh: str
+    verdict_en: str
+    state: str
+    day: str
+    minutes: int
+    points: int
+    available_on: str
+    policy: str
+    sequence: int
+
+
+@post(
+    "/", opt=needs("hours:submit"), status_code=200, request_max_body_size=BODY_BYTES,
+    responses=problems(*WRITING, *REFUSALS[:-1]),
+    **operation(
+        "Submit service records; each is judged by the policy, booked if accepted, and keeps its verdict.",
+        "提交服务时长记录，逐条给出结论",
+    ),
+)
+async def submit_records(
+    bank: NamedDependency[Bank], request: BankRequest, data: JSONBody[HoursIn], idempotency_key: IdempotencyKey
+) -> Response[HoursOut]:
+    actor = actor_in(request)
+    digest = request_of("POST", request.scope["path"], data)
+    # The key is taken by a document-only draft first: a batch is judged line by line and may span several commits,
+    # so a repetition of the same key goes on where it stopped, and another request under it is a conflict.
+    claim = Draft("submit-hours", idempotency_key, actor.client, digest, bank.clock.now(), actor=actor.name)
+    claimed = (await bank.ledger.submit([claim], frozenset()))[0]
+    if isinstance(claimed, Refusal):
+        raise refused(claimed)
+    source = "api:" + sha256(f"{actor.client}\0{idempotency_key}".encode()).hexdigest()[:32]
+    lines = [(position, tuple(_normalised(record))) for position, record in enumerate(data.records)]
+    try:
+        verdicts = await bank.hours.submit(source, lines, Command(actor.client, idempotency_key, actor.name))
+    except RecordRefused as error:
+        raise ProblemError(
+            error.refusal.code, **msgspec.structs.asdict(error.refusal), position=error.line
+        ) from error
+    told = [
+        HoursVerdictOut(
+            v.line, v.id, v.verdict, SHORT_CHINESE.get(v.verdict, v.verdict), SHORT_ENGLISH.get(v.verdict, v.verdict),  # type: ignore[call-overload]
+            v.minutes, v.points, v.sequence,
+        )
+        for v in verdicts
+    ]
+    accepted = sum(v.verdict == "accepted" for v in verdicts)
+    return answered(HoursOut(accepted, told), headers=replayed(claimed.replayed))
+
+
+@get(
+    "/{record_id:str}", opt=needs("hours:read"), responses=problems(*READING, "not-found"),
+    **operation("One service record with the verdict that took its id.", "查一条服务时长记录"),
+)
+async def get_record(
+    bank: NamedDependency[Bank], record_id: Annotated[str, PathParameter(min_length=1, max_length=200)]
+) -> Response[ServiceRecordOut]:
+    record = await bank.ask(_record, record_id) if record_id.isprintable() else None
+    if record is None:
+        raise ProblemError("not-found")
+    return answered(record)
+
+
+def _normalised(record: ServiceRecordIn) -> RecordFields:
+    return RecordFields(*(field.strip() for field in msgspec.structs.astuple(record)))
+
+
+def _record(connection: Connection, ledger_id: int, record_id: str) -> ServiceRecordOut | None:
+    t = service_records.c
+    row = connection.execute(
+        select(
+            t.record_id, t.volunteer, t.verdict, t.state, t.day, t.minutes, t.points, t.available_on, t.policy, t.sequence
+        ).where(t.ledger_id == ledger_id, t.record_id == record_id)
+    ).one_or_none()
+    if row is None:
+        return None
+    verdict = row[2]
+    return ServiceRecordOut(
+        row[0], row[1], verdict, SHORT_CHINESE.get(verdict, verdict), SHORT_ENGLISH.get(verdict, verdict), *row[3:]
+    )
+
+
+router = Router("/hours", route_handlers=[submit_records, get_record], tags=["hours 服务时长"])

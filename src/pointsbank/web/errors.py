@@ -1,0 +1,125 @@
+"""What ends a request early, as an answer: a problem document for programs, a page for people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.response import Redirect
+from urllib.parse import quote
+
+from pointsbank.engine.writer import WriterError
+from pointsbank.store.port import OutcomeUnknown
+from pointsbank.web.guard import SignInNeeded
+from pointsbank.web.problems import MEDIA_TYPE, PROBLEMS, FieldError, Problem, ProblemError, problem_of
+
+log = structlog.get_logger("pointsbank.errors")
+
+AnyRequest = Request[Any, Any, Any]
+
+RETRY_AFTER = {"overloaded": "1", "stopped": "5", "outcome-unknown": "2", "too-many-requests": "5"}
+
+_BY_STATUS = {
+    401: "unauthenticated", 403: "forbidden", 404: "not-found", 405: "method-not-allowed", 413: "payload-too-large",
+    415: "unsupported-media-type", 429: "too-many-requests", 500: "internal-error", 503: "stopped",
+}
+
+_PROGRAMS = ("/api/v1", "/api/openapi.json", "/health", "/metrics")
+
+
+def error_handlers(page_of: Callable[[AnyRequest, Problem], bytes]) -> Mapping[Any, Any]:
+    """Handlers for every exception. `page_of` draws a problem as a page."""
+
+    def answer(request: AnyRequest, error: ProblemError) -> Response[Any]:
+        problem = problem_of(error, request_id(request))
+        headers = dict(error.headers)
+        if error.type.slug in RETRY_AFTER:
+            headers["Retry-After"] = RETRY_AFTER[error.type.slug]
+        headers.setdefault("Cache-Control", "no-store")
+        if wants_page(request):
+            return Response(
+                page_of(request, problem), status_code=problem.status, headers=headers, media_type="text/html; charset=utf-8"
+            )
+        return Response(
+            msgspec.json.encode(problem), status_code=problem.status, headers=headers, media_type=MEDIA_TYPE
+        )
+
+    def refused(request: AnyRequest, error: ProblemError) -> Response[Any]:
+        return answer(request, error)
+
+    def from_framework(request: AnyRequest, error: HTTPException) -> Response[Any]:
+        return answer(request, _from_framework(request, error))
+
+    def from_writer(request: AnyRequest, error: WriterError) -> Response[Any]:
+        if error.code not in PROBLEMS:
+            return unexpected(request, error)
+        return answer(request, ProblemError(error.code))
+
+    def unexpected(request: AnyRequest, error: Exception) -> Response[Any]:
+        log.error(
+            "request.failed", exc_info=error, request_id=request_id(request), route=request.scope.get("path_template")
+        )
+        return answer(request, ProblemError("internal-error"))
+
+    def unreachable(request: AnyRequest, error: Exception) -> Response[Any]:
+        log.error("request.database_lost", error=str(error), request_id=request_id(request))
+        return answer(request, ProblemError("stopped"))
+
+    def sign_in(request: AnyRequest, error: SignInNeeded) -> Response[Any]:
+        return Redirect(f"/sign-in?next={quote(request.scope['path'], safe='/')}", status_code=303)
+
+    return {
+        ProblemError: refused,
+        HTTPException: from_framework,
+        WriterError: from_writer,
+        OutcomeUnknown: unreachable,
+        SignInNeeded: sign_in,
+        Exception: unexpected,
+        500: unexpected,
+    }
+
+
+def request_id(request: AnyRequest) -> str:
+    """The id that the front door gave the request."""
+    return str(request.scope["state"].get("request_id", ""))
+
+
+def wants_page(request: AnyRequest) -> bool:
+    """Whether the answer is for a person: a page's address, and a browser that takes HTML."""
+    path = request.scope["path"]
+    if any(path == prefix or path.startswith(prefix + "/") for prefix in _PROGRAMS):
+        return False
+    return "text/html" in request.headers.get("accept", "")
+
+
+def _from_framework(request: AnyRequest, error: HTTPException) -> ProblemError:
+    headers = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
+    if isinstance(error, ValidationException):
+        return _invalid(error)
+    slug = _BY_STATUS.get(error.status_code)
+    if slug == "method-not-allowed":
+        return ProblemError(slug, headers=headers, method=request.scope["method"])
+    if slug is None:
+        slug = "bad-request" if error.status_code < 500 else "internal-error"
+    if slug == "internal-error":
+        log.error("request.failed", exc_info=error, request_id=request_id(request))
+    return ProblemError(slug, headers=headers)
+
+
+def _invalid(error: ValidationException) -> ProblemError:
+    """The framework's faults of path, query and header; a missing Idempotency-Key is a problem of its own."""
+    faults = [
+        FieldError(str(getattr(e.get("source"), "value", e.get("source")) or "query"), str(e.get("key", "")), e["message"])
+        for e in (error.extra or [])
+        if isinstance(e, dict)
+    ]
+    if any(fault.field in ("idempotency_key", "Idempotency-Key") for fault in faults) or (
+        not faults and "Idempotency-Key" in error.detail
+    ):
+        return ProblemError("idempotency-key-required")
+    faults = faults or [FieldError("query", "", error.detail)]
+    return ProblemError("invalid-request", errors=faults, count=len(faults))
