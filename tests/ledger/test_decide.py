@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.ledger.toy import EARLY, LATE, NEVER, SHOP, TOY, Desk, draft, issue, move
 
 from pointsbank.ledger.books import Accepted
 from pointsbank.ledger.model import MAX_AMOUNT, Attachment, Commodity, OpenAccount
@@ -18,7 +19,6 @@ from pointsbank.ledger.refusals import (
     UnknownAccount,
     UnknownCommodity,
 )
-from tests.ledger.toy import EARLY, LATE, NEVER, SHOP, TOY, Desk, draft, issue, move
 
 
 @pytest.fixture

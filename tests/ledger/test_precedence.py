@@ -7,11 +7,20 @@ from itertools import combinations
 
 import msgspec
 import pytest
+from tests.ledger.toy import EARLY, TOY, Desk, draft, issue, move
 
 from pointsbank.ledger import refusals
-from pointsbank.ledger.model import MAX_AMOUNT, Attachment, Change, Commodity, Draft, Movement, OpenAccount, Row
+from pointsbank.ledger.model import (
+    MAX_AMOUNT,
+    Attachment,
+    Change,
+    Commodity,
+    Draft,
+    Movement,
+    OpenAccount,
+    Row,
+)
 from pointsbank.ledger.refusals import PRECEDENCE, GroupRefused, Refusal
-from tests.ledger.toy import EARLY, TOY, Desk, draft, issue, move
 
 Fault = Callable[[Draft], Draft]
 

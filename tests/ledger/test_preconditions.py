@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.ledger.toy import EARLY, NOW, TOY, Desk, draft, issue, move, photograph
 
 from pointsbank.ledger.books import Accepted, KeyUse, Replayed, key_digest
 from pointsbank.ledger.model import Change, Row, number_of
@@ -14,7 +15,6 @@ from pointsbank.ledger.refusals import (
     StaleRead,
     StateChanged,
 )
-from tests.ledger.toy import EARLY, NOW, TOY, Desk, draft, issue, move, photograph
 
 OTHER = b"another request."
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.ledger.toy import EARLY, LATE, SHOP, TOY, Desk, draft, issue, move, photograph
 
 from pointsbank.ledger.model import Attachment, Draft
 from pointsbank.ledger.refusals import (
@@ -13,7 +14,6 @@ from pointsbank.ledger.refusals import (
     NotReversible,
     UnknownEntry,
 )
-from tests.ledger.toy import EARLY, LATE, SHOP, TOY, Desk, draft, issue, move, photograph
 
 
 def reverse(key: str, sequence: int, kind: str = "undo") -> Draft:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from tests.ledger.toy import EARLY, SHOP, Desk, draft, issue, move
 
 from pointsbank.ledger.books import Accepted
 from pointsbank.ledger.model import (
@@ -18,7 +19,6 @@ from pointsbank.ledger.model import (
     number_of,
 )
 from pointsbank.ledger.refusals import InvalidDraft
-from tests.ledger.toy import EARLY, SHOP, Desk, draft, issue, move
 
 PAY = (move("wallet:a", "wallet:b", 1),)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
 from pointsbank.engine.writer import receipt_of_accepted
 from pointsbank.ledger.books import Accepted, Books, Head
 from pointsbank.ledger.chart import AccountKind, AllowedMovement, Chart
@@ -117,20 +119,19 @@ class Desk:
 
 
 def photograph(books: Books) -> Any:
-    """Everything the books know, as plain values that can be compared."""
-    return (
-        (h := books.head) and tuple(getattr(h, f) for f in h.__struct_fields__),
-        dict(books.commodities),
-        {
-            path: a and (a.number, a.kind, a.floor, a.version, dict(a.balances), dict(a.totals), set(a.fresh))
-            for path, a in books.accounts.items()
-        },
-        {name: lot and lot.number for name, lot in books.lots.items()},
-        {number: (lot.commodity, lot.code) for number, lot in books.lots_by_number.items()},
-        dict(books.keys),
-        dict(books.subjects),
-        dict(books.counters),
-        dict(books.changes),
-        dict(books.documents),
-        {sequence: e and (e.entry, e.reversed_by) for sequence, e in books.entries.items()},
-    )
+    """Everything the books know to be there, as plain values that can be compared."""
+    accounts = {
+        path: (a.number, a.kind, a.floor, a.version, dict(a.balances), dict(a.totals), set(a.fresh))
+        for path, a in books.accounts.items()
+        if a is not None
+    }
+    lots = {name: lot.number for name, lot in books.lots.items() if lot is not None}
+    codes = {number: (lot.commodity, lot.code) for number, lot in books.lots_by_number.items()}
+    entries = {sequence: (e.entry, e.reversed_by) for sequence, e in books.entries.items() if e is not None}
+    rest = [
+        {key: value for key, value in known.items() if value}
+        for known in (
+            books.commodities, books.keys, books.subjects, books.counters, books.changes, books.documents,
+        )
+    ]  # fmt: skip
+    return msgspec.structs.astuple(books.head), accounts, lots, codes, entries, rest

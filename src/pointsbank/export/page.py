@@ -21,7 +21,7 @@ class Book(NamedTuple):
 
 
 class Page(Protocol):
-    """Texts in the order in which they are asked for make a file; nothing is remembered between them."""
+    """The texts make a file in the order in which they are asked for: an entry, then each of its postings."""
 
     def __init__(self, book: Book) -> None: ...
 

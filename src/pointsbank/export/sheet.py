@@ -24,6 +24,8 @@ _CITY: Final = ZoneInfo(CITY_ZONE)
 class SheetPage:
     def __init__(self, book: Book) -> None:
         self._row = csv.writer(_Answer()).writerow
+        self._before: tuple[str, ...] = ()
+        self._after: tuple[str | int, ...] = ()
 
     def opening(self) -> str:
         return str(self._row(COLUMNS))
@@ -35,26 +37,21 @@ class SheetPage:
         return ""
 
     def entry(self, entry: Entry) -> str:
+        """Nothing yet: every leg repeats what the entry says, before and after its own columns."""
+        effective_at = _iso(entry.effective_at, _CITY)
+        self._before = (effective_at[:10], effective_at, _iso(entry.recorded_at, UTC), cell(entry.kind))
+        texts = map(cell, (entry.actor, entry.place, entry.reason))
+        self._after = (entry.reverses or "", *texts, entry.key_digest.hex(), entry.leaf.hex())
         return ""
 
     def posting(self, entry: Entry, posting: Posting) -> str:
-        effective_at = _iso(entry.effective_at, _CITY)
-        before = (effective_at[:10], effective_at, _iso(entry.recorded_at, UTC), cell(entry.kind))
-        after = (
-            entry.reverses or "",
-            cell(entry.actor),
-            cell(entry.place),
-            cell(entry.reason),
-            entry.key_digest.hex(),
-            entry.leaf.hex(),
-        )
         amount = decimal_text(posting.amount, posting.scale)
         what = (cell(posting.commodity), "" if posting.lot == NO_LOT else cell(posting.lot))
         debit = (cell(posting.debit), posting.debit_type, *what, amount)
         credit = (cell(posting.credit), posting.credit_type, *what, f"-{amount}")
         number = (entry.sequence, posting.number)
-        first = self._row((*number, "debit", *before, *debit, *after))
-        return f"{first}{self._row((*number, 'credit', *before, *credit, *after))}"
+        first = self._row((*number, "debit", *self._before, *debit, *self._after))
+        return f"{first}{self._row((*number, 'credit', *self._before, *credit, *self._after))}"
 
 
 class _Answer:

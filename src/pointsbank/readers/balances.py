@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     Connection,
     FromClause,
     Select,
@@ -192,8 +193,11 @@ def commodity_balance(commodity: str, parts: list[LotBalance]) -> CommodityBalan
 
 
 def expiry(expires_on: str) -> date | None:
-    """The last good day of a lot by the text in the store."""
-    return None if expires_on == NEVER_EXPIRES else date.fromisoformat(expires_on)
+    """The last good day of a lot by the text in the store; None for never, and for a name that is no date."""
+    try:
+        return None if expires_on == NEVER_EXPIRES else date.fromisoformat(expires_on)
+    except ValueError:
+        return None
 
 
 def is_plain(text: str) -> bool:
@@ -247,7 +251,7 @@ def balance_as_of(row: FromClause = balances) -> ColumnElement[int]:
 
 
 def _question(amount: ColumnElement[int], *first: ColumnElement[Any]) -> Select[Any]:
-    ledger = bindparam("ledger")
+    ledger: BindParameter[int] = bindparam("ledger")
     held = accounts.outerjoin(
         balances, (balances.c.ledger_id == ledger) & (balances.c.account == accounts.c.account)
     ).outerjoin(lots, (lots.c.ledger_id == ledger) & (lots.c.lot == balances.c.lot))

@@ -46,7 +46,7 @@ Held = tuple[int, list[tuple[int, int, int]]]
 """the head's sequence, and (account, lot, balance) of every balance row asked for"""
 
 
-class BalancesUnavailable(Exception):
+class BalancesUnavailableError(Exception):
     """The database did not answer, not even on a new connection: the same question may be asked again."""
 
     code = "balances-unavailable"
@@ -88,12 +88,12 @@ class HotBalances:
         self._is_open = False
 
     async def open(self) -> None:
-        """Connect. Raises BalancesUnavailable if the database does not answer."""
+        """Connect. Raises BalancesUnavailableError if the database does not answer."""
         self._loop = asyncio.get_running_loop()
         try:
             await self._source.open()
         except ConnectionError as error:
-            raise BalancesUnavailable(str(error)) from error
+            raise BalancesUnavailableError(str(error)) from error
         self._is_open = True
 
     async def close(self) -> None:
@@ -104,9 +104,9 @@ class HotBalances:
         await self._source.close()
 
     def get(self, path: str) -> asyncio.Future[AccountBalance | UnknownAccount]:
-        """The balance of an account now; the future may raise BalancesUnavailable."""
+        """The balance of an account now; the future may raise BalancesUnavailableError."""
         if not self._is_open:
-            raise BalancesUnavailable("the balances are closed")
+            raise BalancesUnavailableError("the balances are closed")
         future: asyncio.Future[AccountBalance | UnknownAccount] = self._loop.create_future()
         askers = self._waiting.get(path)
         if askers is not None:
@@ -118,7 +118,7 @@ class HotBalances:
         return future
 
     async def wallet(self, holder_id: str) -> Wallet | UnknownAccount:
-        """A volunteer's wallet now: its accounts in one query, so of one moment. May raise BalancesUnavailable."""
+        """A volunteer's wallet now: its accounts in one query, so of one moment. May raise BalancesUnavailableError."""
         answers = await asyncio.gather(*(self.get(path) for path in wallet_paths(holder_id)))
         return wallet_of(holder_id, {a.account: a for a in answers if isinstance(a, AccountBalance)})
 
@@ -130,13 +130,13 @@ class HotBalances:
                 answers = await self._answers(list(asked))
             except ConnectionError as error:
                 log.warning("balances.unavailable", error=str(error))
-                _fail(asked, BalancesUnavailable(str(error)))
+                _fail(asked, BalancesUnavailableError(str(error)))
                 continue
             except Exception as error:  # a bug must not leave callers waiting
                 log.exception("balances.failed")
-                _fail(asked, BalancesUnavailable(type(error).__name__))
+                _fail(asked, BalancesUnavailableError(type(error).__name__))
                 continue
-            for (path, askers), answer in zip(asked.items(), answers, strict=True):
+            for (_, askers), answer in zip(asked.items(), answers, strict=True):
                 for future in askers:
                     if not future.done():
                         future.set_result(answer)

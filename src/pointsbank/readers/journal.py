@@ -12,10 +12,9 @@ from pointsbank.ledger.books import key_digest
 from pointsbank.ledger.model import JournalEntry, Posting
 from pointsbank.ledger.refusals import UnknownEntry
 from pointsbank.readers.moments import LedgerHead, head
-from pointsbank.store.tables import accounts, lots, postings
-from pointsbank.store.tables import entries as journal
+from pointsbank.store.tables import accounts, entries, lots, postings
 
-__all__ = ["MAX_ENTRIES", "LedgerHead", "entries", "entry", "entry_by_key", "head", "reversals_of"]
+__all__ = ["MAX_ENTRIES", "LedgerHead", "entries_after", "entry", "entry_by_key", "head", "reversals_of"]
 
 MAX_ENTRIES: Final = 1000
 """Most entries of one call. An entry has at most 1000 postings, nearly always fewer than ten."""
@@ -31,7 +30,7 @@ def entry(connection: Connection, ledger_id: int, sequence: int) -> JournalEntry
     return found[0] if found else UnknownEntry(sequence)
 
 
-def entries(
+def entries_after(
     connection: Connection, ledger_id: int, after: int = 0, limit: int = 100, *, up_to: int | None = None
 ) -> list[JournalEntry]:
     """The next `limit` entries after a sequence number, oldest first, with their postings.
@@ -59,7 +58,7 @@ def entry_by_key(connection: Connection, ledger_id: int, client: str, key: str) 
 def reversals_of(connection: Connection, ledger_id: int, sequences: Sequence[int]) -> dict[int, int]:
     """Which of these entries were reversed, and by which entry."""
     rows = connection.execute(_REVERSALS, {"ledger": ledger_id, "sequences": list(sequences)}) if sequences else ()
-    return {original: reversal for original, reversal in rows}
+    return {original: reversal for original, reversal in rows}  # noqa: C416
 
 
 def _with_postings(connection: Connection, ledger_id: int, rows: Sequence[Any]) -> list[JournalEntry]:
@@ -71,30 +70,34 @@ def _with_postings(connection: Connection, ledger_id: int, rows: Sequence[Any]) 
     by_sequence = {
         sequence: tuple(Posting(*line) for line in group) for sequence, group in groupby(lines, key=lambda p: p[1])
     }
-    return [
-        JournalEntry(*row[:14], postings=by_sequence.get(row[0], ()), leaf=bytes(row[14])) for row in map(tuple, rows)
-    ]
+    return [_entry(row, by_sequence.get(row[0], ())) for row in rows]
+
+
+def _entry(row: Any, lines: tuple[Posting, ...]) -> JournalEntry:
+    *fields, leaf, _ = row
+    values: tuple[Any, ...] = (*fields, lines, leaf)
+    return JournalEntry(*values)
 
 
 # The statements. Names are scalar look-ups, not joins, so that no planner reads a whole table to name ten lines.
 
 _ENTRY: Select[Any] = select(
-    journal.c.sequence, journal.c.kind, journal.c.client, journal.c.key, journal.c.request, journal.c.effective_at,
-    journal.c.recorded_at, journal.c.actor, journal.c.place, journal.c.reason, journal.c.reverses,
-    journal.c.metadata, journal.c.documents, journal.c.first_posting, journal.c.leaf, journal.c.postings,
-).where(journal.c.ledger_id == bindparam("ledger"))
+    entries.c.sequence, entries.c.kind, entries.c.client, entries.c.key, entries.c.request, entries.c.effective_at,
+    entries.c.recorded_at, entries.c.actor, entries.c.place, entries.c.reason, entries.c.reverses,
+    entries.c.metadata, entries.c.documents, entries.c.first_posting, entries.c.leaf, entries.c.postings,
+).where(entries.c.ledger_id == bindparam("ledger"))
 
-_BY_SEQUENCE = _ENTRY.where(journal.c.sequence == bindparam("sequence"))
-_BY_KEY = _ENTRY.where(journal.c.key_digest == bindparam("digest"))
+_BY_SEQUENCE = _ENTRY.where(entries.c.sequence == bindparam("sequence"))
+_BY_KEY = _ENTRY.where(entries.c.key_digest == bindparam("digest"))
 _PAGE = (
-    _ENTRY.where(journal.c.sequence > bindparam("after"), journal.c.sequence <= bindparam("until"))
-    .order_by(journal.c.sequence)
+    _ENTRY.where(entries.c.sequence > bindparam("after"), entries.c.sequence <= bindparam("until"))
+    .order_by(entries.c.sequence)
     .limit(bindparam("limit"))
 )
-_REVERSALS = select(journal.c.reverses, journal.c.sequence).where(
-    journal.c.ledger_id == bindparam("ledger"),
-    journal.c.reverses > 0,
-    journal.c.reverses.in_(bindparam("sequences", expanding=True)),
+_REVERSALS = select(entries.c.reverses, entries.c.sequence).where(
+    entries.c.ledger_id == bindparam("ledger"),
+    entries.c.reverses > 0,
+    entries.c.reverses.in_(bindparam("sequences", expanding=True)),
 )
 
 

@@ -13,7 +13,7 @@ from time import monotonic
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import BigInteger, Connection, bindparam, func, select
+from sqlalchemy import BigInteger, BindParameter, Connection, bindparam, func, select
 
 from pointsbank.ledger.chart import SHIPPED, Chart
 from pointsbank.readers.balances import MINUTE, POINT, AccountBalance, balance_as_of, balances_now, is_plain
@@ -164,7 +164,7 @@ class Overviews:
 
 # the statements
 
-_LEDGER = bindparam("ledger")
+_LEDGER: Final[BindParameter[int]] = bindparam("ledger")
 
 _COUNTED: Final = ("fund-issued", "station-redeemed", "fund-expired")
 

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import BigInteger, Connection, Select, bindparam, case, func, select, true
+from sqlalchemy import BigInteger, BindParameter, Connection, Select, bindparam, case, func, select, true
 
 from pointsbank.ledger.chart import NORMAL_SIDE
 from pointsbank.ledger.model import Side
@@ -207,7 +207,7 @@ def _line(row: Any, account: _Account) -> StatementLine:
 
 # the statements
 
-_LEDGER = bindparam("ledger")
+_LEDGER: Final[BindParameter[int]] = bindparam("ledger")
 
 _ACCOUNT = (
     select(

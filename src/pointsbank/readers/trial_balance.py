@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import BigInteger, ColumnElement, Connection, Select, bindparam, func, select
+from sqlalchemy import BigInteger, BindParameter, ColumnElement, Connection, Select, bindparam, func, select
 
 from pointsbank.ledger.chart import NORMAL_SIDE
 from pointsbank.ledger.model import Side
@@ -152,7 +152,7 @@ def _folded(sequence: int, rows: Iterable[Any]) -> TrialBalance:
 
 # the statements
 
-_LEDGER = bindparam("ledger")
+_LEDGER: Final[BindParameter[int]] = bindparam("ledger")
 
 
 def _by_kind(amount: ColumnElement[int]) -> Select[Any]:

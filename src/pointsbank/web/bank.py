@@ -12,7 +12,12 @@ from pointsbank.access.service import KeyDesk, KeyRing
 from pointsbank.access.sessions import Sessions
 from pointsbank.engine.clock import Clock
 from pointsbank.engine.registry import Ledger
+from pointsbank.hours.service import HoursService
 from pointsbank.ledger.chart import Chart
+from pointsbank.market.service import MarketService
+from pointsbank.policy.book import PolicyBook
+from pointsbank.readers.hot import HotBalances
+from pointsbank.readers.overview import Overviews
 from pointsbank.settings import Settings
 from pointsbank.web.metrics import Metrics
 
@@ -27,6 +32,11 @@ class Bank(msgspec.Struct, frozen=True):
     ring: KeyRing
     keys: KeyDesk
     sessions: Sessions
+    policies: PolicyBook
+    hours: HoursService
+    market: MarketService
+    balances: HotBalances
+    overviews: Overviews
     metrics: Metrics
 
     async def ask(self, query: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.response import Redirect
-from urllib.parse import quote
 
 from pointsbank.engine.writer import WriterError
+from pointsbank.readers.hot import BalancesUnavailable
 from pointsbank.store.port import OutcomeUnknown
 from pointsbank.web.guard import SignInNeeded
 from pointsbank.web.problems import MEDIA_TYPE, PROBLEMS, FieldError, Problem, ProblemError, problem_of
@@ -21,7 +22,7 @@ log = structlog.get_logger("pointsbank.errors")
 
 AnyRequest = Request[Any, Any, Any]
 
-RETRY_AFTER = {"overloaded": "1", "stopped": "5", "outcome-unknown": "2", "too-many-requests": "5"}
+RETRY_AFTER = {"overloaded": "1", "stopped": "5", "unavailable": "2", "outcome-unknown": "2", "too-many-requests": "5"}
 
 _BY_STATUS = {
     401: "unauthenticated", 403: "forbidden", 404: "not-found", 405: "method-not-allowed", 413: "payload-too-large",
@@ -34,53 +35,51 @@ _PROGRAMS = ("/api/v1", "/api/openapi.json", "/health", "/metrics")
 def error_handlers(page_of: Callable[[AnyRequest, Problem], bytes]) -> Mapping[Any, Any]:
     """Handlers for every exception. `page_of` draws a problem as a page."""
 
-    def answer(request: AnyRequest, error: ProblemError) -> Response[Any]:
-        problem = problem_of(error, request_id(request))
-        headers = dict(error.headers)
-        if error.type.slug in RETRY_AFTER:
-            headers["Retry-After"] = RETRY_AFTER[error.type.slug]
-        headers.setdefault("Cache-Control", "no-store")
-        if wants_page(request):
-            return Response(
-                page_of(request, problem), status_code=problem.status, headers=headers, media_type="text/html; charset=utf-8"
-            )
+    def answer(request: AnyRequest, error: Exception) -> Response[Any]:
+        route = request.scope.get("path_template", "")
+        if isinstance(error, HTTPException):
+            error = _from_framework(request, error)
+        if not wants_page(request):
+            status, content, headers = problem_answer(error, request_id(request), route)
+            media_type = headers.pop("Content-Type")
+            return Response(content, status_code=status, headers=headers, media_type=media_type)
+        ended = problem_for(error, request_id(request), route)
+        content = page_of(request, problem_of(ended, request_id(request)))
         return Response(
-            msgspec.json.encode(problem), status_code=problem.status, headers=headers, media_type=MEDIA_TYPE
+            content, status_code=ended.type.status, headers=_headers(ended), media_type="text/html; charset=utf-8"
         )
-
-    def refused(request: AnyRequest, error: ProblemError) -> Response[Any]:
-        return answer(request, error)
-
-    def from_framework(request: AnyRequest, error: HTTPException) -> Response[Any]:
-        return answer(request, _from_framework(request, error))
-
-    def from_writer(request: AnyRequest, error: WriterError) -> Response[Any]:
-        if error.code not in PROBLEMS:
-            return unexpected(request, error)
-        return answer(request, ProblemError(error.code))
-
-    def unexpected(request: AnyRequest, error: Exception) -> Response[Any]:
-        log.error(
-            "request.failed", exc_info=error, request_id=request_id(request), route=request.scope.get("path_template")
-        )
-        return answer(request, ProblemError("internal-error"))
-
-    def unreachable(request: AnyRequest, error: Exception) -> Response[Any]:
-        log.error("request.database_lost", error=str(error), request_id=request_id(request))
-        return answer(request, ProblemError("stopped"))
 
     def sign_in(request: AnyRequest, error: SignInNeeded) -> Response[Any]:
         return Redirect(f"/sign-in?next={quote(request.scope['path'], safe='/')}", status_code=303)
 
-    return {
-        ProblemError: refused,
-        HTTPException: from_framework,
-        WriterError: from_writer,
-        OutcomeUnknown: unreachable,
-        SignInNeeded: sign_in,
-        Exception: unexpected,
-        500: unexpected,
-    }
+    return {SignInNeeded: sign_in, HTTPException: answer, Exception: answer, 500: answer}
+
+
+def problem_for(error: Exception, request_id: str, route: str) -> ProblemError:
+    """What a caller is told of an exception. What is our fault is logged, and nothing of it is told."""
+    if isinstance(error, ProblemError):
+        return error
+    if isinstance(error, WriterError) and error.code in PROBLEMS:
+        return ProblemError(error.code)
+    if isinstance(error, OutcomeUnknown | BalancesUnavailable):
+        log.error("request.database_lost", error=str(error), request_id=request_id, route=route)
+        return ProblemError("unavailable")
+    log.error("request.failed", exc_info=error, request_id=request_id, route=route)
+    return ProblemError("internal-error")
+
+
+def problem_answer(error: Exception, request_id: str, route: str) -> tuple[int, bytes, dict[str, str]]:
+    """An exception as an answer for programs: status, problem document, headers."""
+    ended = problem_for(error, request_id, route)
+    content = msgspec.json.encode(problem_of(ended, request_id))
+    return ended.type.status, content, {"Content-Type": MEDIA_TYPE, **_headers(ended)}
+
+
+def _headers(error: ProblemError) -> dict[str, str]:
+    headers = {"Cache-Control": "no-store", **error.headers}
+    if error.type.slug in RETRY_AFTER:
+        headers["Retry-After"] = RETRY_AFTER[error.type.slug]
+    return headers
 
 
 def request_id(request: AnyRequest) -> str:

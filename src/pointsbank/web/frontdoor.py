@@ -17,7 +17,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from pointsbank.web.metrics import Metrics
 
-Lane = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[bool]]
+Lane = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[Receive | None]]
 
 log = structlog.get_logger("pointsbank.access")
 
@@ -70,9 +70,9 @@ class FrontDoor:
             await send(message)
 
         try:
-            mapping = cast("MutableMapping[str, Any]", scope)
-            if self._lane is None or not await self._lane(mapping, receive, send_with_headers):
-                await self._inner(scope, receive, send_with_headers)
+            rest = receive if self._lane is None else await self._lane(scope, receive, send_with_headers)  # type: ignore[arg-type]
+            if rest is not None:
+                await self._inner(scope, rest, send_with_headers)
         finally:
             self._note(cast("dict[str, Any]", scope), state, status, perf_counter() - started)
 

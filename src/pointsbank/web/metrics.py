@@ -26,11 +26,19 @@ class Metrics:
         self._seconds = Histogram(
             "pointsbank_http_seconds", "Time to the answer", ("route",), buckets=_BUCKETS, registry=self.registry
         )
+        self._writer: _WriterFigures | None = None
         self._children: dict[tuple[str, str, int], tuple[Any, Any]] = {}
 
     def watch(self, writer: LedgerWriter) -> None:
         """Show where a writer stands whenever somebody asks."""
-        self.registry.register(_WriterFigures(writer))
+        self._writer = _WriterFigures(writer)
+        self.registry.register(self._writer)
+
+    def forget(self) -> None:
+        """The writer has stopped."""
+        if self._writer is not None:
+            self.registry.unregister(self._writer)
+            self._writer = None
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one answer. `route` is the path's template, so there are few of them."""

@@ -111,6 +111,9 @@ _TABLE: Final = (
        retry=True),
     _p("no-such-account", 404, "没有这个账户", "No such account",
        "账簿中没有账户 {account}。请核对路径。", "The books have no account {account}. Please check the path."),
+    _p("unavailable", 503, "暂时无法查询", "The books cannot be read now",
+       "数据库暂时没有答复，查询没有完成。请稍候再查。", "The database does not answer; please ask again shortly.",
+       retry=True),
     # the writer's queue
     _p("stopped", 503, "服务正在停止", "The service is stopping",
        "服务正在停止或尚未就绪，本次请求没有入账。请稍候用同一个 Idempotency-Key 重试。",

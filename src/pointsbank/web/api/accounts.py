@@ -14,6 +14,7 @@ from sqlalchemy import Connection, select
 from pointsbank.ledger.chart import NORMAL_SIDE
 from pointsbank.readers.balances import AccountBalance, balance, is_plain
 from pointsbank.readers.statements import MAX_LINES, StatementFilter, StatementPage, statement
+from pointsbank.readers.trial_balance import prefix_end
 from pointsbank.store.tables import accounts
 from pointsbank.web.api.answers import answered, found, tagged, time_asked
 from pointsbank.web.api.describe import (
@@ -86,7 +87,11 @@ async def get_balance(
     bank: NamedDependency[Bank], path: AccountPath, sequence: AsOfSequence = None, at: AsOfTime = None,
     if_none_match: IfNoneMatch = None,
 ) -> Response[AccountBalance]:
-    held = found(await bank.ask(balance, path, sequence=sequence, recorded_at=time_asked(at, "at")))
+    recorded_at = time_asked(at, "at")
+    if sequence is None and recorded_at is None:
+        held = found(await bank.balances.get(path))
+    else:
+        held = found(await bank.ask(balance, path, sequence=sequence, recorded_at=recorded_at))
     return tagged(held, str(held.sequence), if_none_match)
 
 
@@ -124,7 +129,7 @@ def find_accounts(
     t = accounts.c
     query = select(t.path, t.kind, t.type, t.floor).where(t.ledger_id == ledger_id, t.path > after)
     if prefix:
-        query = query.where(t.path >= prefix, t.path < prefix + "\x7f")
+        query = query.where(t.path >= prefix, t.path < prefix_end(prefix))
     if kind:
         query = query.where(t.kind == kind)
     return [_account(*row) for row in connection.execute(query.order_by(t.path).limit(limit))]

@@ -34,10 +34,10 @@ AsOfTime = Annotated[
     str | None, QueryParameter(max_length=40, description="as of this recorded time, RFC 3339 with its zone")
 ]
 
-READING: Final = ("invalid-request", "unauthenticated", "forbidden", "internal-error", "stopped")
+READING: Final = ("invalid-request", "unauthenticated", "forbidden", "internal-error", "unavailable")
 WRITING: Final = (
     *READING, "bad-request", "malformed-json", "idempotency-key-required", "payload-too-large", "unsupported-media-type",
-    "overloaded", "outcome-unknown",
+    "overloaded", "outcome-unknown", "stopped",
 )
 REFUSALS: Final = tuple(str(refusal.__struct_config__.tag) for refusal in PRECEDENCE)
 

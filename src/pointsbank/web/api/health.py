@@ -60,7 +60,7 @@ async def live() -> Response[Live]:
 
 
 @get(
-    "/ready", opt=PUBLIC, responses=problems("stopped"),
+    "/ready", opt=PUBLIC, responses=problems("stopped", "unavailable"),
     **operation("Whether the service can post and read.", "是否可以记账和查询"),
 )
 async def ready(bank: NamedDependency[Bank]) -> Response[Ready]:
@@ -71,7 +71,7 @@ async def ready(bank: NamedDependency[Bank]) -> Response[Ready]:
         sequence = await asyncio.wait_for(bank.ask(_sequence), PATIENCE_SECONDS)
     except Exception as error:
         log.warning("health.not_ready", error=type(error).__name__)
-        raise ProblemError("stopped") from error
+        raise ProblemError("unavailable") from error
     return answered(Ready("ready", sequence, writer.queued))
 
 

@@ -113,8 +113,7 @@ async def post_many(
     bank: NamedDependency[Bank], request: BankRequest, data: JSONBody[BulkIn], idempotency_key: IdempotencyKey
 ) -> Response[BulkOut]:
     verdicts = await post_bulk(bank, actor_in(request), idempotency_key, data)
-    again = verdicts.posted > 0 and all(v.replayed for v in verdicts.verdicts if v.posted)
-    return answered(verdicts, headers=replayed(again))
+    return answered(verdicts, headers=replayed(verdicts.is_replayed))
 
 
 @post(

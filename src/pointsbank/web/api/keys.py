@@ -97,7 +97,7 @@ async def issue_key(
 @delete(
     "/{key_id:str}", opt=needs("keys:manage"), status_code=200,
     responses=problems(*READING, "idempotency-key-required", "idempotency-conflict", "state-changed", "unknown-api-key",
-                       "overloaded", "outcome-unknown"),
+                       "overloaded", "outcome-unknown", "stopped"),
     **operation("Revoke an API key, from now on.", "吊销 API 密钥，立即生效"),
 )
 async def revoke_key(

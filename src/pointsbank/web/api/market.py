@@ -23,7 +23,7 @@ from pointsbank.market.model import Basket, BasketLine, ReturnLine
 from pointsbank.market.postings import SEPARATOR
 from pointsbank.market.service import MarketRefused
 from pointsbank.market.tables import receipt_lines, receipts, returns
-from pointsbank.policy.calendar import city_day_time
+from pointsbank.policy.calendar import city_second, second_text
 from pointsbank.readers.journal import entry_by_key
 from pointsbank.web.api.answers import answered, replayed
 from pointsbank.web.api.describe import READING, WRITING, IdempotencyKey, operation, problems
@@ -245,7 +245,7 @@ def _there(slip: Any) -> Any:
 
 
 def _now(bank: Bank) -> str:
-    return city_day_time(bank.clock.now(), bank.policies.policies[-1].timezone)
+    return second_text(city_second(bank.clock.now(), bank.policies.policies[-1].timezone))
 
 
 def receipt_slip(connection: Connection, ledger_id: int, reference: str) -> ReceiptSlip | None:

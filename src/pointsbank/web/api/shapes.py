@@ -87,6 +87,11 @@ class BulkOut(msgspec.Struct, frozen=True):
     refused: int
     verdicts: list[BulkVerdict]
 
+    @property
+    def is_replayed(self) -> bool:
+        """Whether everything that stands posted was posted by an earlier command with this key."""
+        return self.posted > 0 and all(verdict.replayed for verdict in self.verdicts if verdict.posted)
+
 
 class EntryOut(msgspec.Struct, frozen=True):
     """A journal entry as the books hold it; `reverses` is 0 for an entry that reverses nothing."""

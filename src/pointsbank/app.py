@@ -1,0 +1,220 @@
+"""The one place where everything is wired together: settings in, a service out."""
+
+from __future__ import annotations
+
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import date
+from pathlib import Path
+
+import msgspec
+import structlog
+import uvicorn
+from litestar import Litestar
+from litestar.di import Provide
+
+from pointsbank.access.service import KeyDesk, KeyRing
+from pointsbank.access.sessions import Sessions
+from pointsbank.engine.clock import Clock, SystemClock
+from pointsbank.engine.registry import open_ledger
+from pointsbank.hours.service import HoursService
+from pointsbank.ledger.chart import SHIPPED, Chart
+from pointsbank.market.service import MarketService
+from pointsbank.policy.book import PolicyBook, load_book
+from pointsbank.policy.calendar import city_day
+from pointsbank.policy.load import load_policy
+from pointsbank.readers.hot import HotBalances
+from pointsbank.readers.overview import Overviews
+from pointsbank.settings import Settings
+from pointsbank.store.database import Database
+from pointsbank.store.schema import current_revision, latest_revision
+from pointsbank.web.api import health
+from pointsbank.web.api.document import api_router, openapi_config
+from pointsbank.web.bank import Bank
+from pointsbank.web.errors import error_handlers
+from pointsbank.web.frontdoor import FrontDoor
+from pointsbank.web.guard import enforce
+from pointsbank.web.lane import FastLane
+from pointsbank.web.metrics import Metrics
+from pointsbank.web.pages import pages_router
+from pointsbank.web.pages.render import problem_page
+from pointsbank.web.validation import BankRequest
+
+BODY_BYTES = 1024 * 1024
+"""The largest body of a request that does not say otherwise."""
+
+log = structlog.get_logger("pointsbank.app")
+
+
+class SchemaOutdated(Exception):
+    """The database's schema is not the one that this program works with."""
+
+
+def create_app(
+    settings: Settings,
+    *,
+    chart: Chart = SHIPPED,
+    clock: Clock | None = None,
+    policies: PolicyBook | None = None,
+    fast_lane: bool = True,
+) -> Litestar:
+    """The service. `chart` is the shipped one in every real use; benchmarks and tests bring their own.
+
+    Its lifespan opens the database and the ledger's writer, and drains the writer before it closes.
+    """
+    metrics = Metrics()
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        async with open_bank(settings, metrics, chart=chart, clock=clock, policies=policies) as bank:
+            app.state.bank = bank
+            try:
+                yield
+            finally:
+                app.state.bank = None
+
+    app = Litestar(
+        [api_router(), health.health, health.get_metrics, *pages_router()],
+        dependencies={"bank": Provide(_bank, sync_to_thread=False)},
+        exception_handlers=dict(error_handlers(problem_page)),
+        guards=[enforce],
+        lifespan=[lifespan],
+        openapi_config=openapi_config(),
+        request_class=BankRequest,
+        request_max_body_size=BODY_BYTES,
+        logging_config=None,
+        debug=False,
+    )
+    app.state.bank = None
+    lane = FastLane(lambda: app.state.bank) if fast_lane else None
+    app.asgi_handler = FrontDoor(
+        app.asgi_handler, metrics, lane, logs=settings.access_log, https=settings.secure_cookies
+    )
+    return app
+
+
+@asynccontextmanager
+async def open_bank(
+    settings: Settings,
+    metrics: Metrics,
+    *,
+    chart: Chart = SHIPPED,
+    clock: Clock | None = None,
+    policies: PolicyBook | None = None,
+) -> AsyncIterator[Bank]:
+    """The open books with every desk that serves them."""
+    clock = clock or SystemClock()
+    policies = policies or load_policies(settings)
+    zone = policies.policies[-1].timezone
+    async with AsyncExitStack() as stack:
+        database = Database(settings.database)
+        stack.push_async_callback(database.close)
+        await check_schema(database)
+        ledger = await stack.enter_async_context(open_ledger(database, settings.ledger, chart, clock=clock))
+        balances = HotBalances(database, ledger.id)
+        await balances.open()
+        stack.push_async_callback(balances.close)
+        ring = KeyRing(ledger, clock)
+        metrics.watch(ledger.writer)
+        stack.callback(metrics.forget)
+        hours = HoursService(ledger, policies)
+        if chart is SHIPPED:
+            await hours.open_accounts()
+        yield Bank(
+            settings=settings,
+            ledger=ledger,
+            chart=chart,
+            clock=clock,
+            ring=ring,
+            keys=KeyDesk(ledger, ring),
+            sessions=Sessions(ledger, ring),
+            policies=policies,
+            hours=hours,
+            market=MarketService(ledger, policies),
+            balances=balances,
+            overviews=Overviews(database, ledger.id, _today(clock, zone)),
+            metrics=metrics,
+        )
+
+
+async def check_schema(database: Database) -> None:
+    """Raise SchemaOutdated unless the database has the schema that this program works with."""
+    found = None
+    if database.dialect != "sqlite" or database.path.exists():
+        found = await database.read(current_revision)
+    if found != latest_revision():
+        raise SchemaOutdated(
+            f"数据库结构不是本程序的版本（{found or '无'}，需要 {latest_revision()}）。请先运行 pointsbank db upgrade。"
+            f" The database's schema is {found or 'missing'}, not {latest_revision()}: run pointsbank db upgrade first."
+        )
+
+
+def load_policies(settings: Settings) -> PolicyBook:
+    """The policies that the settings name, or those that come with the program. Raises PolicyErrors."""
+    if not settings.policy:
+        return load_book(policy_folder())
+    path = Path(settings.policy)
+    return PolicyBook([load_policy(path)]) if path.is_file() else load_book(path)
+
+
+def policy_folder() -> Path:
+    """Where the shipped policies lie: beside the sources in a checkout, inside the package in an installed wheel."""
+    package = Path(__file__).parent
+    beside = package.parents[1] / "config" / "policy"
+    return beside if beside.is_dir() else package / "config" / "policy"
+
+
+def run(settings: Settings) -> None:
+    """Serve until told to stop; then finish the requests under way, drain the writer, close."""
+    configure_logging(settings)
+    log.info("serving", host=settings.host, port=settings.port, database=Database(settings.database).public_url)
+    uvicorn.run(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=settings.shutdown_seconds,
+    )
+
+
+def configure_logging(settings: Settings) -> None:
+    """One line for each event on standard error: JSON for machines, or colours for people."""
+    levels = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+    shared: list[structlog.typing.Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    options = {
+        "wrapper_class": structlog.make_filtering_bound_logger(levels[settings.log_level]),
+        "cache_logger_on_first_use": True,
+    }
+    if settings.log_format == "console":
+        structlog.configure([*shared, structlog.dev.ConsoleRenderer()], **options)  # type: ignore[arg-type]
+        return
+    import sys
+
+    structlog.configure(
+        [*shared, structlog.processors.format_exc_info, _render],
+        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
+        **options,  # type: ignore[arg-type]
+    )
+
+
+def _render(_: object, __: str, event: structlog.typing.EventDict) -> bytes:
+    return msgspec.json.encode(event, enc_hook=str)
+
+
+def _today(clock: Clock, zone: str) -> Callable[[], date]:
+    return lambda: city_day(clock.now(), zone)
+
+
+def _bank(state: object) -> Bank:
+    bank: Bank = state.bank  # type: ignore[attr-defined]
+    return bank

@@ -1,0 +1,46 @@
+"""The API's document (OpenAPI 3.1) and the routes under /api/v1."""
+
+from __future__ import annotations
+
+from litestar import Router
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+
+from pointsbank.web.api import accounts, health, hours, journal, keys, market, trial_balance
+from pointsbank.web.guard import PUBLIC
+
+VERSION = "1"
+
+DESCRIPTION = """\
+志愿者积分银行的接口。Every command carries an `Idempotency-Key`; repeating it changes nothing and gives the first
+answer again, marked `Idempotency-Replayed: true`. Every refusal is a problem document (RFC 9457) with a stable
+`type`; `detail` says in Chinese what happened and what to do, `detail_en` in English. Amounts are integers in minor
+units (hundredths of a point, minutes, pieces)."""
+
+
+def api_router() -> Router:
+    """Everything under /api/v1."""
+    return Router(
+        "/api/v1",
+        route_handlers=[
+            accounts.router, journal.router, trial_balance.router, hours.router, market.router, keys.router,
+            health.verification,
+        ],
+        security=[{"apiKey": []}],
+    )
+
+
+def openapi_config() -> OpenAPIConfig:
+    """The document at /api/openapi.json. The page for people is our own, at /api."""
+    scheme = SecurityScheme(
+        type="http", scheme="bearer", bearer_format="pbk_<id>_<secret>", description="API 密钥 / an API key"
+    )
+    return OpenAPIConfig(
+        title="积分银行 pointsbank",
+        version=VERSION,
+        description=DESCRIPTION,
+        components=Components(security_schemes={"apiKey": scheme}),
+        openapi_router=Router("/api", route_handlers=[], opt=PUBLIC, include_in_schema=False),
+        render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+    )

@@ -1,0 +1,128 @@
+"""The verbs of the command line, run as an operator runs them, on both engines."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from pointsbank.cli.main import SECTIONS, main
+
+HEADER = (
+    "record_id,volunteer_id,activity_id,activity_name,category,station,session_start,session_end,"
+    "check_in,check_out,hour_class,recorded_by,recorded_at\n"
+)
+VERBS = [verb for verbs in SECTIONS.values() for verb in verbs]
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments), catch_exceptions=False)
+
+
+def test_the_help_shows_the_product_without_loading_it() -> None:
+    shown = invoke("--help").output
+    for verb in VERBS:
+        assert verb in shown
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_a_help_worth_reading(verb: str) -> None:
+    result = invoke(verb, "--help")
+    assert result.exit_code == 0
+    assert len(result.output) > 200
+
+
+@pytest.fixture
+def small_city(database_url: str, tmp_path: Path) -> str:
+    """A replayed town of two volunteers would be too much ceremony: one station, one person, through the doors."""
+    import asyncio
+    from datetime import date
+
+    from pointsbank.engine.commands import Command
+    from pointsbank.engine.registry import open_ledger
+    from pointsbank.people.volunteers import PEOPLE, registration
+    from pointsbank.places.stations import PLACES, opening
+    from pointsbank.store.database import Database
+
+    async def build() -> None:
+        database = Database(database_url)
+        async with open_ledger(database) as ledger:
+            await ledger.submit([opening("station", "S1", "一号站", "", Command("test", "s1"))], PLACES)
+            await ledger.submit([registration("V1", date(1990, 1, 1), Command("test", "v1"))], PEOPLE)
+        await database.close()
+
+    asyncio.run(build())
+    return database_url
+
+
+def hours_file(folder: Path, *lines: str) -> Path:
+    path = folder / "hours.csv"
+    path.write_text(HEADER + "".join(line + "\n" for line in lines), encoding="utf-8")
+    return path
+
+
+GOOD = "R1,V1,A1,扫雪,ENV,S1,2026-01-07 09:00,2026-01-07 11:00,2026-01-07 08:50,2026-01-07 10:55,credit,OP1,2026-01-07 12:00"
+EARLY = "R2,V1,A1,扫雪,ENV,S1,2026-01-08 09:00,2026-01-08 11:00,2026-01-08 09:00,2026-01-08 11:00,credit,OP1,2026-01-08 10:00"
+
+
+def test_an_import_books_what_counts_once_and_explains_every_line(small_city: str, tmp_path: Path) -> None:
+    file = hours_file(tmp_path, GOOD, EARLY)
+    dry = invoke("hours", "import", str(file), "--dry-run", "--database", small_city)
+    assert "未入账" in dry.output
+    assert json.loads(invoke("balance", "V1", "--json", "--database", small_city).output)["merit_minutes"] == 0
+    report = tmp_path / "report.csv"
+    first = invoke("hours", "import", str(file), "--report", str(report), "--database", small_city)
+    assert first.exit_code == 0, first.output
+    again = invoke("hours", "import", str(file), "--report", str(tmp_path / "again.csv"), "--database", small_city)
+    assert again.exit_code == 0, again.output
+    wallet = json.loads(invoke("balance", "V1", "--json", "--database", small_city).output)
+    assert (wallet["merit_minutes"], wallet["pending"], wallet["available"]) == (115, 1500, 0)
+    text = report.read_text("utf-8-sig")
+    assert "录入过早" in text
+    assert text == (tmp_path / "again.csv").read_text("utf-8-sig")
+
+
+def test_notice_release_statement_reversal_and_expiry(small_city: str, tmp_path: Path) -> None:
+    invoke("hours", "import", str(hours_file(tmp_path, GOOD)), "--database", small_city)
+    future = invoke("release", "--as-of", "2999-01-01", "--database", small_city)
+    assert future.exit_code == 1
+    assert invoke("expire", "--as-of", "2999-01-01", "--database", small_city).exit_code == 1
+    assert "0 条" in invoke("release", "--database", small_city).output
+    reversed_ = invoke("reverse", "1", "--reason", "wrong-volunteer", "--database", small_city)
+    assert reversed_.exit_code == 0, reversed_.output
+    wallet = json.loads(invoke("balance", "V1", "--json", "--database", small_city).output)
+    assert (wallet["merit_minutes"], wallet["pending"]) == (0, 0)
+    assert invoke("reverse", "1", "--reason", "again", "--database", small_city).exit_code == 1
+
+
+def test_verify_holds_and_a_backup_restores_into_either_engine(
+    small_city: str, tmp_path: Path, sqlite_template: Path, request: pytest.FixtureRequest
+) -> None:
+    invoke("hours", "import", str(hours_file(tmp_path, GOOD, EARLY)), "--database", small_city)
+    assert invoke("verify", "--database", small_city).exit_code == 0
+    backup = tmp_path / "books.backup"
+    made = invoke("db", "backup", str(backup), "--database", small_city)
+    assert made.exit_code == 0, made.output
+    for target in (f"sqlite:///{tmp_path / 'restored.db'}", request.getfixturevalue("postgres_url")):
+        restored = invoke("db", "restore", str(backup), "--database", target)
+        assert restored.exit_code == 0, restored.output
+        assert invoke("db", "check", "--database", target).exit_code == 0
+        before = json.loads(invoke("balance", "V1", "--json", "--database", small_city).output)
+        assert json.loads(invoke("balance", "V1", "--json", "--database", target).output) == before
+        assert invoke("db", "restore", str(backup), "--database", target).exit_code == 1
+
+
+def test_a_damaged_backup_is_refused(small_city: str, tmp_path: Path) -> None:
+    junk = tmp_path / "junk.backup"
+    junk.write_bytes(b"PK not really")
+    result = invoke("db", "restore", str(junk), "--database", f"sqlite:///{tmp_path / 'x.db'}")
+    assert result.exit_code == 1
+    assert not (tmp_path / "x.db").exists()
+
+
+def test_looking_at_a_file_that_is_not_there_makes_none(tmp_path: Path) -> None:
+    result = invoke("balance", "V1", "--database", f"sqlite:///{tmp_path / 'none.db'}")
+    assert result.exit_code == 1
+    assert not list(tmp_path.iterdir())
