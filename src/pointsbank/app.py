@@ -12,6 +12,7 @@ import msgspec
 import structlog
 import uvicorn
 from litestar import Litestar
+from litestar.datastructures import State
 from litestar.di import Provide
 
 from pointsbank.access.service import KeyDesk, KeyRing
@@ -215,6 +216,6 @@ def _today(clock: Clock, zone: str) -> Callable[[], date]:
     return lambda: city_day(clock.now(), zone)
 
 
-def _bank(state: object) -> Bank:
-    bank: Bank = state.bank  # type: ignore[attr-defined]
+def _bank(state: State) -> Bank:
+    bank: Bank = state.bank
     return bank

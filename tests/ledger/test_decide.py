@@ -61,7 +61,9 @@ def test_the_giver_of_goods_is_the_asset_that_falls(desk: Desk) -> None:
     opens = ("shelf:s", "donor:d", "handed-out:s")
     for key, lot in (("1", LATE), ("2", EARLY)):
         desk.accept(
-            draft("stock", key, move("shelf:s", "donor:d", 3, lot, "SKU:rice"), opens=opens, commodities=(rice,))
+            draft(
+                "stock", key, move("shelf:s", "donor:d", 3, lot, "SKU:rice"), opens=opens, commodities=(rice,)
+            )
         )
     receipt = Attachment("receipt", "T1-1", bytes(32))
     sold = draft("sell", "3", move("handed-out:s", "shelf:s", 4, commodity="SKU:rice"), documents=(receipt,))
@@ -71,7 +73,13 @@ def test_the_giver_of_goods_is_the_asset_that_falls(desk: Desk) -> None:
 
 def test_movements_of_one_draft_see_each_other(desk: Desk) -> None:
     receipt = desk.accept(
-        draft("pay", "k", move("wallet:a", "wallet:b", 60), move("wallet:b", "wallet:a", 55), move("wallet:a", "wallet:b", 175))
+        draft(
+            "pay",
+            "k",
+            move("wallet:a", "wallet:b", 60),
+            move("wallet:b", "wallet:a", 55),
+            move("wallet:a", "wallet:b", 175),
+        )
     )
     assert [(p.lot, p.amount) for p in receipt.postings] == [
         (EARLY, 50), (LATE, 10), (EARLY, 50), (LATE, 5), (EARLY, 50), (LATE, 95), (NEVER, 30),
@@ -122,7 +130,10 @@ def test_amounts_up_to_the_largest_are_posted_and_not_one_more() -> None:
     desk.accept(issue("1", "wallet:a", MAX_AMOUNT))
     assert desk.post(issue("2", "wallet:a", 1, EARLY, "mint:n")) == AmountOutOfRange("wallet:a", 1)
     assert isinstance(desk.post(issue("3", "wallet:b", MAX_AMOUNT + 1)), InvalidDraft)
-    assert desk.accept(draft("pay", "4", move("wallet:a", "wallet:b", MAX_AMOUNT), opens=["wallet:b"])).sequence == 2
+    assert (
+        desk.accept(draft("pay", "4", move("wallet:a", "wallet:b", MAX_AMOUNT), opens=["wallet:b"])).sequence
+        == 2
+    )
 
 
 def test_no_lot_grows_beyond_the_largest_amount_behind_a_total_that_cancels_out() -> None:
@@ -153,15 +164,23 @@ def test_who_issues_names_the_lot(desk: Desk) -> None:
     assert desk.post(draft("issue", "k", move("fund:f", "wallet:b", 1))) == LotRequired("POINT")
     rice = Commodity("SKU:rice", 0, has_lots=True)
     stock = draft(
-        "stock", "s", move("shelf:s", "donor:d", 1, "", "SKU:rice"), opens=("shelf:s", "donor:d"), commodities=(rice,)
+        "stock",
+        "s",
+        move("shelf:s", "donor:d", 1, "", "SKU:rice"),
+        opens=("shelf:s", "donor:d"),
+        commodities=(rice,),
     )
     assert desk.post(stock) == LotRequired("SKU:rice")
 
 
 def test_an_account_may_be_opened_again_with_what_it_has(desk: Desk) -> None:
-    opened = desk.accept(draft("open", "1", opens=("wallet:a", OpenAccount("fund:f", -1000), OpenAccount("fund:f"))))
+    opened = desk.accept(
+        draft("open", "1", opens=("wallet:a", OpenAccount("fund:f", -1000), OpenAccount("fund:f")))
+    )
     assert opened.sequence == 0
-    assert desk.judge(draft("open", "2", opens=[OpenAccount("fund:f", -999)])) == AccountDiffers("fund:f", -1000)
+    assert desk.judge(draft("open", "2", opens=[OpenAccount("fund:f", -999)])) == AccountDiffers(
+        "fund:f", -1000
+    )
     assert desk.balance("wallet:a") == 180
 
 
@@ -183,13 +202,18 @@ def test_two_openings_of_one_account_in_one_draft_must_agree(desk: Desk) -> None
     ],
     ids=repr,
 )  # fmt: skip
-def test_only_accounts_of_the_chart_open_and_only_budgets_bring_a_floor(desk: Desk, opening: OpenAccount) -> None:
+def test_only_accounts_of_the_chart_open_and_only_budgets_bring_a_floor(
+    desk: Desk, opening: OpenAccount
+) -> None:
     assert isinstance(desk.judge(draft("open", "k", opens=[opening])), InvalidDraft)
 
 
 def test_a_budget_kind_without_a_floor_is_unlimited(desk: Desk) -> None:
     desk.accept(draft("open", "1", opens=["fund:free"]))
-    assert desk.accept(issue("2", "wallet:b", MAX_AMOUNT, LATE, "fund:free")).postings[0].debit_total == -MAX_AMOUNT
+    assert (
+        desk.accept(issue("2", "wallet:b", MAX_AMOUNT, LATE, "fund:free")).postings[0].debit_total
+        == -MAX_AMOUNT
+    )
 
 
 def test_a_budget_of_nothing_issues_nothing(desk: Desk) -> None:
@@ -236,7 +260,9 @@ def test_a_movement_belongs_to_a_room(desk: Desk) -> None:
 def test_a_movement_carries_the_document_that_the_chart_asks_for(desk: Desk) -> None:
     bare = draft("pay", "k", move("wallet:a", "till:t", 1))
     assert desk.judge(bare) == DocumentMissing("pay", "receipt")
-    other = draft("pay", "k", move("wallet:a", "till:t", 1), documents=(Attachment("delivery", "1", bytes(32)),))
+    other = draft(
+        "pay", "k", move("wallet:a", "till:t", 1), documents=(Attachment("delivery", "1", bytes(32)),)
+    )
     assert desk.judge(other) == DocumentMissing("pay", "receipt")
 
 

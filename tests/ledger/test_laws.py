@@ -67,7 +67,7 @@ def opened() -> Desk:
     return desk
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(batches)
 def test_what_one_side_gives_the_other_gets_in_every_lot(batch: list[Draft]) -> None:
     desk = opened()
@@ -86,7 +86,7 @@ def test_what_one_side_gives_the_other_gets_in_every_lot(batch: list[Draft]) -> 
     assert not any(sums.values())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(batches)
 def test_no_balance_is_under_its_floor_at_any_posting(batch: list[Draft]) -> None:
     desk = opened()
@@ -98,7 +98,7 @@ def test_no_balance_is_under_its_floor_at_any_posting(batch: list[Draft]) -> Non
                 assert path == "mint:m" or (total >= BUDGET if path == "fund:f" else balance >= 0)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(batches)
 def test_deciding_changes_nothing_and_twice_is_the_same(batch: list[Draft]) -> None:
     desk = opened()
@@ -111,7 +111,7 @@ def test_deciding_changes_nothing_and_twice_is_the_same(batch: list[Draft]) -> N
         desk.post(each)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(batches)
 def test_a_refused_draft_changes_nothing_for_its_neighbours(batch: list[Draft]) -> None:
     mixed, pure = opened(), opened()
@@ -122,7 +122,7 @@ def test_a_refused_draft_changes_nothing_for_its_neighbours(batch: list[Draft]) 
     assert photograph(mixed.books) == photograph(pure.books)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(batches)
 def test_a_batch_posted_again_is_replayed_and_changes_nothing(batch: list[Draft]) -> None:
     desk = opened()
@@ -135,7 +135,7 @@ def test_a_batch_posted_again_is_replayed_and_changes_nothing(batch: list[Draft]
     assert photograph(desk.books) == before
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(batches, batches)
 def test_a_group_that_is_taken_back_leaves_no_trace(before: list[Draft], group: list[Draft]) -> None:
     desk = opened()
@@ -154,7 +154,7 @@ def test_a_group_that_is_taken_back_leaves_no_trace(before: list[Draft], group: 
     assert _plain(desk.judge(follower)) == _plain(desk.judge(follower))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(batches)
 def test_versions_sequences_and_posting_numbers_count_without_gaps(batch: list[Draft]) -> None:
     desk = opened()
@@ -169,7 +169,11 @@ def test_versions_sequences_and_posting_numbers_count_without_gaps(batch: list[D
         for p in outcome.postings:
             posting += 1
             versions.update((p.debit, p.credit))
-            assert (p.number, p.debit_version, p.credit_version) == (posting, versions[p.debit], versions[p.credit])
+            assert (p.number, p.debit_version, p.credit_version) == (
+                posting,
+                versions[p.debit],
+                versions[p.credit],
+            )
 
 
 def _plain(verdict: Verdict) -> object:

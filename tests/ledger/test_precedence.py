@@ -99,7 +99,9 @@ def test_of_one_movement_the_range_is_named_before_the_balance(desk: Desk) -> No
 
 
 def test_a_reversal_without_a_lot_to_take_from_is_refused_after_its_other_faults(desk: Desk) -> None:
-    assert type(desk.judge(_with(reads=(("s", 1),))(draft("undo", "k", reverses=2)), TOY)) is refusals.StaleRead
+    assert (
+        type(desk.judge(_with(reads=(("s", 1),))(draft("undo", "k", reverses=2)), TOY)) is refusals.StaleRead
+    )
 
 
 def test_every_refusal_has_its_place_in_the_list() -> None:

@@ -59,7 +59,9 @@ def test_a_key_twice_in_one_batch_is_posted_once(desk: Desk) -> None:
     pay = draft("pay", "twice", move("wallet:a", "wallet:b", 10))
     receipt = desk.accept(pay)
     assert desk.post(pay) == Replayed("twice", KeyUse(bytes(16), receipt.sequence, NOW))
-    assert desk.post(draft("pay", "twice", move("wallet:a", "wallet:b", 10), request=OTHER)) == KeyConflict("twice")
+    assert desk.post(draft("pay", "twice", move("wallet:a", "wallet:b", 10), request=OTHER)) == KeyConflict(
+        "twice"
+    )
     assert desk.balance("wallet:a") == 90
 
 

@@ -72,7 +72,10 @@ MALFORMED: list[tuple[str, dict[str, object]]] = [
     ("a row with a NUL", {"rows": (Row("notes", ("1", "a\0b")),)}),
     ("a row with half a surrogate pair", {"rows": (Row("notes", ("1", "\ud800")),)}),
     ("a row with an integer beyond 64 bits", {"rows": (Row("notes", (2**63,)),)}),
-    ("a row with the number of a counter that is not its own", {"rows": (Row("notes", ("1", number_of("c"))),)}),
+    (
+        "a row with the number of a counter that is not its own",
+        {"rows": (Row("notes", ("1", number_of("c"))),)},
+    ),
     ("one document changed twice", {"changes": (Change("n", (1,), "a", "b"), Change("n", (1,), "b", "c"))}),
     ("a change with a NUL", {"changes": (Change("n", (1,), "a", "b", (("x", "\0"),)),)}),
 ]

@@ -115,7 +115,9 @@ class Desk:
         """What an account holds by the name of the lot, without what is 0."""
         account = self.books.accounts[path]
         assert account is not None
-        return {self.books.lots_by_number[n].code: balance for n, balance in account.balances.items() if balance}
+        return {
+            self.books.lots_by_number[n].code: balance for n, balance in account.balances.items() if balance
+        }
 
 
 def photograph(books: Books) -> Any:

@@ -75,7 +75,7 @@ async def test_the_overview_tells_what_stands_now_and_what_today_has_moved(datab
         now = await database.read(overview, ledger.id, DAY)
         tomorrow = await database.read(overview, ledger.id, date(2026, 11, 23))
     assert (quiet.today.entries, quiet.today.points_credited, quiet.today.points_spent) == (0, 0, 0)
-    assert (now.sequence, now.recorded_at, now.accounts, now.postings) == (8, day_start(DAY), 14, 14)
+    assert (now.sequence, now.recorded_at, now.accounts, now.postings) == (8, day_start(DAY), 13, 14)
     assert (now.points_available, now.points_pending, now.points_held) == (1000 - 300 - 100 + 40 + 65, 400, 0)
     assert now.points_outstanding == now.points_available + 400
     assert (now.merit_minutes, now.goods_pieces) == (180, 18)

@@ -35,7 +35,14 @@ PLACES: Final = len(CENTRES) + SUB_CENTRES + STATIONS + TEAMS
 """Counts of the city's report on its 新时代文明实践中心, 所, 站 and volunteer teams."""
 
 STANDING_TEAMS: Final = (
-    "理论政策宣讲", "文化文艺服务", "助学支教", "医疗健身", "科学普及", "法律服务", "卫生环保", "扶贫帮困"
+    "理论政策宣讲",
+    "文化文艺服务",
+    "助学支教",
+    "医疗健身",
+    "科学普及",
+    "法律服务",
+    "卫生环保",
+    "扶贫帮困",
 )  # the eight kinds of team that every centre keeps
 
 _FIRST: Final = "安宝昌春东丰福光广和恒红华吉建金锦康乐利龙民明宁平青庆荣瑞胜顺松太泰通同万文祥新兴永"
@@ -64,7 +71,9 @@ def all_places() -> Iterator[NewPlace]:
 
 def station_codes() -> list[str]:
     """The codes of all stations, in their order."""
-    return [f"{sub.code}{n:03}" for at, sub in enumerate(_sub_centres()) for n in range(1, _stations_of(at) + 1)]
+    return [
+        f"{sub.code}{n:03}" for at, sub in enumerate(_sub_centres()) for n in range(1, _stations_of(at) + 1)
+    ]
 
 
 def shop_codes(shops: int) -> list[str]:

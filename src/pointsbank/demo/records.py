@@ -30,14 +30,40 @@ _HONOUR_PERCENT: Final = 10
 _MISHAPS: Final = 0.028
 
 _POPULAR: Final = {
-    "ELDER": 16, "CIVIL": 14, "ENV": 14, "TRANSIT": 10, "AID": 9, "CULTURE": 8, "EDU": 7, "THEORY": 6,
-    "EVENT": 5, "PATROL": 4, "HEALTH": 3, "TECH": 3, "MIGRANT": 3, "LAW": 1, "MEDIATE": 1, "EMERG": 1,
+    "ELDER": 16,
+    "CIVIL": 14,
+    "ENV": 14,
+    "TRANSIT": 10,
+    "AID": 9,
+    "CULTURE": 8,
+    "EDU": 7,
+    "THEORY": 6,
+    "EVENT": 5,
+    "PATROL": 4,
+    "HEALTH": 3,
+    "TECH": 3,
+    "MIGRANT": 3,
+    "LAW": 1,
+    "MEDIATE": 1,
+    "EMERG": 1,
 }
 _ACTIVITIES: Final = {
-    "ELDER": "陪伴空巢老人", "CIVIL": "路口文明引导", "ENV": "清冰雪、环境整治", "TRANSIT": "哈尔滨站驿站服务",
-    "AID": "困难家庭帮扶", "CULTURE": "社区文艺演出", "EDU": "四点半课堂", "THEORY": "理论宣讲进社区",
-    "EVENT": "冰雪节服务保障", "PATROL": "夜间平安巡防", "HEALTH": "社区义诊", "TECH": "教老人用手机",
-    "MIGRANT": "关爱务工子女", "LAW": "法律咨询日", "MEDIATE": "邻里纠纷调解", "EMERG": "应急救援",
+    "ELDER": "陪伴空巢老人",
+    "CIVIL": "路口文明引导",
+    "ENV": "清冰雪、环境整治",
+    "TRANSIT": "哈尔滨站驿站服务",
+    "AID": "困难家庭帮扶",
+    "CULTURE": "社区文艺演出",
+    "EDU": "四点半课堂",
+    "THEORY": "理论宣讲进社区",
+    "EVENT": "冰雪节服务保障",
+    "PATROL": "夜间平安巡防",
+    "HEALTH": "社区义诊",
+    "TECH": "教老人用手机",
+    "MIGRANT": "关爱务工子女",
+    "LAW": "法律咨询日",
+    "MEDIATE": "邻里纠纷调解",
+    "EMERG": "应急救援",
 }
 _CLOCK: Final = tuple(f"{minute // 60:02}:{minute % 60:02}" for minute in range(24 * 60))
 
@@ -85,8 +111,19 @@ class Sheets:
             early = last if chance() < 0.033 else -11
             check_in, check_out = start - 10 + int(chance() * 18), end - early - int(chance() * 11)
             fields = (
-                f"JL{n:09}", number_of(who), activity, name, category.code, station, starts, ends,
-                f"{day} {_CLOCK[check_in]}", f"{day} {_CLOCK[check_out]}", hour_class, by, recorded,
+                f"JL{n:09}",
+                number_of(who),
+                activity,
+                name,
+                category.code,
+                station,
+                starts,
+                ends,
+                f"{day} {_CLOCK[check_in]}",
+                f"{day} {_CLOCK[check_out]}",
+                hour_class,
+                by,
+                recorded,
             )
             mishap = chance()
             yield fields if mishap >= _MISHAPS else _mishap(fields, mishap / _MISHAPS)

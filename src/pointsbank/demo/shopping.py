@@ -66,7 +66,9 @@ class Shops:
             at = midnight + opens + (closes - opens) * n // len(numbers)
             shop = self._shop_of(dice, shopper.number)
             lines = self._lines(dice, shopper.points)
-            baskets.append(Basket(receipt_no(numbers[n]), second_text(at), f"T{shop}", shop, shopper.number, lines))
+            baskets.append(
+                Basket(receipt_no(numbers[n]), second_text(at), f"T{shop}", shop, shopper.number, lines)
+            )
         return baskets
 
     def _shop_of(self, dice: Random, number: str) -> str:

@@ -73,7 +73,7 @@ class Limits(msgspec.Struct, frozen=True):
     """drafts that may wait before callers are told to come back"""
     patience: float = 10.0
     """how long a caller waits for an outcome"""
-    memory: int = 400_000
+    memory: int = 200_000
     """things remembered in the working set before it starts afresh"""
     cautious_batches: int = 64
     """batches written under the lock after another process was seen writing"""
@@ -271,6 +271,7 @@ class LedgerWriter:
     async def _load(self, books: Books, groups: list[_Group], source: Store | Turn, *, look_up_keys: bool) -> None:
         drafts = [draft for group in groups for draft in group.drafts]
         books.entries.clear()
+        books.forget_keys(self.limits.memory)
         wanted = wanted_by(books, drafts, look_up_keys=look_up_keys)
         while wanted:
             wanted = fill(books, wanted, await source.load(wanted))

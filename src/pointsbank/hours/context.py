@@ -9,24 +9,42 @@ from datetime import date
 
 from sqlalchemy import Connection, select
 
-from pointsbank.hours.model import Interval, Judgement
-from pointsbank.hours.postings import FIELD_SEPARATOR
+from pointsbank.hours.model import Interval, Judgement, RecordFields, ServiceRecord
+from pointsbank.hours.postings import LAST_MINUTE
 from pointsbank.hours.tables import service_records
+from pointsbank.intake.lines import filed_id, kept_text, parts_of
 from pointsbank.people import volunteers
 from pointsbank.people.volunteers import Volunteer, chunks
-from pointsbank.places.stations import Station
+from pointsbank.places.stations import Station, stations
 from pointsbank.policy.calendar import local_minute
 from pointsbank.store.tables import subjects
 
 
-class HoursDesk:
-    """The desk at which records are judged: a `HoursContext` over what is on file, and what was judged since."""
+class Lacking:
+    """What a desk must load before it judges some records."""
 
-    def __init__(self, known_stations: dict[str, Station]) -> None:
-        self.stations = known_stations
+    def __init__(self) -> None:
+        self.ids: set[str] = set()
+        self.numbers: dict[str, int] = {}
+        """Volunteer numbers, with the minute from which their records are needed."""
+        self.codes: set[str] = set()
+
+    def __bool__(self) -> bool:
+        return bool(self.ids or self.numbers or self.codes)
+
+
+class HoursDesk:
+    """The desk at which records are judged: a `HoursContext` over what is on file, and what was judged since.
+
+    `longest_session` in minutes: how far back the records of a year may reach into the year before.
+    """
+
+    def __init__(self, longest_session: int) -> None:
         self.people: dict[str, Volunteer | None] = {}
-        self.contents: dict[str, tuple[str, ...] | None] = {}
         self.versions: dict[str, int] = {}
+        self._longest_session = longest_session
+        self._stations: dict[str, Station] = {}
+        self._contents: dict[str, str | None] = {}
         self._since: dict[str, int] = {}
         self._intervals: dict[str, list[Interval]] = {}
         self._minutes: dict[str, Counter[date | int]] = {}
@@ -34,113 +52,138 @@ class HoursDesk:
     # HoursContext
 
     def content_of(self, record_id: str) -> tuple[str, ...] | None:
-        return self.contents[record_id]
+        text = self._contents[record_id]
+        return None if text is None else parts_of(text)
 
     def born(self, volunteer: str) -> date | None:
         person = self.people[volunteer]
         return person.born if person else None
 
     def knows_station(self, station: str) -> bool:
-        return station in self.stations
+        return station in self._stations
 
     def accepted_intervals(self, volunteer: str) -> list[Interval]:
         return self._intervals.get(volunteer, [])
 
     def minutes_of_day(self, volunteer: str, day: date) -> int:
-        return self._used(volunteer)[day]
+        used = self._minutes.get(volunteer)
+        return used[day] if used is not None else 0
 
     def minutes_of_year(self, volunteer: str, year: int) -> int:
-        return self._used(volunteer)[year]
-
-    def _used(self, volunteer: str) -> Counter[date | int]:
-        return self._minutes.setdefault(volunteer, Counter())
+        used = self._minutes.get(volunteer)
+        return used[year] if used is not None else 0
 
     # carrying forward
 
-    def take(self, fields: tuple[str, ...], judgement: Judgement, start_minute: int, end_minute: int) -> None:
-        """Remember a line that took its id, so that the next line is judged after it."""
-        self.contents[fields[0]] = fields
-        if judgement.verdict == "accepted" and judgement.day is not None:
-            volunteer = fields[1]
-            insort(self._intervals.setdefault(volunteer, []), (start_minute, end_minute))
-            used = self._used(volunteer)
-            used[judgement.day] += judgement.creditable_minutes
-            used[judgement.year] += judgement.creditable_minutes
-            self.versions[volunteer] += 1
+    def take(self, record: ServiceRecord, judgement: Judgement) -> None:
+        """Remember a record that took its id, so that the next one is judged after it."""
+        fields = record.fields
+        self._contents[fields.record_id] = kept_text(fields)
+        if judgement.verdict == "accepted":
+            assert judgement.day is not None
+            self._use(fields.volunteer, (record.start, record.end), judgement.day, judgement.creditable_minutes)
+            self.versions[fields.volunteer] += 1
 
-    def forget(self, lines: Iterable[tuple[str, ...]]) -> None:
-        """Forget what was carried forward for these lines: they were not written after all."""
-        for fields in lines:
-            self.contents.pop(fields[0], None)
-            if len(fields) > 1:
-                self.people.pop(fields[1], None)
+    def _use(self, volunteer: str, interval: Interval, day: date, creditable: int) -> None:
+        insort(self._intervals.setdefault(volunteer, []), interval)
+        used = self._minutes.setdefault(volunteer, Counter())
+        used[day] += creditable
+        used[day.year] += creditable
 
-    def lacks(self, lines: Iterable[tuple[str, ...]]) -> tuple[set[str], dict[str, int]]:
-        """Record ids that are not loaded yet, and volunteer numbers with the minute from which they are needed."""
-        ids: set[str] = set()
-        numbers: dict[str, int] = {}
-        for fields in lines:
-            if fields[0] not in self.contents:
-                ids.add(fields[0])
-            if len(fields) > 6:
-                number, since = fields[1], _start_of_year(fields[6])
-                if number not in self.people or since < self._since.get(number, since):
-                    numbers[number] = min(since, numbers.get(number, since))
-        return ids, numbers
+    # loading
 
-    def load(self, connection: Connection, ledger_id: int, ids: set[str], numbers: dict[str, int]) -> None:
-        """Load record ids, and volunteers with what was accepted of them from the given minutes on."""
-        self.contents |= dict.fromkeys(ids)
+    @property
+    def size(self) -> int:
+        """How many records the desk remembers: it is left for a new one when they grow too many."""
+        return len(self._contents)
+
+    def lacks(self, records: Iterable[RecordFields]) -> Lacking:
+        """What must be loaded for these records. What was not there may have come since: it is looked for again."""
+        lacking = Lacking()
+        for fields in records:
+            if fields.record_id not in self._contents:
+                lacking.ids.add(fields.record_id)
+            if fields.station not in self._stations:
+                lacking.codes.add(fields.station)
+            number, since = fields.volunteer, self._needed_since(fields.session_start)
+            if self.people.get(number) is None or since < self._since[number]:
+                lacking.numbers[number] = min(since, lacking.numbers.get(number, since))
+        return lacking
+
+    def goes_back(self, lacking: Lacking) -> bool:
+        """Whether known volunteers must be loaded anew, and so everything judged of them must be on file."""
+        return any(self.people.get(number) is not None for number in lacking.numbers)
+
+    def _needed_since(self, session_start: str) -> int:
+        """The local minute from which a record with this session start must know its neighbours."""
+        first = local_minute(session_start[:4] + "-01-01 00:00")
+        assert first is not None, "a well-formed record has a date"
+        return first - self._longest_session
+
+    def load(self, connection: Connection, ledger_id: int, lacking: Lacking) -> None:
+        """Load records by id, and volunteers with what was accepted of them, from one snapshot."""
+        self._load_contents(connection, ledger_id, lacking.ids)
+        if lacking.codes:
+            filed = {filed_id(code): code for code in lacking.codes}
+            found = stations(connection, ledger_id, filed)
+            self._stations |= {filed[code]: station for code, station in found.items()}
+        numbers = lacking.numbers
+        filed = {filed_id(number): number for number in numbers}
         self.people |= dict.fromkeys(numbers)
+        self.people |= {filed[n]: person for n, person in volunteers.by_number(connection, ledger_id, filed).items()}
         for number, since in numbers.items():
             self._since[number] = since
             self._intervals.pop(number, None)
             self._minutes.pop(number, None)
+        known = {filed_id(number): number for number in numbers if self.people[number] is not None}
+        for chunk in chunks(sorted(known), 500):
+            self._load_versions(connection, ledger_id, [known[number] for number in chunk])
+            self._load_accepted(connection, ledger_id, {number: known[number] for number in chunk})
+
+    def _load_contents(self, connection: Connection, ledger_id: int, ids: set[str]) -> None:
+        self._contents |= dict.fromkeys(ids)
+        filed = {filed_id(record_id): record_id for record_id in ids}
         t = service_records.c
-        for chunk in chunks(sorted(ids), 500):
+        for chunk in chunks(sorted(filed), 500):
             rows = connection.execute(
                 select(t.record_id, t.fields).where(t.ledger_id == ledger_id, t.record_id.in_(chunk))
             )
-            self.contents |= {record_id: tuple(text.split(FIELD_SEPARATOR)) for record_id, text in rows}
-        self.people |= volunteers.by_number(connection, ledger_id, numbers)
-        known = [number for number in sorted(numbers) if self.people[number]]
-        for chunk in chunks(known, 500):
-            self._load_versions(connection, ledger_id, chunk)
-            self._load_accepted(connection, ledger_id, chunk)
+            self._contents |= {filed[record_id]: text for record_id, text in rows}
 
     def _load_versions(self, connection: Connection, ledger_id: int, numbers: Sequence[str]) -> None:
-        people = [person for number in numbers if (person := self.people[number]) is not None]
+        people = [(number, person) for number in numbers if (person := self.people[number]) is not None]
         t = subjects.c
         rows = connection.execute(
             select(t.subject, t.version).where(
-                t.ledger_id == ledger_id, t.subject.in_([person.subject for person in people])
+                t.ledger_id == ledger_id, t.subject.in_([person.subject for _, person in people])
             )
         )
         versions: dict[str, int] = {subject: version for subject, version in rows}
-        for person in people:
-            self.versions[person.number] = versions.get(person.subject, 0)
+        for number, person in people:
+            self.versions[number] = versions.get(person.subject, 0)
 
-    def _load_accepted(self, connection: Connection, ledger_id: int, numbers: Sequence[str]) -> None:
+    def _load_accepted(self, connection: Connection, ledger_id: int, numbers: dict[str, str]) -> None:
         t = service_records.c
         rows = connection.execute(
-            select(t.volunteer, t.start_minute, t.end_minute, t.day, t.creditable).where(
+            select(t.volunteer, t.start_minute, t.end_minute, t.day, t.creditable, t.record_id).where(
                 t.ledger_id == ledger_id, t.volunteer.in_(list(numbers)), t.state.in_(("pending", "credited")),
-                t.start_minute >= min(self._since[number] for number in numbers),
+                t.start_minute >= min(LAST_MINUTE, *(self._since[number] for number in numbers.values())),
             )
-        )
-        for volunteer, start_minute, end_minute, day_text, creditable in rows:
-            day = date.fromisoformat(day_text)
-            insort(self._intervals.setdefault(volunteer, []), (start_minute, end_minute))
-            used = self._used(volunteer)
-            used[day] += creditable
-            used[day.year] += creditable
+        ).all()
+        for volunteer, start, end, day, creditable, record_id in rows:
+            if end == LAST_MINUTE:
+                start, end = _interval_on_file(connection, ledger_id, record_id)
+            self._use(numbers[volunteer], (start, end), date.fromisoformat(day), creditable)
 
 
-MARGIN = 8 * 24 * 60
-"""Minutes before a year's first day from which records are looked at: longer than any session."""
-
-
-def _start_of_year(session_start: str) -> int:
-    """The local minute from which a record with this session start must know its neighbours."""
-    first = local_minute(session_start[:4] + "-01-01 00:00")
-    return 0 if first is None else first - MARGIN
+def _interval_on_file(connection: Connection, ledger_id: int, record_id: str) -> Interval:
+    """The interval of a record after the last minute that the columns hold, out of its fields."""
+    t = service_records.c
+    text = connection.execute(
+        select(t.fields).where(t.ledger_id == ledger_id, t.record_id == record_id)
+    ).scalar_one()
+    fields = RecordFields._make(parts_of(text))
+    starts, ends = map(local_minute, (fields.session_start, fields.check_in)), map(
+        local_minute, (fields.session_end, fields.check_out)
+    )
+    return max(minute for minute in starts if minute is not None), min(minute for minute in ends if minute is not None)

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import re
+from hashlib import sha256
+
 import msgspec
 
 from pointsbank.engine.commands import attach, request_digest
 from pointsbank.hours.model import Judgement
-from pointsbank.intake.lines import Place, line_row
+from pointsbank.intake.lines import Place, filed_id, kept_text, line_row
 from pointsbank.ledger.chart import MINUTE, POINT
-from pointsbank.ledger.model import RECORDED_AT, SEQUENCE, Change, Draft, Movement, Row
+from pointsbank.ledger.model import RECORDED_AT, SEQUENCE, Attachment, Change, Draft, Movement, Row
 from pointsbank.people.volunteers import Volunteer
 from pointsbank.points.lots import Fund, point_lot
 
 HOURS = frozenset(["hours"])
-FIELD_SEPARATOR = "\x1f"
+
+LAST_MINUTE = 2**31 - 1
+"""The last minute that the column holds, in the year 6053. What a typing error puts after it stands in the fields."""
 
 
-class Judged(msgspec.Struct, frozen=True):
+class Judged(msgspec.Struct, frozen=True, gc=False):
     """A line of service hours with its verdict and what is needed to write it down."""
 
     place: Place
@@ -45,47 +50,54 @@ class Judged(msgspec.Struct, frozen=True):
         return self.judgement.verdict not in ("malformed", "duplicate", "conflict")
 
 
+def category_account(code: str) -> str:
+    """The account of the service given in a category. A code that is no word of a path stands there by its digest."""
+    if not re.fullmatch(r"[-_.]*[A-Za-z0-9][-_.A-Za-z0-9]*", code) or len(code) > 64:
+        code = "x-" + sha256(code.encode(errors="surrogatepass")).hexdigest()[:32]
+    return f"category:{code}:given"
+
+
 def record_draft(judged: Judged, client: str, actor: str) -> Draft:
     """What a judged line writes: always its verdict, a record if it takes the id, postings if it is accepted."""
-    judgement, place = judged.judgement, judged.place
-    accepted = judgement.verdict == "accepted"
-    rows = [
-        line_row(place, judged.record_id, judgement.verdict, judgement.minutes, judgement.points, posts=accepted)
-    ]
-    if judged.is_new:
-        rows.append(_record_row(judged))
-    subject = judged.volunteer.subject if judged.volunteer else ""
-    draft = Draft(
-        kind="earn" if accepted else "judge-record",
-        key=f"{place.source}:{place.line}",
-        client=client,
-        request=request_digest("record", *judged.fields),
-        effective_at=judged.effective_at,
-        actor=actor,
-        reads=((subject, judged.version),) if judged.is_new and subject else (),
-        rows=tuple(rows),
-    )
-    return _with_postings(draft, judged) if accepted else draft
-
-
-def _with_postings(draft: Draft, judged: Judged) -> Draft:
-    volunteer, judgement = judged.volunteer, judged.judgement
-    assert volunteer is not None
-    category = judged.fields[4]
-    movements = [Movement(f"category:{category}:given", volunteer.merit, MINUTE.code, judgement.minutes)]
-    if judgement.points:
-        wallet = volunteer.pending if judged.available_on else volunteer.wallet
-        movements.append(
-            Movement(Fund(judged.fund).issued, wallet, POINT.code, judgement.points, _lot(judged))
+    judgement, place, fields, volunteer = judged.judgement, judged.place, judged.fields, judged.volunteer
+    verdict = judgement.verdict
+    content = kept_text(fields)
+    key = f"{place.source}:{place.line}"
+    request = request_digest("record", content)
+    if verdict == "accepted":
+        assert volunteer is not None
+        subject = volunteer.subject
+        return Draft(
+            "earn", key, client, request, judged.effective_at, _movements(judged, volunteer), actor,
+            place=filed_id(fields[5]),
+            metadata=(
+                ("policy", judged.policy), ("category", filed_id(fields[4])),
+                ("credited", judgement.creditable_minutes),
+            ),
+            documents=(_attached(filed_id(fields[0]), judged.salt, content),),
+            reads=((subject, judged.version),),
+            touches=(subject,),
+            rows=(
+                line_row(place, fields[0], verdict, judgement.minutes, judgement.points, posts=True),
+                _record_row(judged, content),
+            ),
         )
-    return msgspec.structs.replace(
-        draft,
-        movements=tuple(movements),
-        place=judged.fields[5],
-        metadata=(("policy", judged.policy), ("category", category), ("credited", judgement.creditable_minutes)),
-        documents=(attach("service-record", judged.record_id, judged.salt, *judged.fields),),
-        touches=(volunteer.subject,),
+    row = line_row(place, fields[0], verdict)
+    return Draft(
+        "judge-record", key, client, request, judged.effective_at,
+        actor=actor,
+        reads=((volunteer.subject, judged.version),) if judged.is_new and volunteer else (),
+        rows=(row, _record_row(judged, content)) if judged.is_new else (row,),
     )
+
+
+def _movements(judged: Judged, volunteer: Volunteer) -> tuple[Movement, ...]:
+    judgement = judged.judgement
+    merit = Movement(category_account(judged.fields[4]), volunteer.merit, MINUTE.code, judgement.minutes)
+    if not judgement.points:
+        return (merit,)
+    wallet = volunteer.pending if judged.available_on else volunteer.wallet
+    return merit, Movement(Fund(judged.fund).issued, wallet, POINT.code, judgement.points, _lot(judged))
 
 
 def _lot(judged: Judged) -> str:
@@ -94,7 +106,12 @@ def _lot(judged: Judged) -> str:
     return point_lot(expires_on, Fund(judged.fund))
 
 
-def _record_row(judged: Judged) -> Row:
+def _attached(record_id: str, salt: bytes, content: str) -> Attachment:
+    """The proof of a service record: H(salt || its `fields` as the document keeps them)."""
+    return attach("service-record", record_id, salt, content)
+
+
+def _record_row(judged: Judged, content: str) -> Row:
     j, accepted = judged.judgement, judged.judgement.verdict == "accepted"
     if not accepted:
         state = "refused"
@@ -103,19 +120,19 @@ def _record_row(judged: Judged) -> Row:
     return Row(
         "service_records",
         (
-            judged.record_id,
-            judged.fields[1],
-            FIELD_SEPARATOR.join(judged.fields),
+            filed_id(judged.fields[0]),
+            filed_id(judged.fields[1]),
+            content,
             j.verdict,
             state,
             j.day.isoformat() if j.day else "",
-            judged.start_minute,
-            judged.end_minute,
+            min(judged.start_minute, LAST_MINUTE) if accepted else 0,
+            min(judged.end_minute, LAST_MINUTE) if accepted else 0,
             j.minutes,
             j.creditable_minutes,
             j.points,
-            judged.fields[4],
-            judged.fields[5],
+            filed_id(judged.fields[4]),
+            filed_id(judged.fields[5]),
             judged.policy,
             _lot(judged) if accepted and j.points else "",
             judged.available_on,
@@ -131,7 +148,8 @@ class PendingRecord(msgspec.Struct, frozen=True):
     """A record whose points stand on public notice."""
 
     record_id: str
-    fields: tuple[str, ...]
+    content: str
+    """The 13 fields as the document keeps them."""
     volunteer: Volunteer
     points: int
     lot: str
@@ -151,7 +169,7 @@ def release_draft(record: PendingRecord, effective_at: int, client: str) -> Draf
         movements=(Movement(volunteer.pending, volunteer.wallet, POINT.code, record.points, record.lot),),
         actor="system",
         reason="notice-ended",
-        documents=(attach("service-record", record.record_id, record.salt, *record.fields),),
+        documents=(_attached(record.record_id, record.salt, record.content),),
         touches=(volunteer.subject,),
         changes=(
             Change("service_records", (record.record_id,), "pending", "credited", (("released_by", SEQUENCE),)),

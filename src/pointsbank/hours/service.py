@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import date
 
+import msgspec
 from sqlalchemy import Connection, select
 
 from pointsbank.engine.commands import Command, new_salt, request_digest
 from pointsbank.engine.registry import Ledger
+from pointsbank.engine.writer import Result
 from pointsbank.hours.context import HoursDesk
-from pointsbank.hours.model import Judgement
+from pointsbank.hours.model import HOURS_VERDICTS, Judgement, ServiceRecord
 from pointsbank.hours.postings import (
-    FIELD_SEPARATOR,
     HOURS,
     Judged,
     PendingRecord,
+    category_account,
     record_draft,
     release_draft,
     reversal_drafts,
 )
 from pointsbank.hours.rules import judge_record, parse_record
 from pointsbank.hours.tables import service_records
-from pointsbank.intake.lines import LineVerdict, Place, verdicts_at
+from pointsbank.intake.lines import LineVerdict, Place, effective_micros, verdicts_at
 from pointsbank.ledger.model import Draft, OpenAccount, Receipt
-from pointsbank.ledger.refusals import Refusal, UnknownEntry
+from pointsbank.ledger.refusals import GroupRefused, Refusal, UnknownEntry
 from pointsbank.people import volunteers
-from pointsbank.places.stations import stations
 from pointsbank.points.lots import Fund, fund_opening
 from pointsbank.policy.book import NoPolicyError, PolicyBook
 from pointsbank.policy.calendar import (
@@ -34,14 +36,19 @@ from pointsbank.policy.calendar import (
     city_day,
     city_to_utc_micros,
     day_of_minute,
+    local_minute,
 )
 from pointsbank.policy.model import MINOR_UNITS_PER_POINT, Policy
 
 Line = tuple[int, tuple[str, ...]]
 """The number of a line in its source, and its normalised fields."""
 
-ATTEMPTS = 5
+ATTEMPTS = 10
+DESK_SIZE = 50_000
+"""Records that a desk remembers before it is left for a fresh one."""
+
 _MALFORMED = Judgement("malformed")
+_TAKES_NO_ID = frozenset(HOURS_VERDICTS[:3])
 
 
 class RecordRefused(Exception):
@@ -53,17 +60,28 @@ class RecordRefused(Exception):
         self.refusal = refusal
 
 
+class _Flight(msgspec.Struct):
+    """Lines that were judged and handed to the ledger, all or none."""
+
+    lines: Sequence[Line]
+    judged: list[Judged]
+    future: asyncio.Future[list[Result]]
+
+
 class HoursService:
     """Judges service records in the order in which they come and books those that count.
 
-    A line's number of tries is bounded; what it was judged on is guarded by the volunteer's version, so two
-    uploads at a time end as if one had come after the other.
+    Lines that come together are booked together or not at all, and what they were judged on is guarded by the
+    versions of their volunteers: two uploads at a time end as if one had come after the other.
     """
 
     def __init__(self, ledger: Ledger, policies: PolicyBook) -> None:
         self._ledger = ledger
         self._policies = policies
+        self._longest_session = 60 * max(policy.session_max_hours for policy in policies.policies)
         self._desk: HoursDesk | None = None
+        """What is remembered between two calls. Who works at it takes it away, so that nobody else judges on it."""
+        self._preview_desk = HoursDesk(self._longest_session)
 
     async def open_accounts(self, client: str = "system") -> None:
         """Open the accounts of the policies' funds and categories; those that are open stay as they are."""
@@ -80,101 +98,68 @@ class HoursService:
     async def submit(self, source: str, lines: Sequence[Line], command: Command) -> list[LineVerdict]:
         """Judge and book lines of a source, in their order; each gets its verdict and keeps it.
 
-        Lines of this source that have a verdict already are answered with it. Raises RecordRefused, WriterError.
+        Lines of this source that have a verdict already are answered with it. If the ledger refuses a line, those
+        before it are booked, it and those after it are not. Raises RecordRefused, WriterError.
         """
-        known = await self._ledger.database.read(
-            verdicts_at, self._ledger.id, source, [number for number, _ in lines]
-        )
-        verdicts = dict(known)
-        left = [line for line in lines if line[0] not in known]
+        verdicts = await self._on_file(source, lines)
+        left = [line for line in lines if line[0] not in verdicts]
+        desk, self._desk = self._desk, None
         for _ in range(ATTEMPTS):
             if not left:
-                break
-            left = await self._try(source, left, command, verdicts)
-        if left:
-            raise RecordRefused(left[0][0], self._last_refusal)
-        return [verdicts[number] for number, _ in lines]
+                self._desk = desk
+                return [verdicts[number] for number, _ in lines]
+            if desk is None or desk.size > DESK_SIZE:
+                desk = HoursDesk(self._longest_session)
+            flight = await self._send(desk, source, left, command)
+            refused = await self._land(flight, source, verdicts)
+            if refused is not None:
+                line, refusal = refused
+                if not refusal.retry:
+                    await self.submit(source, left[: left.index(line)], command)
+                    raise RecordRefused(line[0], refusal)
+                desk = None
+                verdicts |= await self._on_file(source, left)
+            left = [line for line in left if line[0] not in verdicts]
+        assert refused is not None
+        raise RecordRefused(refused[0][0], refused[1])
 
-    async def preview(self, source: str, lines: Sequence[Line]) -> list[LineVerdict]:
-        """What `submit` would say, lines before these included in the judgement; nothing is written."""
-        desk = await self._load_desk([fields for _, fields in lines])
-        now = self._ledger.writer.clock.now()
-        judged = [self._judge(desk, Place(source, number), fields, now) for number, fields in lines]
-        return [
-            LineVerdict(j.place.line, j.record_id, j.judgement.verdict, j.judgement.minutes, j.judgement.points)
-            for j in judged
-        ]
+    async def submit_all(
+        self, source: str, chunks: Iterable[Sequence[Line]], command: Command
+    ) -> AsyncIterator[list[LineVerdict]]:
+        """Like `submit` for chunk after chunk: the next is judged while the last is being written.
 
-    async def _try(
-        self, source: str, lines: Sequence[Line], command: Command, verdicts: dict[int, LineVerdict]
-    ) -> list[Line]:
-        """One try; returns the lines that must be judged again because something moved."""
-        desk = await self._load_desk([fields for _, fields in lines])
-        now = self._ledger.writer.clock.now()
-        judged = [self._judge(desk, Place(source, number), fields, now) for number, fields in lines]
-        results = await self._ledger.submit(
-            [record_draft(j, command.client, command.actor) for j in judged], HOURS
-        )
-        again: list[Line] = []
-        for line, j, result in zip(lines, judged, results, strict=True):
-            if isinstance(result, Receipt):
-                verdicts[line[0]] = LineVerdict(
-                    line[0], j.record_id, j.judgement.verdict, j.judgement.minutes, j.judgement.points,
-                    result.sequence,
-                )
-            elif result.retry:
-                self._last_refusal = result
-                again.append(line)
-            else:
-                self._desk = None
-                raise RecordRefused(line[0], result)
-        if again:
-            self._desk = None
-        return again
+        For a ledger into which nobody else brings hours meanwhile, such as that of a replay.
+        """
+        desk = HoursDesk(self._longest_session)
+        flights: list[_Flight] = []
+        for chunk in chunks:
+            verdicts = await self._on_file(source, chunk)
+            lines = [line for line in chunk if line[0] not in verdicts]
+            if desk.size > DESK_SIZE or (flights and desk.goes_back(desk.lacks(self._well_formed(lines)))):
+                async for done in self._land_all(flights, source, command):
+                    yield done
+                desk = HoursDesk(self._longest_session)
+            flights.append(await self._send(desk, source, lines, command))
+            if len(flights) > 1:
+                landed: dict[int, LineVerdict] = {}
+                if await self._land(flights[0], source, landed) is None:
+                    yield [landed[number] for number, _ in flights.pop(0).lines]
+                else:
+                    async for done in self._land_all(flights, source, command):
+                        yield done
+                    desk = HoursDesk(self._longest_session)
+        async for done in self._land_all(flights, source, command):
+            yield done
 
-    async def _load_desk(self, lines: Iterable[tuple[str, ...]]) -> HoursDesk:
-        desk = self._desk
-        if desk is None or len(desk.contents) > 200_000:
-            known_stations = await self._ledger.database.read(stations, self._ledger.id)
-            desk = self._desk = HoursDesk(known_stations)
-        ids, numbers = desk.lacks(lines)
-        if ids or numbers:
-            await self._ledger.database.read(desk.load, self._ledger.id, ids, numbers)
-        return desk
-
-    def _judge(self, desk: HoursDesk, place: Place, fields: tuple[str, ...], now: int) -> Judged:
-        policy = self._policy_for(fields)
-        record = parse_record(fields, policy) if policy else None
-        if policy is None or record is None:
-            return Judged(place, fields or ("",), _MALFORMED)
-        judgement = judge_record(record, desk, policy)
-        if judgement.verdict in ("duplicate", "conflict"):
-            return Judged(place, fields, judgement)
-        volunteer = desk.people[fields[1]]
-        version = desk.versions[fields[1]] if volunteer else 0
-        desk.take(fields, judgement, record.start, record.end)
-        accepted = judgement.verdict == "accepted"
-        notice = accepted and judgement.points and policy.public_notice_days
-        return Judged(
-            place, fields, judgement, record.start, record.end, volunteer, version, policy.version,
-            policy.fund.code,
-            available_on(city_day(now, policy.timezone), policy).isoformat() if notice else "",
-            city_to_utc_micros(record.session_end * 60, policy.timezone),
-            new_salt(),
-        )
-
-    def _policy_for(self, fields: tuple[str, ...]) -> Policy | None:
-        """The policy in force on the service date; None if the line has no such date or no policy covers it."""
-        policies = self._policies.policies
-        if len(policies) == 1 and policies[0].valid_from == date.min:
-            return policies[0]
-        record = parse_record(fields, policies[-1])
-        if record is None:
-            return None
-        try:
-            return self._policies.in_force(day_of_minute(record.session_start))
-        except NoPolicyError:
-            return None
+    async def _land_all(
+        self, flights: list[_Flight], source: str, command: Command
+    ) -> AsyncIterator[list[LineVerdict]]:
+        """Wait for all that is under way; what the ledger found moved is judged again, in order."""
+        for flight in flights:
+            await asyncio.wait([flight.future])
+        while flights:
+            yield await self.submit(source, flights[0].lines, command)
+            flights.pop(0)
 
     async def release(self, as_of: date, client: str = "release") -> AsyncIterator[int]:
         """Post the points whose notice has ended by `as_of` to their wallets; yields how many, page by page.

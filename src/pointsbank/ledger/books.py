@@ -35,35 +35,40 @@ class Head(msgspec.Struct):
     epoch: int = 0
 
 
-class LotState:
+class LotState(msgspec.Struct, gc=False, eq=False):
     """A lot in the books: its number in the store, and what its name says."""
 
-    __slots__ = ("code", "commodity", "encoded", "expires_on", "number")
+    number: int
+    commodity: str
+    code: str
+    expires_on: str = ""
+    encoded: bytes = b""
 
-    def __init__(self, number: int, commodity: str, code: str) -> None:
-        self.number = number
-        self.commodity = commodity
-        self.code = code
-        self.expires_on = lot_expiry(code)
-        self.encoded = b""
+    def __post_init__(self) -> None:
+        self.expires_on = lot_expiry(self.code)
 
 
-class AccountState:
-    """An account in the books: its balances by lot, their totals by commodity, and its version."""
+class AccountState(msgspec.Struct, gc=False, eq=False):
+    """An account in the books: its balances by lot, their totals by commodity, and its version.
 
-    __slots__ = ("balances", "encoded", "floor", "fresh", "is_credit_normal", "kind", "number", "path", "totals", "version")
+    The garbage collector does not look at it, for there are many, and they refer to nothing that refers back.
+    """
 
-    def __init__(self, number: int, path: str, kind: str, side: Side, floor: int | None) -> None:
-        self.number = number
-        self.path = path
-        self.kind = kind
-        self.is_credit_normal = side is Side.CREDIT
-        self.floor = floor
-        self.version = 0
-        self.balances: dict[int, int] = {}
-        self.totals: dict[str, int] = {}
-        self.fresh: set[int] = set()  # lots of which the store has no balance row yet
-        self.encoded = b""
+    number: int
+    path: str
+    kind: str
+    side: Side
+    floor: int | None
+    is_credit_normal: bool = False
+    version: int = 0
+    balances: dict[int, int] = msgspec.field(default_factory=dict)
+    totals: dict[str, int] = msgspec.field(default_factory=dict)
+    fresh: frozenset[int] = frozenset()
+    """lots of which the store has no balance row yet"""
+    encoded: bytes = b""
+
+    def __post_init__(self) -> None:
+        self.is_credit_normal = self.side is Side.CREDIT
 
 
 class KeyUse(msgspec.Struct, frozen=True, gc=False):
@@ -90,7 +95,7 @@ class Effect(msgspec.Struct, gc=False):
     credit_total: int
 
 
-class Accepted(msgspec.Struct):
+class Accepted(msgspec.Struct, gc=False):
     """A draft that will be written, with everything that was decided about it."""
 
     draft: Draft
@@ -165,7 +170,13 @@ class Books:
 
     def size(self) -> int:
         """How many things the books remember: the writer starts afresh when they grow too large."""
-        return len(self.accounts) + len(self.keys) + len(self.subjects) + len(self.changes) + len(self.documents)
+        return len(self.accounts) + len(self.subjects) + len(self.changes) + len(self.documents)
+
+    def forget_keys(self, limit: int) -> None:
+        """Forget seen keys beyond `limit`. Only they may go while a batch is in flight: the store's unique key
+        still stops a second use, whereas a forgotten balance or version would be read from before that batch."""
+        if len(self.keys) > limit:
+            self.keys.clear()
 
     def apply(self, accepted: Accepted) -> None:
         """Move the books forward by an accepted draft, so that the next draft sees its effect."""
@@ -184,9 +195,9 @@ class Books:
             debit, credit = e.debit, e.credit
             debit.version, credit.version = e.debit_version, e.credit_version
             if lot_number not in debit.balances:
-                debit.fresh.add(lot_number)
+                debit.fresh |= {lot_number}
             if lot_number not in credit.balances:
-                credit.fresh.add(lot_number)
+                credit.fresh |= {lot_number}
             debit.balances[lot_number], credit.balances[lot_number] = e.debit_balance, e.credit_balance
             debit.totals[commodity], credit.totals[commodity] = e.debit_total, e.credit_total
         head.posting += len(accepted.effects)
@@ -215,7 +226,7 @@ class Savepoint:
         self._books = books
         self._head = msgspec.structs.replace(books.head)
         self._saved: list[tuple[dict[Any, Any], Any, Any]] = []
-        self._accounts: dict[str, tuple[AccountState, int, dict[int, int], dict[str, int], set[int]]] = {}
+        self._accounts: dict[str, tuple[AccountState, int, dict[int, int], dict[str, int], frozenset[int]]] = {}
         for draft in drafts:
             self._save_draft(draft)
 
@@ -254,7 +265,7 @@ class Savepoint:
         account = self._books.accounts.get(path)
         if account is not None and path not in self._accounts:
             self._accounts[path] = (
-                account, account.version, dict(account.balances), dict(account.totals), set(account.fresh)
+                account, account.version, dict(account.balances), dict(account.totals), account.fresh
             )
 
     def restore(self) -> None:

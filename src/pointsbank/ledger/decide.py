@@ -64,31 +64,39 @@ def decide(books: Books, draft: Draft, rooms: frozenset[str], now: int) -> Verdi
     use = books.keys.get(digest)
     if use is not None:
         return Replayed(draft.key, use) if use.request == draft.request else KeyConflict(draft.key)
-    refusal = malformed(books, draft) or _moved_on(books, draft)
+    refusal = malformed(books, draft)
+    if refusal is None and (draft.reads or draft.changes or draft.rows):
+        refusal = _moved_on(books, draft)
     if refusal is not None:
         return refusal
     drafting = _Drafting(books, draft, rooms)
-    refusal = drafting.open_accounts() or (drafting.mirror() if draft.reverses else drafting.post())
+    if draft.opens or draft.commodities:
+        refusal = drafting.open_accounts()
+    if refusal is None:
+        refusal = drafting.mirror() if draft.reverses else drafting.post()
     if refusal is not None:
         return refusal
     # accepted from here
-    head = books.head
-    numbers = tuple((name, books.counters[name] + 1) for name in draft.counters)
-    metadata = draft.metadata + tuple((f"number:{name}", n) for name, n in numbers)
+    head, effects = books.head, drafting.effects
+    numbers: tuple[tuple[str, int], ...] = ()
+    metadata = draft.metadata
+    if draft.counters:
+        numbers = tuple((name, books.counters[name] + 1) for name in draft.counters)
+        metadata += tuple((f"number:{name}", n) for name, n in numbers)
     return Accepted(
-        draft=draft,
-        key_digest=digest,
-        sequence=head.sequence + 1 if drafting.effects else 0,
-        recorded_at=max(now, head.recorded_at),
-        first_posting=head.posting + 1,
-        effects=drafting.effects,
-        reverses=draft.reverses,
-        new_accounts=tuple(drafting.new_accounts.values()),
-        new_lots=tuple(drafting.new_lots.values()),
-        new_commodities=tuple(drafting.new_commodities.values()),
-        numbers=numbers,
-        metadata=canonical_metadata(metadata),
-        documents=canonical_documents(draft.documents),
+        draft,
+        digest,
+        head.sequence + 1 if effects else 0,
+        now if now > head.recorded_at else head.recorded_at,
+        head.posting + 1,
+        effects,
+        draft.reverses,
+        tuple(drafting.new_accounts.values()) if drafting.new_accounts else (),
+        tuple(drafting.new_lots.values()) if drafting.new_lots else (),
+        tuple(drafting.new_commodities.values()) if drafting.new_commodities else (),
+        numbers,
+        canonical_metadata(metadata) if metadata else "",
+        canonical_documents(draft.documents) if draft.documents else "",
     )
 
 
@@ -114,8 +122,8 @@ def _moved_on(books: Books, draft: Draft) -> Refusal | None:
 class _Drafting:
     """One draft being worked out: its effects so far, seen before the books themselves."""
 
-    __slots__ = ("books", "draft", "effects", "new_accounts", "new_commodities", "new_lots", "pending", "rooms",
-                 "touched")
+    __slots__ = ("books", "draft", "effects", "new_accounts", "new_commodities", "new_lots", "pending",
+                 "remembered", "rooms", "touched")
 
     def __init__(self, books: Books, draft: Draft, rooms: frozenset[str]) -> None:
         self.books = books
@@ -125,7 +133,9 @@ class _Drafting:
         self.new_accounts: dict[str, AccountState] = {}
         self.new_lots: dict[tuple[str, str], LotState] = {}
         self.new_commodities: dict[str, Commodity] = {}
-        # version, balance by lot and total by commodity of accounts that earlier postings of this draft moved
+        # version, balance by lot and total by commodity of accounts that earlier postings of this draft moved:
+        # of the first `remembered` effects, so that a draft of one posting pays nothing for it
+        self.remembered = 0
         self.touched: dict[tuple[int, int | str], int] = {}
         self.pending: dict[int, int] = {}
 
@@ -185,10 +195,11 @@ class _Drafting:
         commodity = books.commodities.get(movement.commodity) or self.new_commodities.get(movement.commodity)
         if commodity is None:
             return UnknownCommodity(movement.commodity)
-        debit = self.account(movement.debit)
+        accounts, opened = books.accounts, self.new_accounts
+        debit = accounts.get(movement.debit) or opened.get(movement.debit)
         if debit is None:
             return UnknownAccount(movement.debit)
-        credit = self.account(movement.credit)
+        credit = accounts.get(movement.credit) or opened.get(movement.credit)
         if credit is None:
             return UnknownAccount(movement.credit)
         allowed = books.chart.allows(draft.kind, debit.kind, credit.kind, commodity.code)
@@ -214,6 +225,7 @@ class _Drafting:
         """Split the movement over the lots of the account that gives, the first-expiring lot first."""
         giver = _giver(debit, credit)
         assert giver is not None
+        self._remember()
         lots_by_number = self.books.lots_by_number
         lots = {number: lots_by_number[number] for number in giver.balances}
         for e in self.effects:  # what came in earlier in this draft may leave again
@@ -248,15 +260,19 @@ class _Drafting:
 
     def _effect(self, debit: AccountState, credit: AccountState, lot: LotState, amount: int) -> Refusal | None:
         """Add one posting if neither side falls under its floor."""
-        number, commodity, touched = lot.number, lot.commodity, self.touched
-        d, c = debit.number, credit.number
-        if touched:
-            debit_balance, credit_balance = self._balance(debit, number), self._balance(credit, number)
-            debit_total = touched.get((d, commodity), debit.totals.get(commodity, 0))
-            credit_total = touched.get((c, commodity), credit.totals.get(commodity, 0))
-        else:
-            debit_balance, credit_balance = debit.balances.get(number, 0), credit.balances.get(number, 0)
-            debit_total, credit_total = debit.totals.get(commodity, 0), credit.totals.get(commodity, 0)
+        number, commodity = lot.number, lot.commodity
+        debit_version, credit_version = debit.version + 1, credit.version + 1
+        debit_balance, credit_balance = debit.balances.get(number, 0), credit.balances.get(number, 0)
+        debit_total, credit_total = debit.totals.get(commodity, 0), credit.totals.get(commodity, 0)
+        if self.effects:
+            self._remember()
+            touched, d, c = self.touched, debit.number, credit.number
+            debit_version = self.pending.get(d, debit.version) + 1
+            credit_version = self.pending.get(c, credit.version) + 1
+            debit_balance = touched.get((d, number), debit_balance)
+            credit_balance = touched.get((c, number), credit_balance)
+            debit_total = touched.get((d, commodity), debit_total)
+            credit_total = touched.get((c, commodity), credit_total)
         debit_change = -amount if debit.is_credit_normal else amount
         credit_change = amount if credit.is_credit_normal else -amount
         debit_balance += debit_change
@@ -275,8 +291,6 @@ class _Drafting:
             refusal = _under_floor(credit, lot, credit_balance, credit_total, amount)
             if refusal is not None:
                 return refusal
-        debit_version = self.pending.get(d, debit.version) + 1
-        credit_version = self.pending.get(c, credit.version) + 1
         self.effects.append(
             Effect(
                 self.books.head.posting + len(self.effects) + 1,
@@ -286,10 +300,17 @@ class _Drafting:
                 debit_total, credit_total,
             )
         )
-        touched[d, number], touched[c, number] = debit_balance, credit_balance
-        touched[d, commodity], touched[c, commodity] = debit_total, credit_total
-        self.pending[d], self.pending[c] = debit_version, credit_version
         return None
+
+    def _remember(self) -> None:
+        """Note what the effects so far have moved, for those that follow."""
+        touched, pending = self.touched, self.pending
+        for e in self.effects[self.remembered :]:
+            d, c, number, commodity = e.debit.number, e.credit.number, e.lot.number, e.lot.commodity
+            touched[d, number], touched[c, number] = e.debit_balance, e.credit_balance
+            touched[d, commodity], touched[c, commodity] = e.debit_total, e.credit_total
+            pending[d], pending[c] = e.debit_version, e.credit_version
+        self.remembered = len(self.effects)
 
     def mirror(self) -> Refusal | None:
         """Work out the mirrored postings of the entry that the draft reverses, into the same lots."""

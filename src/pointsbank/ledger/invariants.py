@@ -1,7 +1,7 @@
 """What must always be true of the books, stated once: plain values in, a broken rule out.
 
-`verify` uses the statements row by row on a database; tests use `check_journal`, which folds a whole journal in
-memory and is the judge of everything that writes one. Nothing here reads a clock or a store.
+`verify` uses the statements row by row on a database; tests use `check_journal`, which folds a whole journal
+in memory and is the judge of everything that writes one. Nothing here reads a clock or a store.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Line = tuple[object, object, object, int]
 LotKey = TypeVar("LotKey")
 
 
-class InvariantBroken(Exception):
+class InvariantBroken(Exception):  # noqa: N818 - a name that the books know
     """The books are not what they must be. `rule` names the invariant, `place` where it is broken."""
 
     def __init__(self, rule: str, place: str) -> None:
@@ -41,7 +41,7 @@ def moves_by(side: Side, *, debited: bool, amount: int) -> int:
 
 
 def under_floor(floor: int | None, balance: int, total: int) -> bool:
-    """Whether an account stands under its floor: 0 holds for each lot, a budget (under 0) for the sum of the lots."""
+    """Whether an account stands under its floor: 0 holds for each lot, a budget (under 0) for their sum."""
     if floor is None:
         return False
     return balance < 0 if floor == 0 else total < floor
@@ -53,8 +53,9 @@ def amount_in_range(amount: int) -> bool:
 
 
 def mirrors(original: Sequence[Line], reversal: Sequence[Line]) -> bool:
-    """Whether a reversal takes back an entry exactly: last posting first, sides swapped, same lots and amounts."""
-    return [(credit, debit, lot, amount) for debit, credit, lot, amount in reversed(original)] == list(reversal)
+    """Whether a reversal takes back an entry exactly: the last posting first, sides swapped."""
+    mirrored = [(credit, debit, lot, amount) for debit, credit, lot, amount in reversed(original)]
+    return mirrored == list(reversal)
 
 
 def expiry_of(lot: str) -> str:
@@ -68,7 +69,7 @@ def lot_fits(has_lots: bool, lot: str) -> bool:
 
 
 def balances_even_out(totals: Iterable[tuple[Side, int]]) -> bool:
-    """Trial balance of one commodity: what stands on debit-normal accounts equals what stands on the others."""
+    """Trial balance of one commodity: debit-normal accounts hold as much as credit-normal ones."""
     return sum(amount if side is Side.DEBIT else -amount for side, amount in totals) == 0
 
 
@@ -95,7 +96,9 @@ def check_journal(
 
 def _check_reversal(entry: JournalEntry, target: JournalEntry | None, reversed_already: set[int]) -> None:
     place = f"entry {entry.sequence}"
-    _require(target is not None and target.sequence < entry.sequence, "a reversal names an earlier entry", place)
+    _require(
+        target is not None and target.sequence < entry.sequence, "a reversal names an earlier entry", place
+    )
     assert target is not None
     _require(target.sequence not in reversed_already, "an entry is reversed once", place)
     _require(not target.reverses, "a reversal is not reversed", place)

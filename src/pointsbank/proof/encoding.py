@@ -17,6 +17,8 @@ VERSION = b"pointsbank/entry/1\n"
 _HEADER = Struct(">qqqqqI")
 _POSTING = Struct(">qqqqqqqq")
 _LENGTH = Struct(">I").pack
+_LEAF_OF_VERSION = b"\0" + VERSION
+_EMPTY = _LENGTH(0)
 
 
 def text(value: str) -> bytes:
@@ -26,54 +28,51 @@ def text(value: str) -> bytes:
 
 
 def _account(account: AccountState) -> bytes:
-    if not account.encoded:
-        account.encoded = text(account.path)
+    account.encoded = text(account.path)
     return account.encoded
 
 
 def _lot(lot: LotState) -> bytes:
-    if not lot.encoded:
-        lot.encoded = text(lot.commodity) + text(lot.code)
+    lot.encoded = text(lot.commodity) + text(lot.code)
     return lot.encoded
 
 
-_texts: dict[str, bytes] = {}
+_texts: dict[tuple[str, ...], bytes] = {}
 
 
-def _repeated(value: str) -> bytes:
-    """`text` of a value that recurs (a kind, a client, an actor), remembered within bounds."""
-    encoded = _texts.get(value)
+def _repeated(*values: str) -> bytes:
+    """`text` of values that recur together (a kind and a client), remembered within bounds."""
+    encoded = _texts.get(values)
     if encoded is None:
         if len(_texts) > 10_000:
             _texts.clear()
-        encoded = _texts[value] = text(value)
+        encoded = _texts[values] = b"".join(map(text, values))
     return encoded
 
 
 def leaf_of_accepted(ledger_id: int, accepted: Accepted) -> bytes:
     """The leaf hash (32 bytes) of a draft that is about to be written as an entry."""
     draft, effects = accepted.draft, accepted.effects
+    key = draft.key.encode()
     parts = [
-        b"\0",
-        VERSION,
+        _LEAF_OF_VERSION,
         _HEADER.pack(
             ledger_id, accepted.sequence, draft.effective_at, accepted.recorded_at, accepted.reverses, len(effects)
         ),
-        _repeated(draft.kind),
-        _repeated(draft.client),
-        text(draft.key),
+        _repeated(draft.kind, draft.client),
+        _LENGTH(len(key)),
+        key,
         draft.request,
-        _repeated(draft.actor),
-        _repeated(draft.place),
-        _repeated(draft.reason),
-        text(accepted.metadata),
-        text(accepted.documents),
+        _repeated(draft.actor, draft.place, draft.reason),
+        text(accepted.metadata) if accepted.metadata else _EMPTY,
+        text(accepted.documents) if accepted.documents else _EMPTY,
     ]
     for e in effects:
+        debit, credit, lot = e.debit, e.credit, e.lot
         parts += (
-            _account(e.debit),
-            _account(e.credit),
-            _lot(e.lot),
+            debit.encoded or _account(debit),
+            credit.encoded or _account(credit),
+            lot.encoded or _lot(lot),
             _POSTING.pack(
                 e.number, e.amount, e.debit_version, e.credit_version,
                 e.debit_balance, e.credit_balance, e.debit_total, e.credit_total,

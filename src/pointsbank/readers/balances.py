@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
+from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -29,6 +30,7 @@ from sqlalchemy.sql.functions import GenericFunction
 
 from pointsbank.ledger.model import NEVER_EXPIRES
 from pointsbank.ledger.refusals import UnknownAccount
+from pointsbank.readers.lookups import asked, listed, then
 from pointsbank.readers.moments import Moment, moment
 from pointsbank.readers.refusals import QuestionInvalid, SequenceAhead
 from pointsbank.store.tables import accounts, balances, heads, lots, postings
@@ -115,7 +117,7 @@ def balance(
         at = moment(connection, ledger_id, sequence=sequence, recorded_at=recorded_at)
         if not isinstance(at, Moment):
             return at
-        rows = _execute(connection, _AS_OF, ledger_id, [path], posting=at.posting)
+        rows = _execute(connection, ledger_id, [path], posting=at.posting)
         found = assemble((at.sequence, *row) for row in rows)
     answer = found.get(path)
     return UnknownAccount(path) if answer is None else narrowed(answer, commodity, lot)
@@ -128,7 +130,7 @@ def wallet(connection: Connection, ledger_id: int, holder_id: str) -> Wallet | U
 
 def balances_now(connection: Connection, ledger_id: int, paths: Iterable[str]) -> dict[str, AccountBalance]:
     """The balances of several accounts at one moment, in one statement; unknown paths are left out."""
-    return assemble(_execute(connection, _NOW, ledger_id, paths))
+    return assemble(_execute(connection, ledger_id, paths))
 
 
 def wallet_of(holder_id: str, found: dict[str, AccountBalance]) -> Wallet | UnknownAccount:
@@ -250,30 +252,29 @@ def balance_as_of(row: FromClause = balances) -> ColumnElement[int]:
     )
 
 
-def _question(amount: ColumnElement[int], *first: ColumnElement[Any]) -> Select[Any]:
+@cache
+def _question(dialect: str, *, is_now: bool) -> Select[Any]:
+    """Rows for `assemble` about the paths in `asked`: all of them now, all but the sequence as of a moment."""
     ledger: BindParameter[int] = bindparam("ledger")
-    held = accounts.outerjoin(
-        balances, (balances.c.ledger_id == ledger) & (balances.c.account == accounts.c.account)
-    ).outerjoin(lots, (lots.c.ledger_id == ledger) & (lots.c.lot == balances.c.lot))
-    return (
-        select(
-            *first, accounts.c.path, accounts.c.kind, accounts.c.type, accounts.c.floor,
-            lots.c.commodity, lots.c.code, lots.c.expires_on, amount,
-        )
-        .select_from(held)
-        .where(accounts.c.ledger_id == ledger, accounts.c.path.in_(bindparam("paths", expanding=True)))
+    paths = asked(dialect)
+    held = (
+        then(paths, accounts, (accounts.c.ledger_id == ledger) & (accounts.c.path == paths.c.value))
+        .outerjoin(balances, (balances.c.ledger_id == ledger) & (balances.c.account == accounts.c.account))
+        .outerjoin(lots, (lots.c.ledger_id == ledger) & (lots.c.lot == balances.c.lot))
     )
-
-
-_SEQUENCE = select(heads.c.sequence).where(heads.c.ledger_id == bindparam("ledger")).scalar_subquery()
-_NOW = _question(balances.c.balance, _SEQUENCE)
-_AS_OF = _question(balance_as_of())
+    sequence = select(heads.c.sequence).where(heads.c.ledger_id == ledger).scalar_subquery()
+    return select(
+        *([sequence] if is_now else []), accounts.c.path, accounts.c.kind, accounts.c.type, accounts.c.floor,
+        lots.c.commodity, lots.c.code, lots.c.expires_on, balances.c.balance if is_now else balance_as_of(),
+    ).select_from(held)
 
 
 def _execute(
-    connection: Connection, question: Select[Any], ledger_id: int, paths: Iterable[str], **arguments: int
+    connection: Connection, ledger_id: int, paths: Iterable[str], *, posting: int | None = None
 ) -> Iterable[Any]:
     plain = [path for path in paths if is_plain(path)]
     if not plain:
         return ()
-    return connection.execute(question, {"ledger": ledger_id, "paths": plain, **arguments})
+    dialect = connection.dialect.name
+    arguments = {"ledger": ledger_id, "asked": listed(dialect, plain), "posting": posting}
+    return connection.execute(_question(dialect, is_now=posting is None), arguments)

@@ -17,6 +17,7 @@ from sqlalchemy import BigInteger, BindParameter, Connection, bindparam, func, s
 
 from pointsbank.ledger.chart import SHIPPED, Chart
 from pointsbank.readers.balances import MINUTE, POINT, AccountBalance, balance_as_of, balances_now, is_plain
+from pointsbank.readers.lookups import then
 from pointsbank.readers.moments import Moment, day_start, head, moment
 from pointsbank.readers.trial_balance import TrialBalance, prefix_end, trial_balance
 from pointsbank.store.database import Database
@@ -172,8 +173,10 @@ _COUNTED: Final = ("fund-issued", "station-redeemed", "fund-expired")
 _MOVED = (
     select(accounts.c.kind, func.sum(balances.c.balance - func.coalesce(balance_as_of(), 0)))
     .select_from(
-        accounts.join(balances, (balances.c.ledger_id == _LEDGER) & (balances.c.account == accounts.c.account)).join(
-            lots, (lots.c.ledger_id == _LEDGER) & (lots.c.lot == balances.c.lot)
+        then(
+            then(accounts, balances, (balances.c.ledger_id == _LEDGER) & (balances.c.account == accounts.c.account)),
+            lots,
+            (lots.c.ledger_id == _LEDGER) & (lots.c.lot == balances.c.lot),
         )
     )
     .where(

@@ -20,9 +20,10 @@ from pointsbank.ledger.refusals import UnknownAccount
 from pointsbank.readers.balances import expiry, is_plain
 from pointsbank.readers.cursor import cursor_for, posting_of
 from pointsbank.readers.journal import path_of
+from pointsbank.readers.lookups import listed, then
 from pointsbank.readers.moments import NO_END, day_end, day_start
 from pointsbank.readers.refusals import CursorInvalid, QuestionInvalid
-from pointsbank.readers.walk import lots_argument, walk
+from pointsbank.readers.walk import walk
 from pointsbank.store.tables import accounts, balances, entries, heads, lots, postings
 
 MAX_LINES: Final = 200
@@ -177,7 +178,7 @@ def _read(
         reach = wanted[:steps] if before == NO_END else wanted
         rows = connection.execute(
             question,
-            arguments | {"lots": lots_argument(dialect, reach), "before": before, "steps": steps,
+            arguments | {"lots": listed(dialect, reach), "before": before, "steps": steps,
                          "limit": limit + 1 - len(found)},
         ).all()
         walked, oldest = rows[0][:2]
@@ -250,11 +251,13 @@ def _page(dialect: str, is_filtered: bool) -> Select[Any]:
             .label("reversed_by"),
         )
         .select_from(
-            walked.join(postings, (postings.c.ledger_id == _LEDGER) & (postings.c.posting == walked.c.posting)).join(
-                entries, (entries.c.ledger_id == _LEDGER) & (entries.c.sequence == postings.c.sequence)
+            then(
+                then(walked, postings, (postings.c.ledger_id == _LEDGER) & (postings.c.posting == walked.c.posting)),
+                entries,
+                (entries.c.ledger_id == _LEDGER) & (entries.c.sequence == postings.c.sequence),
             )
         )
-        .order_by(postings.c.posting.desc())
+        .order_by(walked.c.posting.desc())
         .limit(bindparam("limit", type_=BigInteger))
     )
     if is_filtered:

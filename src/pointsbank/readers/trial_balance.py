@@ -16,6 +16,7 @@ from sqlalchemy import BigInteger, BindParameter, ColumnElement, Connection, Sel
 from pointsbank.ledger.chart import NORMAL_SIDE
 from pointsbank.ledger.model import Side
 from pointsbank.readers.balances import balance_as_of, is_plain
+from pointsbank.readers.lookups import then
 from pointsbank.readers.moments import Moment, head, moment
 from pointsbank.readers.refusals import QuestionInvalid, SequenceAhead
 from pointsbank.store.tables import accounts, balances, lots
@@ -156,8 +157,10 @@ _LEDGER: Final[BindParameter[int]] = bindparam("ledger")
 
 
 def _by_kind(amount: ColumnElement[int]) -> Select[Any]:
-    held = balances.join(accounts, (accounts.c.ledger_id == _LEDGER) & (accounts.c.account == balances.c.account)).join(
-        lots, (lots.c.ledger_id == _LEDGER) & (lots.c.lot == balances.c.lot)
+    held = then(
+        then(balances, accounts, (accounts.c.ledger_id == _LEDGER) & (accounts.c.account == balances.c.account)),
+        lots,
+        (lots.c.ledger_id == _LEDGER) & (lots.c.lot == balances.c.lot),
     )
     return (
         select(accounts.c.kind, accounts.c.type, lots.c.commodity, func.sum(amount))

@@ -9,9 +9,6 @@ lots.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from json import dumps
-
 from sqlalchemy import BigInteger, TextualSelect, column, text
 
 _OLDER = """SELECT p.posting FROM postings p
@@ -59,8 +56,3 @@ def walk(dialect: str) -> TextualSelect:
     """The newest `steps` postings of `account` in any of `lots` that are older than posting `before`."""
     statement = text(_SQLITE if dialect == "sqlite" else _POSTGRESQL)
     return statement.columns(column("posting", BigInteger))
-
-
-def lots_argument(dialect: str, lots: Iterable[int]) -> str | list[int]:
-    """A list of lots as the engine takes it."""
-    return dumps(list(lots)) if dialect == "sqlite" else list(lots)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pointsbank.ledger.books import Accepted
+from pointsbank.ledger.books import Accepted, Effect
 from pointsbank.ledger.model import Cell, Marker, lot_expiry
 from pointsbank.store.port import Written
 from pointsbank.store.tables import metadata
@@ -16,34 +16,54 @@ def written_by(drafts: list[Accepted], subjects: dict[str, int], types: dict[str
     Called once for each batch, right after it was decided: it marks new balance rows as stored.
     """
     w = Written([], [], [], [], [], [], {}, {}, {}, [])
-    newest: dict[tuple[Any, int], tuple[int, int, int]] = {}
+    debited: dict[int, Effect] = {}
+    credited: dict[int, Effect] = {}
     for accepted in drafts:
         for e in accepted.effects:
             lot = e.lot.number
-            newest[e.debit, lot] = (e.debit_balance, e.debit_version, e.number)
-            newest[e.credit, lot] = (e.credit_balance, e.credit_version, e.number)
+            debited[e.debit.number << 32 | lot] = e
+            credited[e.credit.number << 32 | lot] = e
         draft = accepted.draft
         if accepted.new_accounts or accepted.new_lots or accepted.new_commodities:
             _opened(w, accepted, types)
         if not accepted.effects:
             w.keys.append((accepted.key_digest, draft.client, draft.key, draft.request, accepted.recorded_at))
-        for subject in draft.touches:
-            w.subjects[subject] = subjects[subject]
-        for counter, number in accepted.numbers:
-            w.counters[counter] = number
-        for row in draft.rows:
-            values = tuple(_resolve(cell, accepted) for cell in row.values)
-            w.rows.setdefault(row.table, []).append(values)
-        for change in draft.changes:
-            w.changes.append((change, tuple(_resolve(cell, accepted) for _, cell in change.values)))
-    for (account, lot), (balance, version, posting) in newest.items():
-        line = (account.number, lot, balance, version, posting)
+        if draft.touches or draft.rows or draft.changes or accepted.numbers:
+            _documented(w, accepted, subjects)
+    _balanced(w, debited, credited)
+    return w
+
+
+def _balanced(w: Written, debited: dict[int, Effect], credited: dict[int, Effect]) -> None:
+    """The newest state of each balance, in the order of the rows: in order, an engine finds them in half the time."""
+    for place in sorted(debited.keys() | credited.keys()):
+        e, last_credit = debited.get(place), credited.get(place)
+        if e is None or (last_credit is not None and last_credit.number > e.number):
+            assert last_credit is not None
+            e = last_credit
+            account, balance, version = e.credit, e.credit_balance, e.credit_version
+        else:
+            account, balance, version = e.debit, e.debit_balance, e.debit_version
+        lot = e.lot.number
+        line = (account.number, lot, balance, version, e.number)
         if lot in account.fresh:
-            account.fresh.discard(lot)
+            account.fresh -= {lot}
             w.new_balances.append(line)
         else:
             w.changed_balances.append(line)
-    return w
+
+
+def _documented(w: Written, accepted: Accepted, subjects: dict[str, int]) -> None:
+    draft = accepted.draft
+    for subject in draft.touches:
+        w.subjects[subject] = subjects[subject]
+    for counter, number in accepted.numbers:
+        w.counters[counter] = number
+    for row in draft.rows:
+        values = tuple(_resolve(cell, accepted) for cell in row.values)
+        w.rows.setdefault(row.table, []).append(values)
+    for change in draft.changes:
+        w.changes.append((change, tuple(_resolve(cell, accepted) for _, cell in change.values)))
 
 
 def _opened(w: Written, accepted: Accepted, types: dict[str, str]) -> None:

@@ -28,8 +28,11 @@ async def check_all(source: Source, findings: Findings) -> int:
 def _accounts_after(connection: Connection, ledger_id: int, after: int) -> list[int]:
     rows = fetch(
         connection,
-        "SELECT DISTINCT account FROM balances WHERE ledger_id = $1 AND account > $2 ORDER BY account LIMIT $3",
-        ledger_id, after, CHUNK,
+        "SELECT DISTINCT account FROM balances WHERE ledger_id = $1 AND account > $2"
+        " ORDER BY account LIMIT $3",
+        ledger_id,
+        after,
+        CHUNK,
     )
     return [row[0] for row in rows]
 
@@ -45,7 +48,8 @@ async def check_accounts(source: Source, accounts: list[int], findings: Findings
                 findings.add("balance-extra", place, "", balance)
             elif (balance, version, posting) != (newest_balance, newest_version, newest):
                 findings.add(
-                    "balance-wrong", place,
+                    "balance-wrong",
+                    place,
                     f"{newest_balance} (version {newest_version}, posting {newest})",
                     f"{balance} (version {version}, posting {posting})",
                 )
@@ -64,7 +68,7 @@ async def check_present(source: Source, pairs: list[tuple[int, int]], findings: 
 
 
 async def check_trial_balance(source: Source, findings: Findings) -> int:
-    """Per commodity, what stands on debit-normal accounts equals what stands on credit-normal ones. One statement."""
+    """Per commodity, debit-normal accounts hold as much as credit-normal ones. One statement."""
     totals: dict[str, list[tuple[Side, int]]] = {}
     for commodity, account_type, total in await source.read(_totals):
         side = Side.CREDIT if is_credit_normal(account_type) else Side.DEBIT
@@ -83,8 +87,10 @@ def _with_newest(connection: Connection, ledger_id: int, accounts: list[int]) ->
 
 def _rows_of(connection: Connection, ledger_id: int, accounts: list[int]) -> Rows:
     return fetch(
-        connection, "SELECT account, lot FROM balances WHERE ledger_id = $1 AND account = ANY($2::integer[])",
-        ledger_id, accounts,
+        connection,
+        "SELECT account, lot FROM balances WHERE ledger_id = $1 AND account = ANY($2::integer[])",
+        ledger_id,
+        accounts,
     )
 
 
@@ -100,8 +106,10 @@ FROM (
   SELECT account, lot, balance, version, posting,
     CASE WHEN coalesce(d, 0) > coalesce(c, 0) THEN d ELSE c END AS newest FROM (
     SELECT account, lot, balance, version, posting,
-      (SELECT max(posting) FROM postings WHERE ledger_id = $1 AND debit_account = b.account AND lot = b.lot) AS d,
-      (SELECT max(posting) FROM postings WHERE ledger_id = $1 AND credit_account = b.account AND lot = b.lot) AS c
+      (SELECT max(posting) FROM postings
+        WHERE ledger_id = $1 AND debit_account = b.account AND lot = b.lot) AS d,
+      (SELECT max(posting) FROM postings
+        WHERE ledger_id = $1 AND credit_account = b.account AND lot = b.lot) AS c
     FROM balances b WHERE ledger_id = $1 AND account = ANY($2::integer[])
   ) AS sides
 ) AS b

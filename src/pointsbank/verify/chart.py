@@ -24,7 +24,12 @@ class ChartReader:
         self.reversible = frozenset(chart.reversible)
         self.commodities = {c.code: (c.scale, int(c.has_lots)) for c in chart.commodities}
         self._patterns = [
-            (re.compile(":".join(_WORD if part == "{}" else re.escape(part) for part in kind.pattern.split(":"))), kind)
+            (
+                re.compile(
+                    ":".join(_WORD if part == "{}" else re.escape(part) for part in kind.pattern.split(":"))
+                ),
+                kind,
+            )
             for kind in chart.kinds.values()
         ]
         self._documents = {
@@ -37,7 +42,7 @@ class ChartReader:
         return next((kind for pattern, kind in self._patterns if pattern.fullmatch(path)), None)
 
     def document_for(self, entry: str, debit: str, credit: str, commodity: str) -> str | None:
-        """The kind of document that a movement must carry (empty for none); None if it is not allowed at all."""
+        """The kind of document that a movement must carry (empty for none); None if it is not allowed."""
         key = (entry, debit, credit, commodity)
         if key not in self._seen:
             found = self._documents.get(key)

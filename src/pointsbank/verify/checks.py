@@ -30,8 +30,12 @@ async def check_volunteers(scope: Scope) -> dict[str, int]:
     count = 0
     with_records = {"volunteers", "service_records"} <= scope.tables
     async for people in _volunteers(scope):
-        accounts = {number: (person, what) for person, whats in people.items() for what, number in whats.items()}
-        folded: _Folded = await scope.source.read(_fold, sorted(accounts), sorted(people) if with_records else [])
+        accounts = {
+            number: (person, what) for person, whats in people.items() for what, number in whats.items()
+        }
+        folded: _Folded = await scope.source.read(
+            _fold, sorted(accounts), sorted(people) if with_records else []
+        )
         for person in people:
             _check_points(person, people[person], folded, scope)
             _check_merit(person, people[person], folded, scope, with_records)
@@ -69,7 +73,9 @@ def _check_points(person: str, accounts: dict[str, int], folded: _Folded, scope:
         )
 
 
-def _check_merit(person: str, accounts: dict[str, int], folded: _Folded, scope: Scope, with_records: bool) -> None:
+def _check_merit(
+    person: str, accounts: dict[str, int], folded: _Folded, scope: Scope, with_records: bool
+) -> None:
     key = (accounts.get("merit", 0), "MINUTE")
     place, moved = f"volunteer:{person}", folded.moved.get(key, {})
     for kind in moved.keys() - {"service-given"}:
@@ -87,7 +93,9 @@ def _fold(connection: Connection, ledger_id: int, accounts: list[int], people: l
             by_kind = moved.setdefault((account, commodity), {})
             by_kind[kind] = by_kind.get(kind, 0) + sign * int(amount)
     balances = {(row[0], row[1]): int(row[2]) for row in fetch(connection, _BALANCES, ledger_id, accounts)}
-    records = {row[0]: int(row[1]) for row in fetch(connection, _MINUTES, ledger_id, people)} if people else {}
+    records = (
+        {row[0]: int(row[1]) for row in fetch(connection, _MINUTES, ledger_id, people)} if people else {}
+    )
     return _Folded(moved, balances, records)
 
 
@@ -133,30 +141,37 @@ def _people_between(connection: Connection, ledger_id: int, first: int, last: in
 def _paths_of(connection: Connection, ledger_id: int, people: list[str]) -> Rows:
     paths = [f"volunteer:{person}:{what}" for person in people for what in ("available", "merit", "pending")]
     return fetch(
-        connection, "SELECT path, account FROM accounts WHERE ledger_id = $1 AND path = ANY($2::text[])",
-        ledger_id, paths,
+        connection,
+        "SELECT path, account FROM accounts WHERE ledger_id = $1 AND path = ANY($2::text[])",
+        ledger_id,
+        paths,
     )
 
 
 _VOLUNTEERS = """
 SELECT path, account FROM accounts
-WHERE ledger_id = $1 AND account > $2 AND kind IN ('wallet', 'wallet-pending', 'merit') ORDER BY account LIMIT $3
+WHERE ledger_id = $1 AND account > $2 AND kind IN ('wallet', 'wallet-pending', 'merit')
+ORDER BY account LIMIT $3
 """
 
 _CREDITED = """
 SELECT p.credit_account, l.commodity, o.kind, sum(p.amount) FROM postings p
-JOIN accounts o ON o.ledger_id = $1 AND o.account = p.debit_account JOIN lots l ON l.ledger_id = $1 AND l.lot = p.lot
-WHERE p.ledger_id = $1 AND p.credit_account = ANY($2::integer[]) GROUP BY p.credit_account, l.commodity, o.kind
+JOIN accounts o ON o.ledger_id = $1 AND o.account = p.debit_account
+JOIN lots l ON l.ledger_id = $1 AND l.lot = p.lot
+WHERE p.ledger_id = $1 AND p.credit_account = ANY($2::integer[])
+GROUP BY p.credit_account, l.commodity, o.kind
 """
 
 _DEBITED = """
 SELECT p.debit_account, l.commodity, o.kind, sum(p.amount) FROM postings p
-JOIN accounts o ON o.ledger_id = $1 AND o.account = p.credit_account JOIN lots l ON l.ledger_id = $1 AND l.lot = p.lot
+JOIN accounts o ON o.ledger_id = $1 AND o.account = p.credit_account
+JOIN lots l ON l.ledger_id = $1 AND l.lot = p.lot
 WHERE p.ledger_id = $1 AND p.debit_account = ANY($2::integer[]) GROUP BY p.debit_account, l.commodity, o.kind
 """
 
 _BALANCES = """
-SELECT b.account, l.commodity, sum(b.balance) FROM balances b JOIN lots l ON l.ledger_id = $1 AND l.lot = b.lot
+SELECT b.account, l.commodity, sum(b.balance) FROM balances b
+JOIN lots l ON l.ledger_id = $1 AND l.lot = b.lot
 WHERE b.ledger_id = $1 AND b.account = ANY($2::integer[]) GROUP BY b.account, l.commodity
 """
 

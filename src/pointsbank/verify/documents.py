@@ -1,6 +1,6 @@
 """Documents against the entries that carry them: hash, figures, state, and each at the other's number.
 
-A document may be forgotten: its salt and content are emptied, and its hash in the journal then proves nothing.
+A document may be forgotten: its salt and content are emptied, and its hash then proves nothing.
 """
 
 from __future__ import annotations
@@ -43,13 +43,39 @@ class Document(NamedTuple):
 
 DOCUMENTS: Final = (
     Document(
-        "service-record", "service_records", "earn", "record_id", "fields", True,
-        (("minutes", "MINUTE"), ("points", "POINT")), "state", "release", "released_by",
+        "service-record",
+        "service_records",
+        "earn",
+        "record_id",
+        "fields",
+        True,
+        (("minutes", "MINUTE"), ("points", "POINT")),
+        "state",
+        "release",
+        "released_by",
     ),
-    Document("receipt", "receipts", "basket", "reference", "content", False, (("price", "POINT"),), "state",
-             counter="receipt:"),
-    Document("return", "returns", "return", "reference", "content", True, (("points", "POINT"),), "state",
-             counter="return:"),
+    Document(
+        "receipt",
+        "receipts",
+        "basket",
+        "reference",
+        "content",
+        False,
+        (("price", "POINT"),),
+        "state",
+        counter="receipt:",
+    ),
+    Document(
+        "return",
+        "returns",
+        "return",
+        "reference",
+        "content",
+        True,
+        (("points", "POINT"),),
+        "state",
+        counter="return:",
+    ),
     Document("delivery", "deliveries", "receive", "reference", "content", True, (), "''"),
 )
 
@@ -105,7 +131,12 @@ def _check(
             add("document-entry", place, f"entry {sequence}", f"entry {later_sequence}")
         return
     if own_sequence != sequence or entry_kind != document.entry:
-        add("document-entry", place, f"{document.entry} entry {own_sequence}", f"{entry_kind} entry {sequence}")
+        add(
+            "document-entry",
+            place,
+            f"{document.entry} entry {own_sequence}",
+            f"{entry_kind} entry {sequence}",
+        )
     moved = {commodity: page.moved.get((sequence, commodity), 0) for _, commodity in document.figures}
     said = {commodity: figure for (_, commodity), figure in zip(document.figures, figures, strict=True)}
     if moved != said:
@@ -122,9 +153,11 @@ def _read(
     connection: Connection, ledger_id: int, after: int, last: int, kinds: tuple[Document, ...]
 ) -> _Page:
     entries = fetch(connection, _ENTRIES, ledger_id, after, last)
-    moved = {
-        (row[0], row[1]): int(row[2]) for row in fetch(connection, _MOVED, ledger_id, after, last)
-    } if entries else {}
+    moved = (
+        {(row[0], row[1]): int(row[2]) for row in fetch(connection, _MOVED, ledger_id, after, last)}
+        if entries
+        else {}
+    )
     wanted: dict[str, list[str]] = {}
     for entry in entries:
         for kind, id_, _ in parse_documents(entry[2]) or ():
@@ -141,7 +174,9 @@ def _read(
                 connection,
                 f"SELECT {document.key}, sequence FROM {document.table}"
                 " WHERE ledger_id = $1 AND sequence > $2 AND sequence <= $3",
-                ledger_id, after, last,
+                ledger_id,
+                after,
+                last,
             )
         ]
     return _Page(entries, moved, found, naming)
@@ -150,7 +185,14 @@ def _read(
 def _select(document: Document) -> str:
     number, terminal = ("number", "terminal") if document.counter else ("0", "''")
     columns = [
-        document.key, document.content, "salt", "sequence", document.later_sequence, document.state, number, terminal,
+        document.key,
+        document.content,
+        "salt",
+        "sequence",
+        document.later_sequence,
+        document.state,
+        number,
+        terminal,
         *(column for column, _ in document.figures),
     ]
     return (
@@ -161,13 +203,16 @@ def _select(document: Document) -> str:
 
 _ENTRIES = """
 SELECT e.sequence, e.kind, e.documents, e.metadata,
-  (SELECT min(r.sequence) FROM entries r WHERE r.ledger_id = $1 AND r.reverses = e.sequence AND r.reverses > 0)
+  (SELECT min(r.sequence) FROM entries r
+    WHERE r.ledger_id = $1 AND r.reverses = e.sequence AND r.reverses > 0)
 FROM entries e WHERE e.ledger_id = $1 AND e.sequence > $2 AND e.sequence <= $3 AND e.documents <> ''
 """
 
 _MOVED = """
 SELECT e.sequence, l.commodity, sum(p.amount) FROM entries e
-JOIN postings p ON p.ledger_id = $1 AND p.posting >= e.first_posting AND p.posting < e.first_posting + e.postings
+JOIN postings p ON p.ledger_id = $1 AND p.posting >= e.first_posting
+  AND p.posting < e.first_posting + e.postings
 JOIN lots l ON l.ledger_id = $1 AND l.lot = p.lot
-WHERE e.ledger_id = $1 AND e.sequence > $2 AND e.sequence <= $3 AND e.documents <> '' GROUP BY e.sequence, l.commodity
+WHERE e.ledger_id = $1 AND e.sequence > $2 AND e.sequence <= $3 AND e.documents <> ''
+GROUP BY e.sequence, l.commodity
 """

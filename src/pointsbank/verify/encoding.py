@@ -39,7 +39,7 @@ def key_digest(client: str, key: str) -> bytes:
 
 
 def ledger_number(name: str) -> int:
-    """The id of a ledger: the upper 31 of the first 32 bits of SHA-256 over a fixed text and its name; never 0."""
+    """The id of a ledger: the first 31 bits of SHA-256 over a fixed text and its name; never 0."""
     (first,) = struct.unpack_from("!L", hashlib.sha256(f"pointsbank ledger\0{name}".encode()).digest())
     return (first >> 1) or 1
 

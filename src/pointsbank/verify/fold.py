@@ -1,8 +1,8 @@
 """Each posting against the one before it on the same account: versions, running balances, totals, floors.
 
 Postings are walked in posting order, which is every account's version order too. What the walk remembers is
-bounded: when it has seen too much it forgets, and takes an account up again from its newest posting before the
-chunk. That posting was compared with its own predecessor when it was passed, so the chain has no open link.
+bounded: when it has seen too much it forgets, and takes an account up again from its newest posting before
+the chunk. That posting was compared with its own predecessor when it was passed: no link of the chain is open.
 """
 
 from __future__ import annotations
@@ -103,7 +103,14 @@ class Fold:
         self._knows_all = False
 
     def _side(
-        self, number: int, side: str, account: int, lot: int, kind: int, floor: int | None, change: int,
+        self,
+        number: int,
+        side: str,
+        account: int,
+        lot: int,
+        kind: int,
+        floor: int | None,
+        change: int,
         recorded: tuple[int, int, int],
     ) -> None:
         """One side, carefully: the first posting of a lot, or something wrong."""
@@ -116,13 +123,17 @@ class Fold:
         self._compare("posting-balance", number, side, self._balances, pair, change, balance)
         self._compare("posting-total", number, side, self._totals, kind, change, total)
         if under_floor(floor, balance, total):
-            self._findings.add("posting-floor", f"postings/{number}/{side}", floor, balance if floor == 0 else total)
+            self._findings.add(
+                "posting-floor", f"postings/{number}/{side}", floor, balance if floor == 0 else total
+            )
 
     def _compare(
         self, code: str, number: int, side: str, memory: dict[int, int], key: int, change: int, recorded: int
     ) -> None:
-        """The fold against what is recorded. After a difference either may be what the next posting goes on from,
-        so that one broken figure is one finding."""
+        """The fold against what is recorded.
+
+        After a difference either may be what the next posting goes on from: one broken figure is one finding.
+        """
         expected = memory.get(key, 0) + change
         if expected != recorded:
             alternate = self._alternates.pop((code, key), None)
@@ -140,7 +151,14 @@ def read_anchors(connection: Connection, ledger_id: int, accounts: list[int], po
     versions: dict[int, int] = {}
     balances: dict[int, int] = {}
     totals: dict[tuple[int, str], int] = {}
-    for account, lot, commodity, version, balance, total in rows:  # by account and posting: the newest come last
+    for (
+        account,
+        lot,
+        commodity,
+        version,
+        balance,
+        total,
+    ) in rows:  # by account and posting: the newest come last
         versions[account] = version
         balances[account << 32 | lot] = balance
         totals[account, commodity] = total

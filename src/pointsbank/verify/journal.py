@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
 from itertools import pairwise
-from typing import Final, NamedTuple
-
-from sqlalchemy import Connection
+from typing import Final
 
 from pointsbank.ledger.invariants import amount_in_range, mirrors
 from pointsbank.verify.chart import ChartReader
+from pointsbank.verify.chunks import Chunk, Place
 from pointsbank.verify.encoding import (
     eight_numbers,
     key_digest,
@@ -20,96 +18,12 @@ from pointsbank.verify.encoding import (
     six_numbers,
     sized,
 )
-from pointsbank.verify.fold import Anchors, read_anchors
 from pointsbank.verify.names import AccountFacts, LotFacts, Names
 from pointsbank.verify.report import Findings
-from pointsbank.verify.source import Row, Rows, fetch
-
-CHUNK: Final = 5000
-"""Entries in one read transaction."""
-
-MOST_POSTINGS: Final = 25_000
-"""Postings in one read transaction, if its entries are large."""
+from pointsbank.verify.source import Row, Rows
 
 NOBODY: Final = AccountFacts(sized("?"), "?", False, None, 0, 0)
 NO_SUCH_LOT: Final = LotFacts(sized("?") + sized("?"), "?", -1)
-
-
-class Place(NamedTuple):
-    """How far the walk has come: the last sequence, the last posting, the last entry's recorded_at."""
-
-    sequence: int
-    posting: int
-    recorded_at: int
-
-
-class Chunk(NamedTuple):
-    """What one read transaction brought."""
-
-    entries: Rows
-    postings: Rows
-    last_posting: int
-    targets: dict[int, tuple[Row, Rows]]
-    """Entries that reversals of this chunk name: (sequence, kind, reverses), and their postings."""
-    reversed_twice: dict[int, int]
-    keys_used_twice: list[int]
-    anchors: Anchors
-
-
-def read_chunk(
-    connection: Connection, ledger_id: int, place: Place, head: Place, names: Names,
-    lacks: Callable[[Rows], list[int]], size: int = CHUNK, *, look_up_keys: bool = False,
-) -> Chunk:
-    """The next entries with their postings, and what is needed to judge them. No entries: the journal is at its end."""
-    entries = _cut(
-        fetch(connection, _ENTRIES, ledger_id, place.sequence, head.sequence, size), place.posting
-    )
-    last_posting = _last_posting(connection, ledger_id, entries, place, head)
-    postings = fetch(connection, _POSTINGS, ledger_id, place.posting, last_posting)
-    names.load(connection, ledger_id, postings)
-    reversals = sorted({e[3] for e in entries if e[3]})
-    return Chunk(
-        entries, postings, last_posting,
-        _targets(connection, ledger_id, reversals) if reversals else {},
-        dict(fetch(connection, _TWICE, ledger_id, reversals)) if reversals else {},
-        [row[0] for row in fetch(connection, _KEYS, ledger_id, entries[0][0], entries[-1][0])]
-        if look_up_keys and entries else [],
-        read_anchors(connection, ledger_id, lacks(postings), place.posting),
-    )
-
-
-def _cut(entries: Rows, posting: int) -> Rows:
-    """Fewer entries if they are large: a chunk's memory is bounded."""
-    count = 0
-    for i, entry in enumerate(entries):
-        count += entry[5]
-        if count > MOST_POSTINGS and i:
-            return entries[:i]
-    return entries
-
-
-def _last_posting(connection: Connection, ledger_id: int, entries: Rows, place: Place, head: Place) -> int:
-    """The last posting of these entries. If their own figures do not add up, it is looked for."""
-    if not entries:
-        return min(head.posting, place.posting + MOST_POSTINGS)
-    last, count = entries[-1], sum(e[5] for e in entries)
-    if last[4] + last[5] - 1 == place.posting + count:
-        return place.posting + count
-    found = fetch(
-        connection,
-        "SELECT max(posting) FROM postings WHERE ledger_id = $1 AND posting > $2 AND posting <= $3 AND sequence <= $4",
-        ledger_id, place.posting, min(head.posting, place.posting + count + MOST_POSTINGS), last[0],
-    )[0][0]
-    return found or place.posting
-
-
-def _targets(connection: Connection, ledger_id: int, sequences: list[int]) -> dict[int, tuple[Row, Rows]]:
-    targets: dict[int, tuple[Row, Rows]] = {
-        row[0]: (row, []) for row in fetch(connection, _TARGETS, ledger_id, sequences)
-    }
-    for sequence, *line in fetch(connection, _TARGET_POSTINGS, ledger_id, sequences):
-        targets[sequence][1].append(tuple(line))
-    return targets
 
 
 class Journal:
@@ -144,15 +58,19 @@ class Journal:
             rows = by_sequence.pop(sequence, [])
             if entry[4] != (rows[0][0] if rows else posting + 1) or entry[5] != len(rows):
                 self._findings.add(
-                    "entry-postings", f"entries/{sequence}",
-                    f"{entry[5]} from posting {entry[4]}", f"{len(rows)} from {rows[0][0] if rows else '-'}",
+                    "entry-postings",
+                    f"entries/{sequence}",
+                    f"{entry[5]} from posting {entry[4]}",
+                    f"{len(rows)} from {rows[0][0] if rows else '-'}",
                 )
             posting = entry[4] + entry[5] - 1
             try:
                 self._check_entry(entry, rows, names)
             except (TypeError, ValueError, AttributeError, struct.error) as error:
                 # Only a database without its constraints holds what cannot be encoded.
-                self._findings.add("entry-unreadable", f"entries/{sequence}", "", f"{type(error).__name__}: {error}")
+                self._findings.add(
+                    "entry-unreadable", f"entries/{sequence}", "", f"{type(error).__name__}: {error}"
+                )
             if entry[3]:
                 self._check_reversal(entry, rows, chunk)
         for strays in by_sequence.values():
@@ -176,10 +94,27 @@ class Journal:
             self.missing("posting-gap", "postings", before + 1, after - 1)
 
     def _check_entry(self, entry: Row, rows: Rows, names: Names) -> None:
-        (sequence, effective_at, recorded_at, reverses, _, _, kind, client, key, digest, request, actor, place,
-         reason, metadata, documents, leaf) = entry
+        (
+            sequence,
+            effective_at,
+            recorded_at,
+            reverses,
+            _,
+            _,
+            kind,
+            client,
+            key,
+            digest,
+            request,
+            actor,
+            place,
+            reason,
+            metadata,
+            documents,
+            leaf,
+        ) = entry
         add, text = self._findings.add, self._text
-        lines = []
+        lines: list[bytes] = []
         accounts, lots = names.accounts, names.lots
         carried: list[str] | None = None
         for number, _, debit, credit, lot, amount, dv, cv, db, cb, dt, ct in rows:
@@ -196,7 +131,12 @@ class Journal:
             elif not reverses and self._chart is not None:
                 document = self._chart.document_for(kind, d.kind, c.kind, of.commodity)
                 if document is None:
-                    add("posting-movement", f"postings/{number}", "", f"{kind}: {d.kind} -> {c.kind}, {of.commodity}")
+                    add(
+                        "posting-movement",
+                        f"postings/{number}",
+                        "",
+                        f"{kind}: {d.kind} -> {c.kind}, {of.commodity}",
+                    )
                 elif document:
                     if carried is None:
                         carried = [found[0] for found in parse_documents(documents) or ()]
@@ -205,8 +145,15 @@ class Journal:
         if leaf != leaf_hash(
             six_numbers(self._ledger_id, sequence, effective_at, recorded_at, reverses, len(rows)),
             (
-                text(kind), text(client), sized(key), request, text(actor), text(place), text(reason),
-                sized(metadata), sized(documents),
+                text(kind),
+                text(client),
+                sized(key),
+                request,
+                text(actor),
+                text(place),
+                text(reason),
+                sized(metadata),
+                sized(documents),
             ),
             b"".join(lines),
         ):
@@ -238,7 +185,9 @@ class Journal:
         for counter, number in numbers:
             last = self.counters.get(counter, 0 if self._from_the_start else None)
             if last is not None and number != last + 1:
-                self._findings.add("counter-gap", f"entries/{sequence}", f"{counter} {last + 1}", f"{counter} {number}")
+                self._findings.add(
+                    "counter-gap", f"entries/{sequence}", f"{counter} {last + 1}", f"{counter} {number}"
+                )
             self.counters[counter] = number
 
     def _check_reversal(self, entry: Row, rows: Rows, chunk: Chunk) -> None:
@@ -258,39 +207,3 @@ class Journal:
             add("reversal-kind", place, "", kind)
         if not mirrors(lines, [(p[2], p[3], p[4], p[5]) for p in rows]):
             add("reversal-mirror", place, f"mirror of entry {target}")
-
-
-_ENTRIES = """
-SELECT sequence, effective_at, recorded_at, reverses, first_posting, postings, kind, client, key, key_digest, request,
-  actor, place, reason, metadata, documents, leaf
-FROM entries WHERE ledger_id = $1 AND sequence > $2 AND sequence <= $3 ORDER BY sequence LIMIT $4
-"""
-
-_POSTINGS = """
-SELECT posting, sequence, debit_account, credit_account, lot, amount, debit_version, credit_version,
-  debit_balance, credit_balance, debit_total, credit_total
-FROM postings WHERE ledger_id = $1 AND posting > $2 AND posting <= $3 ORDER BY posting
-"""
-
-_TARGETS = """
-SELECT sequence, kind, reverses FROM entries WHERE ledger_id = $1 AND sequence = ANY($2::bigint[])
-"""
-
-_TARGET_POSTINGS = """
-SELECT e.sequence, p.debit_account, p.credit_account, p.lot, p.amount FROM entries e
-JOIN postings p ON p.ledger_id = e.ledger_id AND p.posting >= e.first_posting
-  AND p.posting < e.first_posting + e.postings
-WHERE e.ledger_id = $1 AND e.sequence = ANY($2::bigint[]) ORDER BY p.posting
-"""
-
-_TWICE = """
-SELECT reverses, count(*) FROM entries
-WHERE ledger_id = $1 AND reverses > 0 AND reverses = ANY($2::bigint[]) GROUP BY reverses HAVING count(*) > 1
-"""
-
-_KEYS = """
-SELECT e.sequence FROM entries e WHERE e.ledger_id = $1 AND e.sequence >= $2 AND e.sequence <= $3 AND (
-  EXISTS (SELECT 1 FROM document_keys k WHERE k.ledger_id = $1 AND k.key_digest = e.key_digest)
-  OR EXISTS (SELECT 1 FROM entries f WHERE f.ledger_id = $1 AND f.key_digest = e.key_digest
-    AND f.sequence <> e.sequence))
-"""

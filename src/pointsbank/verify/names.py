@@ -52,25 +52,38 @@ class Names:
         self._load_lots(connection, ledger_id, lots - self.lots.keys())
 
     def _load_accounts(self, connection: Connection, ledger_id: int, wanted: Iterable[int]) -> None:
-        rows = fetch(
-            connection,
-            "SELECT account, path, kind, type, floor FROM accounts"
-            " WHERE ledger_id = $1 AND account = ANY($2::integer[])",
-            ledger_id, list(wanted),
-        ) if wanted else []
+        rows = (
+            fetch(
+                connection,
+                "SELECT account, path, kind, type, floor FROM accounts"
+                " WHERE ledger_id = $1 AND account = ANY($2::integer[])",
+                ledger_id,
+                list(wanted),
+            )
+            if wanted
+            else []
+        )
         for account, path, kind, account_type, floor in rows:
             self.accounts[account] = AccountFacts(
-                sized(path), kind, is_credit_normal(account_type), floor,
+                sized(path),
+                kind,
+                is_credit_normal(account_type),
+                floor,
                 0 if floor == 0 else _NO_FLOOR,
                 _NO_FLOOR if floor is None else floor,
             )
 
     def _load_lots(self, connection: Connection, ledger_id: int, wanted: Iterable[int]) -> None:
-        rows = fetch(
-            connection,
-            "SELECT lot, commodity, code FROM lots WHERE ledger_id = $1 AND lot = ANY($2::integer[])",
-            ledger_id, list(wanted),
-        ) if wanted else []
+        rows = (
+            fetch(
+                connection,
+                "SELECT lot, commodity, code FROM lots WHERE ledger_id = $1 AND lot = ANY($2::integer[])",
+                ledger_id,
+                list(wanted),
+            )
+            if wanted
+            else []
+        )
         for lot, commodity, code in rows:
             number = self._commodities.setdefault(commodity, len(self._commodities))
             self.lots[lot] = LotFacts(sized(commodity) + sized(code), commodity, number)

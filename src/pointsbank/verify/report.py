@@ -117,7 +117,10 @@ def render(report: Report) -> str:
 
 
 def _rendered(finding: Finding) -> list[str]:
-    lines = [f"✗ {finding.place}  [{finding.code}]", f"  {finding.zh}。{finding.en[0].upper()}{finding.en[1:]}."]
+    lines = [
+        f"✗ {finding.place}  [{finding.code}]",
+        f"  {finding.zh}。{finding.en[0].upper()}{finding.en[1:]}.",
+    ]
     if finding.expected or finding.found:
         lines.append(f"  应为 expected: {finding.expected}   实为 found: {finding.found}")
     return lines
@@ -126,3 +129,8 @@ def _rendered(finding: Finding) -> list[str]:
 def _shown(value: object) -> str:
     text = value.hex() if isinstance(value, bytes | memoryview) else str(value)
     return text if len(text) <= 200 else text[:199] + "…"
+
+
+def span(table: str, first: int, last: int) -> str:
+    """A row, or a run of rows, by its table and numbers."""
+    return f"{table}/{first}" if first == last else f"{table}/{first}..{last}"

@@ -7,25 +7,26 @@ import time
 from collections.abc import Callable
 
 import msgspec
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect
 
 from pointsbank.ledger.chart import SHIPPED, Chart
 from pointsbank.store.database import Database
-from pointsbank.verify import balances, standing
+from pointsbank.verify import balances, commits, standing
 from pointsbank.verify.chart import ChartReader
 from pointsbank.verify.checks import CHECKS
+from pointsbank.verify.chunks import CHUNK, Place, read_chunk
 from pointsbank.verify.encoding import ledger_number
 from pointsbank.verify.fold import REMEMBERED, Fold
-from pointsbank.verify.journal import CHUNK, Journal, Place, read_chunk
+from pointsbank.verify.journal import Journal
 from pointsbank.verify.names import Names
 from pointsbank.verify.report import Findings, Report, cannot_reveal
-from pointsbank.verify.scope import Scope
 from pointsbank.verify.schema import check_schema, core_tables_present
+from pointsbank.verify.scope import Scope
 from pointsbank.verify.source import Source, fetch
 from pointsbank.verify.standing import Start
 
 
-class UnknownLedger(LookupError):
+class UnknownLedger(LookupError):  # noqa: N818 - what the caller reads
     """The database has no ledger of this name."""
 
 
@@ -126,7 +127,9 @@ class _Run:
         await self._check_moved(fold, touched)
         self.checked["entries"] = journal.place.sequence - began.sequence
         self.checked["postings"] = journal.place.posting - began.posting
-        self.checked["counters"] = standing.check_counters(start, journal.counters, not self.since, self.findings)
+        self.checked["counters"] = standing.check_counters(
+            start, journal.counters, not self.since, self.findings
+        )
 
     async def _check_moved(self, fold: Fold, touched: set[int]) -> None:
         """Balance rows that postings call for; of a part of the journal, also what they say."""
@@ -141,8 +144,8 @@ class _Run:
     async def _beside_the_journal(self, start: Start) -> None:
         source, findings = self.source, self.findings
         self._progress("batches", 0, start.head.batch)
-        first = await source.read(standing.batch_of, self.since) if self.since else 1
-        self.checked["batches"] = await standing.check_batches(source, start, first, findings)
+        first = await source.read(commits.batch_of, self.since) if self.since else 1
+        self.checked["batches"] = await commits.check_batches(source, start.head, first, findings)
         self.checked["lots"] = await standing.check_lots(source, start, self.chart, findings)
         if self.since:
             return  # the rest was there before, or was looked at where the postings touched it
@@ -156,7 +159,10 @@ class _Run:
 
     async def _domain(self, start: Start) -> None:
         scope = Scope(
-            source=self.source, findings=self.findings, since=self.since, head=start.head.sequence,
+            source=self.source,
+            findings=self.findings,
+            since=self.since,
+            head=start.head.sequence,
             tables=frozenset(await self.source.read(_tables)),
             kinds=frozenset(self.chart.kinds) if self.chart else frozenset(),
         )
@@ -197,16 +203,19 @@ def _chart_reader(given: Chart | None, name: str) -> ChartReader | None:
 
 def _place_of(connection: Connection, ledger_id: int, sequence: int) -> Place:
     """Where the journal stood after an entry; if that is missing, after the newest before it."""
-    rows = fetch(
-        connection,
-        "SELECT first_posting + postings - 1, recorded_at FROM entries"
-        " WHERE ledger_id = $1 AND sequence <= $2 ORDER BY sequence DESC LIMIT 1",
-        ledger_id, sequence,
-    ) if sequence else []
+    rows = (
+        fetch(
+            connection,
+            "SELECT first_posting + postings - 1, recorded_at FROM entries"
+            " WHERE ledger_id = $1 AND sequence <= $2 ORDER BY sequence DESC LIMIT 1",
+            ledger_id,
+            sequence,
+        )
+        if sequence
+        else []
+    )
     return Place(sequence, *rows[0]) if rows else Place(sequence, 0, 0)
 
 
 def _tables(connection: Connection, ledger_id: int) -> list[str]:
-    from sqlalchemy import inspect
-
     return inspect(connection).get_table_names()

@@ -1,4 +1,4 @@
-"""The database's own safeguards: tables, columns, keys, constraints, indexes and refusing triggers, each by name."""
+"""The database's own safeguards, each by name: tables, columns, keys, constraints, indexes, triggers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from pointsbank.store.triggers import create_triggers
 from pointsbank.verify.report import Findings
 from pointsbank.verify.source import fetch
 
-_CREATE_TRIGGER = re.compile(r"CREATE (?:OR REPLACE )?TRIGGER (?:IF NOT EXISTS )?(\w+)(.*?) ON (\w+)(.*)", re.DOTALL)
+_CREATE_TRIGGER = re.compile(
+    r"CREATE (?:OR REPLACE )?TRIGGER (?:IF NOT EXISTS )?(\w+)(.*?) ON (\w+)(.*)", re.DOTALL
+)
 
 
 def check_schema(connection: Connection, ledger_id: int, findings: Findings) -> dict[str, int]:
@@ -47,8 +49,18 @@ def check_schema(connection: Connection, ledger_id: int, findings: Findings) -> 
 
 def core_tables_present(connection: Connection, ledger_id: int) -> bool:
     """Whether the tables are there without which nothing can be verified."""
-    needed = {"heads", "batches", "commodities", "accounts", "lots", "entries", "postings", "balances",
-              "document_keys", "counters"}
+    needed = {
+        "heads",
+        "batches",
+        "commodities",
+        "accounts",
+        "lots",
+        "entries",
+        "postings",
+        "balances",
+        "document_keys",
+        "counters",
+    }
     return needed <= set(inspect(connection).get_table_names())
 
 
@@ -77,11 +89,13 @@ def _check_indexes(inspector: Inspector, table: Table, findings: Findings) -> in
         there = found[str(index.name)]
         condition = index.dialect_options[dialect]["where"]
         wanted = (
-            [column.name for column in index.columns], bool(index.unique),
+            [column.name for column in index.columns],
+            bool(index.unique),
             "" if condition is None else _condensed(str(condition)),
         )
         actual = (
-            there["column_names"], bool(there["unique"]),
+            there["column_names"],
+            bool(there["unique"]),
             _condensed(str(there.get("dialect_options", {}).get(f"{dialect}_where", ""))),
         )
         if wanted != actual:
@@ -107,10 +121,13 @@ def _check_constraints(inspector: Inspector, table: Table, findings: Findings) -
         place = f"schema/{name}"
         if name not in checks and name not in others:
             findings.add("constraint-missing", place)
-        elif isinstance(constraint, CheckConstraint) and inspector.dialect.name == "sqlite":
+        elif (
             # PostgreSQL keeps a constraint in words of its own, so there the name must do.
-            if _condensed(checks[name]) != _condensed(str(constraint.sqltext)):
-                findings.add("constraint-altered", place, constraint.sqltext, checks[name])
+            inspector.dialect.name == "sqlite"
+            and isinstance(constraint, CheckConstraint)
+            and _condensed(checks[name]) != _condensed(str(constraint.sqltext))
+        ):
+            findings.add("constraint-altered", place, constraint.sqltext, checks[name])
     return count
 
 
@@ -149,7 +166,8 @@ def _check_validated(connection: Connection, findings: Findings) -> None:
     rows = fetch(
         connection,
         "SELECT c.conname FROM pg_constraint c JOIN pg_class t ON t.oid = c.conrelid"
-        " JOIN pg_namespace n ON n.oid = t.relnamespace WHERE n.nspname = current_schema() AND NOT c.convalidated",
+        " JOIN pg_namespace n ON n.oid = t.relnamespace"
+        " WHERE n.nspname = current_schema() AND NOT c.convalidated",
     )
     for (name,) in rows:
         findings.add("constraint-altered", f"schema/{name}", "", "NOT VALID")
@@ -185,7 +203,8 @@ def _definition(definition: str) -> str:
 
 
 _PG_TRIGGERS = """
-SELECT t.tgname::text, c.relname::text, t.tgenabled::text, pg_get_triggerdef(t.oid), p.prosrc FROM pg_trigger t
+SELECT t.tgname::text, c.relname::text, t.tgenabled::text, pg_get_triggerdef(t.oid), p.prosrc
+FROM pg_trigger t
 JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_proc p ON p.oid = t.tgfoid
 WHERE NOT t.tgisinternal AND n.nspname = current_schema()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 
@@ -17,8 +17,25 @@ Row = Any
 """A row in the driver's own kind of tuple."""
 Rows = list[Row]
 
+PAGE = 5000
+"""Rows in one read transaction."""
+
 _PARAMETER = re.compile(r"\$(\d+)")
 _ANY = re.compile(r"= ANY\(\$(\d+)::\w+\[\]\)")
+
+
+class Head(NamedTuple):
+    """The head row as it stood when the verification began."""
+
+    name: str
+    chart: str
+    sequence: int
+    posting: int
+    account: int
+    lot: int
+    recorded_at: int
+    batch: int
+    epoch: int
 
 
 class Source:
@@ -53,10 +70,26 @@ def fetch(connection: Connection, statement: str, *args: object) -> Rows:
         args = tuple(json.dumps(arg) if isinstance(arg, list) else arg for arg in args)
     cursor = connection.exec_driver_sql(statement, args).cursor
     assert cursor is not None
-    rows: Rows = cursor.fetchall()
-    return rows
+    return list(cursor.fetchall())
 
 
 def chunked(values: Sequence[T], size: int) -> Iterable[Sequence[T]]:
     """Slices of a sequence."""
     return (values[start : start + size] for start in range(0, len(values), size))
+
+
+async def pages(source: Source, statement: str, after: object, *args: object) -> AsyncIterator[Rows]:
+    """Rows of a statement by keyset, the key in their first column, each page in a transaction of its own."""
+    while True:
+        rows: Rows = await source.read(_page, statement, after, args)
+        if rows:
+            yield rows
+        if len(rows) < PAGE:
+            return
+        after = rows[-1][0]
+
+
+def _page(
+    connection: Connection, ledger_id: int, statement: str, after: object, args: tuple[object, ...]
+) -> Rows:
+    return fetch(connection, statement, ledger_id, after, PAGE, *args)

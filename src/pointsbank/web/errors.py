@@ -13,7 +13,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.response import Redirect
 
 from pointsbank.engine.writer import WriterError
-from pointsbank.readers.hot import BalancesUnavailable
+from pointsbank.readers.hot import BalancesUnavailableError
 from pointsbank.store.port import OutcomeUnknown
 from pointsbank.web.guard import SignInNeeded
 from pointsbank.web.problems import MEDIA_TYPE, PROBLEMS, FieldError, Problem, ProblemError, problem_of
@@ -61,7 +61,7 @@ def problem_for(error: Exception, request_id: str, route: str) -> ProblemError:
         return error
     if isinstance(error, WriterError) and error.code in PROBLEMS:
         return ProblemError(error.code)
-    if isinstance(error, OutcomeUnknown | BalancesUnavailable):
+    if isinstance(error, OutcomeUnknown | BalancesUnavailableError):
         log.error("request.database_lost", error=str(error), request_id=request_id, route=route)
         return ProblemError("unavailable")
     log.error("request.failed", exc_info=error, request_id=request_id, route=route)

@@ -17,7 +17,7 @@ from pointsbank.access.authorize import authorize
 from pointsbank.access.model import Actor, Scope
 from pointsbank.engine.writer import WriterError
 from pointsbank.readers.balances import AccountBalance
-from pointsbank.readers.hot import BalancesUnavailable
+from pointsbank.readers.hot import BalancesUnavailableError
 from pointsbank.web.api.shapes import BulkIn, EntryIn, receipt_out
 from pointsbank.web.bank import Bank
 from pointsbank.web.errors import problem_answer
@@ -85,7 +85,7 @@ class FastLane:
             return False
         try:
             held = await bank.balances.get(path)
-        except BalancesUnavailable:
+        except BalancesUnavailableError:
             return False
         if not isinstance(held, AccountBalance):
             return False

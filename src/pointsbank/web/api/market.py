@@ -20,7 +20,7 @@ from pointsbank.engine.commands import Command
 from pointsbank.engine.ids import new_id
 from pointsbank.ledger.refusals import KeyConflict
 from pointsbank.market.model import Basket, BasketLine, ReturnLine
-from pointsbank.market.postings import SEPARATOR
+from pointsbank.intake.lines import parts_of
 from pointsbank.market.service import MarketRefused
 from pointsbank.market.tables import receipt_lines, receipts, returns
 from pointsbank.policy.calendar import city_second, second_text
@@ -235,7 +235,7 @@ def _made_by_key(
     content = connection.execute(
         select(table.c.content).where(table.c.ledger_id == ledger_id, table.c.reference == reference)
     ).scalar_one()
-    return reference, tuple(content.split(SEPARATOR)[1:])
+    return reference, parts_of(content)[1:]
 
 
 def _there(slip: Any) -> Any:

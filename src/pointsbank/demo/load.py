@@ -1,0 +1,372 @@
+"""Loads the demo city: opens it, then lives through a quarter day by day, on a clock that is moved along.
+
+Nothing is inserted past the rules: records are judged, baskets sold and returns taken by the same services as in a
+real city, and posted by its writer. Each finished step is marked in the ledger; a step that was broken off is done
+again from its start, and finds what it had written before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date, timedelta
+from itertools import islice
+from typing import Final, TypeVar
+
+import msgspec
+from sqlalchemy import Connection, select
+
+from pointsbank.demo.credentials import demo_credentials
+from pointsbank.demo.people import GROUP, group_of_people
+from pointsbank.demo.places import PLACES as PLACE_COUNT
+from pointsbank.demo.places import all_places
+from pointsbank.demo.plan import (
+    BASKETS_PER_4_VOLUNTEERS,
+    QUARTER,
+    RECORDS_PER_VOLUNTEER,
+    Plan,
+)
+from pointsbank.demo.records import CLOSING, Sheets
+from pointsbank.demo.shopping import Shopper, Shops, is_food, receipt_no
+from pointsbank.demo.summary import SOURCE, DemoSummary, summarise
+from pointsbank.engine.clock import Clock, FixedClock, SystemClock
+from pointsbank.engine.commands import Command, request_digest
+from pointsbank.engine.registry import CITY_LEDGER, Ledger, open_ledger
+from pointsbank.hours.service import HoursService
+from pointsbank.hours.tables import service_records
+from pointsbank.intake.lines import step_row, steps_of
+from pointsbank.ledger.model import Draft
+from pointsbank.ledger.refusals import Refusal
+from pointsbank.market.model import ReturnLine
+from pointsbank.market.postings import Delivery
+from pointsbank.market.service import MarketService
+from pointsbank.market.tables import receipt_lines, receipts
+from pointsbank.people import volunteers
+from pointsbank.people.volunteers import PEOPLE, registration
+from pointsbank.places.stations import PLACES, counts, opening, stations
+from pointsbank.points.lots import lots_of
+from pointsbank.policy.book import PolicyBook, load_book
+from pointsbank.policy.calendar import city_day, city_second, city_to_utc_micros, second_text
+from pointsbank.policy.shipped import shipped_folder
+from pointsbank.store.database import Database
+
+T = TypeVar("T")
+
+CLIENT: Final = "demo"
+CHUNK: Final = 1000
+
+RETURN_EVERY: Final = 100
+RETURN_AFTER_DAYS: Final = 3
+REVERSE_BASKET_EVERY: Final = 2500
+REVERSE_RECORD_EVERY: Final = 20_000
+"""Of so many baskets or records one comes back, or is taken back."""
+
+_INTAKE: Final = frozenset(["intake"])
+_DAY: Final = 86_400
+_EPOCH: Final = date(1970, 1, 1).toordinal()
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being loaded, how much of it is done, and how much there is."""
+
+
+class DemoRefused(Exception):
+    """The demo does not load: the books hold something else, or the ledger refused what a demo city writes."""
+
+
+async def load_demo(
+    database: Database,
+    *,
+    volunteers: int = 20_000,
+    records: int | None = None,
+    baskets: int | None = None,
+    shops: int = 200,
+    seed: int = 2026,
+    policies: PolicyBook | None = None,
+    clock: Clock | None = None,
+    on_progress: Progress | None = None,
+) -> DemoSummary:
+    """Load the demo city into the city's ledger of a migrated database, or go on where an earlier call stopped.
+
+    Without `records` there are 5 a volunteer, without `baskets` 3 for 4 volunteers. What was begun is finished as it
+    was planned, whatever is asked this time; a loaded city is left as it is. Raises DemoRefused, WriterError.
+    """
+    real = clock or SystemClock()
+    moved = FixedClock(0)
+    book = policies or load_book(shipped_folder())
+    asked = Plan(
+        volunteers=volunteers,
+        records=volunteers * RECORDS_PER_VOLUNTEER if records is None else records,
+        baskets=volunteers * BASKETS_PER_4_VOLUNTEERS // 4 if baskets is None else baskets,
+        shops=shops,
+        seed=seed,
+        today=city_day(real.now(), book.policies[-1].timezone),
+    )
+    async with open_ledger(database, CITY_LEDGER, clock=moved) as ledger:
+        load = _Load(ledger, book, real, moved, on_progress or (lambda what, done, total: None))
+        changed = await load.all_steps(asked)
+        summary = await database.read(summarise, ledger.id, load.plan, already_loaded=not changed)
+        if not changed:
+            return summary
+        moved.time = real.now()
+        return msgspec.structs.replace(summary, credentials=await demo_credentials(ledger, real))
+
+
+class _Load:
+    plan: Plan
+
+    def __init__(
+        self, ledger: Ledger, policies: PolicyBook, real: Clock, moved: FixedClock, on_progress: Progress
+    ) -> None:
+        self.ledger = ledger
+        self.policies = policies
+        self.policy = policies.policies[-1]
+        self.real = real
+        self.moved = moved
+        self.on_progress = on_progress
+
+    async def all_steps(self, asked: Plan) -> bool:
+        """Do what is not marked as done; whether there was anything to do."""
+        done = await self._steps()
+        found = next((plan for plan in map(Plan.read, done) if plan), None)
+        if found is None:
+            await self._refuse_other_books()
+            await self._mark(asked.text)
+        self.plan = plan = found or asked
+        if "done" in done:
+            return False
+        if "opening" not in done:
+            await self._open()
+        if "people" not in done:
+            await self._register()
+        sheets, shops = Sheets(plan, self.policy), Shops(plan, self.policy)
+        for at, day in enumerate(plan.days):
+            if f"day {day}" not in done:
+                await self._live(at, sheets, shops)
+                await self._mark(f"day {day}")
+        await self._mark("done")
+        return True
+
+    async def _steps(self) -> dict[str, int]:
+        return await self.ledger.database.read(steps_of, self.ledger.id, CLIENT)
+
+    async def _refuse_other_books(self) -> None:
+        head = await self.ledger.writer.store.head()
+        if head.sequence or await self.ledger.database.read(counts, self.ledger.id):
+            raise DemoRefused(
+                "数据库里已有账目，演示城市只装入空库 /"
+                " the database holds books already; a demo city goes into empty ones only"
+            )
+
+    async def _mark(self, step: str) -> None:
+        """Keep a step as done, with the head's sequence at its end."""
+        head = await self.ledger.writer.store.head()
+        await self._post(
+            [
+                Draft(
+                    kind="mark-step",
+                    key=f"step:{step}",
+                    client=CLIENT,
+                    request=request_digest("step", step),
+                    effective_at=0,
+                    rows=(step_row(CLIENT, step, head.sequence),),
+                )
+            ],
+            _INTAKE,
+        )
+
+    async def _post(self, drafts: Sequence[Draft], rooms: frozenset[str]) -> None:
+        for result in await self.ledger.submit(drafts, rooms):
+            if isinstance(result, Refusal):
+                raise DemoRefused(f"the ledger refused a part of the demo city: {result!r}")
+
+    # the city, and who lives there
+
+    async def _open(self) -> None:
+        """Open the fund, the categories and all places, some years ago."""
+        self._set_clock(self.plan.days[0] - timedelta(days=4 * 365), 8 * 3600)
+        await HoursService(self.ledger, self.policies).open_accounts(CLIENT)
+        done = 0
+        for chunk in _chunks(all_places(), CHUNK):
+            await self._post(
+                [opening(p.kind, p.code, p.name, p.parent, _command(f"place:{p.code}")) for p in chunk],
+                PLACES,
+            )
+            done += len(chunk)
+            self.on_progress("地点 places", done, PLACE_COUNT)
+        await self._mark("opening")
+
+    async def _register(self) -> None:
+        """Register the volunteers over the three years before the quarter."""
+        first, groups = self.plan.days[0], -(-self.plan.volunteers // GROUP)
+        for group in range(groups):
+            self._set_clock(first - timedelta(days=3 * 365 - group * 1094 // groups), 10 * 3600)
+            people = group_of_people(self.plan, group)
+            await self._post(
+                [registration(number, born, _command(f"volunteer:{number}")) for number, born in people],
+                PEOPLE,
+            )
+            done = min((group + 1) * GROUP, self.plan.volunteers)
+            self.on_progress("志愿者 people", done, self.plan.volunteers)
+        await self._mark("people")
+
+    # a day
+
+    async def _live(self, at: int, sheets: Sheets, shops: Shops) -> None:
+        """A day: notices end, goods arrive, people shop and bring goods back, sheets are typed in, errors mended."""
+        day = self.plan.days[at]
+        until = _DAY - 1
+        if day == self.plan.today and day == city_day(self.real.now(), self.policy.timezone):
+            until = city_second(self.real.now(), self.policy.timezone) % _DAY
+        hours = HoursService(self.ledger, self.policies)
+        self._set_clock(day, min(600, until))
+        async for _ in hours.release(day, CLIENT):
+            pass
+        if at in (0, QUARTER // 2):
+            await self._deliver(at, shops)
+        await self._shop(at, shops, until)
+        await self._take_back(at, until)
+        await self._type_in(hours, at, sheets, until)
+        await self._mend(at)
+
+    async def _deliver(self, at: int, shops: Shops) -> None:
+        """Goods for the shops: as many as the policy gives a new shop, more if the city is large."""
+        plan = self.plan
+        times = max(1, -(-plan.baskets // (120 * max(1, len(shops.codes)))))
+        day = plan.days[at]
+        self._set_clock(day, 8 * 3600)
+        known = await self.ledger.database.read(stations, self.ledger.id, shops.codes)
+        goods = [(good.sku, good.opening_stock * times) for good in self.policy.goods.values()]
+        food = tuple(line for line in goods if is_food(line[0]))
+        other = tuple(line for line in goods if not is_food(line[0]))
+        best_before = (day + timedelta(days=270)).isoformat()
+        deliveries = []
+        for code, station in known.items():
+            for donor, part, before in (
+                ("charity-federation", other, "never"),
+                ("grain-chamber", food, best_before),
+            ):
+                if part:
+                    reference = f"demo:{day}:{code}:{donor}"
+                    deliveries.append(
+                        (Delivery(reference, station, donor, part, before), _command(reference))
+                    )
+        for chunk in _chunks(deliveries, CHUNK // 10):
+            for result in await MarketService(self.ledger, self.policies).receive(chunk):
+                if isinstance(result, Refusal):
+                    raise DemoRefused(f"the ledger refused a delivery: {result!r}")
+
+    async def _shop(self, at: int, shops: Shops, until: int) -> None:
+        """Sell the day's baskets; those that were sold before a break are not sold again."""
+        numbers, plan = self.plan.baskets_of(at), self.plan
+        midnight = (plan.days[at].toordinal() - _EPOCH) * _DAY
+        market = MarketService(self.ledger, self.policies)
+        for start in range(numbers.start, numbers.stop, CHUNK):
+            some = range(start, min(start + CHUNK, numbers.stop))
+            dice = plan.dice("baskets", at, start)
+            shoppers = await self._shoppers(shops.candidates(dice, len(some)), plan.days[at])
+            baskets = shops.fill(dice, some, shoppers, plan.days[at], midnight, until)
+            sold = await self.ledger.database.read(
+                _sold, self.ledger.id, [basket.receipt_no for basket in baskets]
+            )
+            left = [basket for basket in baskets if basket.receipt_no not in sold]
+            self._set_clock(plan.days[at], min(18 * 3600, until))
+            await market.sell_all(
+                [(None, basket, _command(f"basket:{basket.receipt_no}")) for basket in left]
+            )
+            self.on_progress("小票 baskets", some.stop, plan.baskets)
+
+    async def _shoppers(self, numbers: list[str], day: date) -> list[Shopper]:
+        points = await self.ledger.database.read(_points, self.ledger.id, numbers, day)
+        return [Shopper(number, points.get(number, 0)) for number in numbers]
+
+    async def _take_back(self, at: int, until: int) -> None:
+        """Goods come back, three days after they were bought."""
+        if at < RETURN_AFTER_DAYS:
+            return
+        day = self.plan.days[at]
+        bought = [n for n in self.plan.baskets_of(at - RETURN_AFTER_DAYS) if n % RETURN_EVERY == 70]
+        sold = await self.ledger.database.read(_sold, self.ledger.id, [receipt_no(n) for n in bought])
+        market = MarketService(self.ledger, self.policies)
+        midnight = (day.toordinal() - _EPOCH) * _DAY
+        for n in bought:
+            if receipt_no(n) in sold:
+                line = ReturnLine(
+                    f"TH{n + 1:09}",
+                    second_text(midnight + min(10 * 3600, until)),
+                    receipt_no(n),
+                    sold[receipt_no(n)][1],
+                    "1",
+                )
+                await market.take_back(line, _command(f"return:{n}"))
+
+    async def _type_in(self, hours: HoursService, at: int, sheets: Sheets, until: int) -> None:
+        """The sheets of the day, each line with its verdict."""
+        day, last = self.plan.days[at], min(until // 60, CLOSING)
+        numbers = self.plan.records_of(at)
+        for chunk in _chunks(sheets.day(at, last), CHUNK):
+            done = chunk[-1][0]
+            share = (done - numbers.start) / len(numbers)
+            opens = min(8 * 60, last)
+            self._set_clock(day, min(int((opens + (last - opens) * share) * 60) + 59, until))
+            await hours.submit(SOURCE, chunk, Command(CLIENT, SOURCE))
+            self.on_progress("服务记录 hours", done, self.plan.records)
+
+    async def _mend(self, at: int) -> None:
+        """Take back what was wrong: a record of yesterday's sheets, a basket of today's that nobody had wanted."""
+        market, hours = MarketService(self.ledger, self.policies), HoursService(self.ledger, self.policies)
+        wrong = [receipt_no(n) for n in self.plan.baskets_of(at) if n % REVERSE_BASKET_EVERY == 1200]
+        for reference, (sequence, _) in (
+            await self.ledger.database.read(_sold, self.ledger.id, wrong)
+        ).items():
+            await market.reverse(sequence, "重复录入", _command(f"reverse:{reference}"))
+        records = [f"JL{n + 1:09}" for n in self.plan.records_of(at) if n % REVERSE_RECORD_EVERY == 12_000]
+        for record, sequence in (await self.ledger.database.read(_credited, self.ledger.id, records)).items():
+            await hours.reverse(sequence, "时数有误", _command(f"reverse:{record}"))
+
+    def _set_clock(self, day: date, second: int) -> None:
+        """Move the ledger's clock to a second of a day in the city, never beyond the real time."""
+        local = (day.toordinal() - _EPOCH) * _DAY + second
+        self.moved.time = min(city_to_utc_micros(local, self.policy.timezone), self.real.now())
+
+
+def _command(key: str) -> Command:
+    return Command(CLIENT, key, "demo")
+
+
+def _points(connection: Connection, ledger_id: int, numbers: list[str], day: date) -> dict[str, int]:
+    """Points that volunteers may spend on a day, in hundredths, by number."""
+    people = volunteers.by_number(connection, ledger_id, numbers)
+    held = lots_of(connection, ledger_id, [person.wallet for person in people.values()])
+    first = day.isoformat()
+    return {
+        number: sum(lot.balance for lot in held.get(person.wallet, []) if lot.expires_on >= first)
+        for number, person in people.items()
+    }
+
+
+def _sold(connection: Connection, ledger_id: int, references: list[str]) -> dict[str, tuple[int, str]]:
+    """Of these receipt numbers those that were sold: the entry's sequence and one good that was on it."""
+    t, line = receipts.c, receipt_lines.c
+    rows = connection.execute(
+        select(t.reference, t.sequence, line.sku)
+        .join_from(receipts, receipt_lines, (line.ledger_id == t.ledger_id) & (line.reference == t.reference))
+        .where(t.ledger_id == ledger_id, t.reference.in_(references), t.sequence > 0)
+        .order_by(t.reference, line.sku.desc())
+    )
+    return {reference: (sequence, sku) for reference, sequence, sku in rows}
+
+
+def _credited(connection: Connection, ledger_id: int, record_ids: list[str]) -> dict[str, int]:
+    """Of these records those that were credited: the entry's sequence."""
+    t = service_records.c
+    rows = connection.execute(
+        select(t.record_id, t.sequence).where(
+            t.ledger_id == ledger_id, t.record_id.in_(record_ids), t.sequence > 0
+        )
+    )
+    return {record_id: sequence for record_id, sequence in rows}
+
+
+def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk

@@ -1,0 +1,103 @@
+"""What a demo city holds: counts read from the books."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from sqlalchemy import Connection, func, select
+
+from pointsbank.demo.credentials import Credential
+from pointsbank.demo.plan import Plan
+from pointsbank.hours.tables import service_records
+from pointsbank.intake.tables import intake_lines
+from pointsbank.ledger.chart import MINUTE, POINT
+from pointsbank.market.tables import receipts, returns
+from pointsbank.people.tables import volunteers
+from pointsbank.places import stations
+from pointsbank.store.tables import accounts, balances, heads, lots
+
+SOURCE: Final = "demo:hours"
+"""Source of the demo's service records in the intake."""
+
+
+class DemoSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """What the demo city holds. Points in hundredths, merit in minutes."""
+
+    already_loaded: bool
+    """Nothing was left to do, and nothing was done."""
+    plan: Plan
+    places: dict[str, int]
+    volunteers: int
+    verdicts: dict[str, int]
+    """Service records by verdict."""
+    on_notice: int
+    """Records whose points are not yet available."""
+    baskets: dict[str, int]
+    """Baskets by state: sold, reversed. A basket refused at the till leaves nothing."""
+    returns: int
+    reversed_records: int
+    entries: int
+    points_available: int
+    points_pending: int
+    merit_minutes: int
+    credentials: tuple[Credential, ...] = ()
+    """API keys, shown this once; empty if the city was there already."""
+
+    @property
+    def records(self) -> int:
+        return sum(self.verdicts.values())
+
+    def lines(self) -> list[str]:
+        """The summary for people, Chinese and English."""
+        places, accepted = self.places, self.verdicts.get("accepted", 0)
+        return [
+            f"实践中心 {places.get('centre', 0)} · 所 {places.get('sub-centre', 0):,} · 站 {places.get('station', 0):,}"
+            f" · 队伍 {places.get('team', 0):,} / centres, sub-centres, stations, teams",
+            f"志愿者 {self.volunteers:,} · 服务记录 {self.records:,} (入账 {accepted:,}) / volunteers, records (credited)",
+            f"小票 {sum(self.baskets.values()):,} · 退货 {self.returns:,} / receipts, returns",
+            f"记账凭证 {self.entries:,} · 可用积分 {self.points_available // 100:,} · 公示中 {self.points_pending // 100:,}"
+            f" · 服务时长 {self.merit_minutes // 60:,} h / entries, points available, on notice, hours",
+        ]
+
+
+def summarise(connection: Connection, ledger_id: int, plan: Plan, *, already_loaded: bool) -> DemoSummary:
+    """Count what the books hold, in one snapshot."""
+    line, record, receipt, back = intake_lines.c, service_records.c, receipts.c, returns.c
+
+    def count(column, ledger, *where) -> dict[str, int]:  # type: ignore[no-untyped-def]
+        query = select(column, func.count()).where(ledger == ledger_id, *where).group_by(column)
+        return {name: number for name, number in connection.execute(query)}
+
+    states = count(record.state, record.ledger_id)
+    held = _held(connection, ledger_id)
+    return DemoSummary(
+        already_loaded=already_loaded,
+        plan=plan,
+        places=stations.counts(connection, ledger_id),
+        volunteers=sum(count(volunteers.c.state, volunteers.c.ledger_id).values()),
+        verdicts=count(line.verdict, line.ledger_id, line.source == SOURCE),
+        on_notice=states.get("pending", 0),
+        baskets=count(receipt.state, receipt.ledger_id, receipt.sequence > 0),
+        returns=count(back.state, back.ledger_id).get("taken", 0),
+        reversed_records=states.get("reversed", 0),
+        entries=connection.execute(
+            select(heads.c.sequence).where(heads.c.ledger_id == ledger_id)
+        ).scalar_one(),
+        points_available=held.get(("wallet", POINT.code), 0),
+        points_pending=held.get(("wallet-pending", POINT.code), 0),
+        merit_minutes=held.get(("merit", MINUTE.code), 0),
+    )
+
+
+def _held(connection: Connection, ledger_id: int) -> dict[tuple[str, str], int]:
+    """What all accounts of a kind hold of a commodity."""
+    a, b, lot = accounts.c, balances.c, lots.c
+    rows = connection.execute(
+        select(a.kind, lot.commodity, func.sum(b.balance))
+        .join_from(balances, accounts, (a.ledger_id == b.ledger_id) & (a.account == b.account))
+        .join(lots, (lot.ledger_id == b.ledger_id) & (lot.lot == b.lot))
+        .where(b.ledger_id == ledger_id)
+        .group_by(a.kind, lot.commodity)
+    )
+    return {(kind, commodity): int(balance) for kind, commodity, balance in rows}
