@@ -29,7 +29,7 @@ from pointsbank.readers.hot import HotBalances
 from pointsbank.readers.overview import Overviews
 from pointsbank.settings import Settings
 from pointsbank.store.database import Database
-from pointsbank.store.schema import current_revision, latest_revision
+from pointsbank.store.schema import require_current
 from pointsbank.web.api import health
 from pointsbank.web.api.document import api_router, openapi_config
 from pointsbank.web.bank import Bank
@@ -46,10 +46,6 @@ BODY_BYTES = 1024 * 1024
 """The largest body of a request that does not say otherwise."""
 
 log = structlog.get_logger("pointsbank.app")
-
-
-class SchemaOutdated(Exception):
-    """The database's schema is not the one that this program works with."""
 
 
 def create_app(
@@ -111,7 +107,7 @@ async def open_bank(
     async with AsyncExitStack() as stack:
         database = Database(settings.database)
         stack.push_async_callback(database.close)
-        await check_schema(database)
+        await database.read(require_current)
         ledger = await stack.enter_async_context(open_ledger(database, settings.ledger, chart, clock=clock))
         balances = HotBalances(database, ledger.id)
         await balances.open()
@@ -136,18 +132,6 @@ async def open_bank(
             balances=balances,
             overviews=Overviews(database, ledger.id, _today(clock, zone)),
             metrics=metrics,
-        )
-
-
-async def check_schema(database: Database) -> None:
-    """Raise SchemaOutdated unless the database has the schema that this program works with."""
-    found = None
-    if database.dialect != "sqlite" or database.path.exists():
-        found = await database.read(current_revision)
-    if found != latest_revision():
-        raise SchemaOutdated(
-            f"数据库结构不是本程序的版本（{found or '无'}，需要 {latest_revision()}）。请先运行 pointsbank db upgrade。"
-            f" The database's schema is {found or 'missing'}, not {latest_revision()}: run pointsbank db upgrade first."
         )
 
 

@@ -39,11 +39,20 @@ DEBIT_NORMAL = ("shelf", "used")
 EARLY, LATE, NEVER = "2027-12-31/f", "2028-12-31/f", "never/f"
 
 
-def draft(kind: str, key: str, *movements: Movement, effective_at: int = 0, reverses: int = 0, **metadata: int) -> Draft:
+def draft(
+    kind: str, key: str, *movements: Movement, effective_at: int = 0, reverses: int = 0, **metadata: int
+) -> Draft:
     paths = {path for m in movements for path in (m.debit, m.credit)}
     return Draft(
-        kind, key, "test", bytes(16), effective_at, movements, reverses=reverses,
-        metadata=tuple(sorted(metadata.items())), opens=tuple(OpenAccount(p) for p in sorted(paths)),
+        kind,
+        key,
+        "test",
+        bytes(16),
+        effective_at,
+        movements,
+        reverses=reverses,
+        metadata=tuple(sorted(metadata.items())),
+        opens=tuple(OpenAccount(p) for p in sorted(paths)),
     )
 
 
@@ -94,8 +103,16 @@ class Fold:
         key = (account, p.commodity, p.lot)
         self.balances[key] = self.balances.get(key, 0) + amount
         self.lines.setdefault(account, []).append(
-            Line(p.number, p.sequence, amount, counter, p.commodity, p.lot, self.balances[key],
-                 self.total(account, p.commodity))
+            Line(
+                p.number,
+                p.sequence,
+                amount,
+                counter,
+                p.commodity,
+                p.lot,
+                self.balances[key],
+                self.total(account, p.commodity),
+            )
         )
 
     def total(self, account: str, commodity: str) -> int:

@@ -1,4 +1,4 @@
-"""Balances now and as of any moment equal the sum of the postings up to it, and name their sequence number."""
+"""Balances, now or as of any moment, equal the sum of the postings up to it and name their sequence."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from itertools import count
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.readers.books import CHART, EARLY, LATE, NEVER, Fold, issue, pay, post
+from tests.readers.test_statements import play, step
 
 from pointsbank.engine.clock import FixedClock
 from pointsbank.engine.registry import open_ledger
@@ -18,8 +20,6 @@ from pointsbank.readers.moments import head, sequence_at
 from pointsbank.readers.refusals import QuestionInvalid, SequenceAhead
 from pointsbank.readers.trial_balance import TrialBalance, trial_balance
 from pointsbank.store.database import Database
-from tests.readers.books import CHART, EARLY, LATE, NEVER, TOY, Fold, issue, pay, post
-from tests.readers.test_statements import play, step
 
 _numbers = count()
 
@@ -65,8 +65,10 @@ async def test_a_time_means_the_greatest_sequence_recorded_at_or_before_it(datab
         await post(ledger, issue("4", "a", 1000))  # another commit in the same microsecond
         clock.time = 1_500  # a clock set back: the books never run backwards
         await post(ledger, issue("5", "a", 5))
-        found = {time: await database.read(sequence_at, ledger.id, time)
-                 for time in (-1, 999, 1_000, 1_999, 2_000, 9_999, 10**30, -(10**30))}
+        found = {
+            time: await database.read(sequence_at, ledger.id, time)
+            for time in (-1, 999, 1_000, 1_999, 2_000, 9_999, 10**30, -(10**30))
+        }
         assert found == {-1: 0, 999: 0, 1_000: 2, 1_999: 2, 2_000: 5, 9_999: 5, 10**30: 5, -(10**30): 0}
         answer = await database.read(balance, ledger.id, "wallet:a", recorded_at=1_999)
         assert isinstance(answer, AccountBalance)
@@ -76,7 +78,9 @@ async def test_a_time_means_the_greatest_sequence_recorded_at_or_before_it(datab
         assert (before.sequence, before.total("POINT"), before.commodities) == (0, 0, ())
 
 
-async def test_a_balance_lists_lots_first_expiring_first_and_leaves_out_empty_ones(database: Database) -> None:
+async def test_a_balance_lists_lots_first_expiring_first_and_leaves_out_empty_ones(
+    database: Database,
+) -> None:
     async with open_ledger(database, "toy", CHART) as ledger:
         await post(ledger, issue("1", "a", 5, NEVER), issue("2", "a", 7, LATE), issue("3", "a", 9, EARLY))
         await post(ledger, pay("4", "a", "b", 9))
@@ -88,7 +92,8 @@ async def test_a_balance_lists_lots_first_expiring_first_and_leaves_out_empty_on
     assert (answer.kind, answer.type, answer.floor, answer.sequence) == ("wallet", "liability", 0, 4)
     assert points.total == 12
     assert [(lot.lot, lot.expires_on, lot.balance) for lot in points.lots] == [
-        (LATE, date(2028, 12, 31), 7), (NEVER, None, 5)
+        (LATE, date(2028, 12, 31), 7),
+        (NEVER, None, 5),
     ]
     assert held(narrow) == {("POINT", NEVER): 5}
     assert held(none) == {}
@@ -104,7 +109,9 @@ async def test_questions_that_cannot_be_answered_are_refused_as_values(database:
         assert await ask(balance, ledger.id, "wallet:a", sequence=2) == SequenceAhead(2, 1)
         assert await ask(balance, ledger.id, "wallet:a", sequence=2**80) == SequenceAhead(2**80, 1)
         assert isinstance(await ask(balance, ledger.id, "wallet:a", sequence=-1), QuestionInvalid)
-        assert isinstance(await ask(balance, ledger.id, "wallet:a", sequence=1, recorded_at=1), QuestionInvalid)
+        assert isinstance(
+            await ask(balance, ledger.id, "wallet:a", sequence=1, recorded_at=1), QuestionInvalid
+        )
         assert await ask(balance, 7, "wallet:a") == UnknownAccount("wallet:a")
         assert await ask(head, 7) is None
 
@@ -114,14 +121,20 @@ V = "0198c3a1-7e42-7b11-9d2f-5a60b3c7e901"
 
 def earn(key: str, points: int, lot: str, account: str = "available", minutes: int = 60) -> Draft:
     return Draft(
-        "earn", key, "test", md5(key.encode()).digest(), 0,
+        "earn",
+        key,
+        "test",
+        md5(key.encode()).digest(),
+        0,
         (
             Movement("category:ENV:given", f"volunteer:{V}:merit", "MINUTE", minutes),
             Movement("fund:2026:issued", f"volunteer:{V}:{account}", "POINT", points, lot),
         ),
         documents=(Attachment("service-record", key, bytes(32)),),
         opens=(
-            OpenAccount("fund:2026:issued"), OpenAccount("category:ENV:given"), OpenAccount(f"volunteer:{V}:merit"),
+            OpenAccount("fund:2026:issued"),
+            OpenAccount("category:ENV:given"),
+            OpenAccount(f"volunteer:{V}:merit"),
             OpenAccount(f"volunteer:{V}:{account}"),
         ),
     )
@@ -131,14 +144,19 @@ async def test_a_wallet_tells_available_pending_and_what_expires_next(database: 
     async with open_ledger(database) as ledger:
         results = await ledger.submit(
             [
-                earn("1", 300, "2027-12-31/city"), earn("2", 40, "2027-12-31/donor"), earn("3", 5, "2028-12-31/city"),
-                earn("4", 7, "2026-12-31/city", "pending"), earn("5", 1, "never/city"),
+                earn("1", 300, "2027-12-31/city"),
+                earn("2", 40, "2027-12-31/donor"),
+                earn("3", 5, "2028-12-31/city"),
+                earn("4", 7, "2026-12-31/city", "pending"),
+                earn("5", 1, "never/city"),
             ],
             frozenset(["hours"]),
         )
         assert all(isinstance(r, Receipt) for r in results), results
         answer = await database.read(wallet, ledger.id, V)
-        assert await database.read(wallet, ledger.id, "nobody") == UnknownAccount("volunteer:nobody:available")
+        assert await database.read(wallet, ledger.id, "nobody") == UnknownAccount(
+            "volunteer:nobody:available"
+        )
     assert isinstance(answer, Wallet)
     assert (answer.available, answer.pending, answer.held, answer.merit_minutes) == (346, 7, 0, 300)
     assert (answer.expiring_on, answer.expiring, answer.sequence) == (date(2027, 12, 31), 340, 5)
@@ -151,6 +169,3 @@ async def test_points_that_never_expire_have_no_next_day(database: Database) -> 
         answer = await database.read(wallet, ledger.id, V)
     assert isinstance(answer, Wallet)
     assert (answer.available, answer.expiring_on, answer.expiring) == (300, None, 0)
-
-
-assert TOY

@@ -7,6 +7,8 @@ from typing import Any
 
 import asyncpg
 import pytest
+from tests.readers.books import CHART, EARLY, LATE, NEVER, draft, issue, pay, post
+from tests.readers.test_balances import V, earn
 
 from pointsbank.engine.registry import open_ledger
 from pointsbank.ledger.model import Movement
@@ -14,8 +16,6 @@ from pointsbank.ledger.refusals import UnknownAccount
 from pointsbank.readers.balances import AccountBalance, Wallet, balance, wallet
 from pointsbank.readers.hot import BalancesUnavailableError, HotBalances
 from pointsbank.store.database import Database
-from tests.readers.books import CHART, EARLY, LATE, NEVER, draft, issue, pay, post
-from tests.readers.test_balances import V, earn
 
 
 async def test_hot_balances_are_those_of_the_plain_read(database: Database) -> None:
@@ -24,9 +24,14 @@ async def test_hot_balances_are_those_of_the_plain_read(database: Database) -> N
         await hot.open()
         await post(ledger, issue("1", "a", 5, NEVER), issue("2", "a", 7, LATE), issue("3", "b", 9, EARLY))
         await post(
-            ledger, pay("4", "b", "a", 9),
-            draft("receive", "5", Movement("shelf:s", "mint:m", "SKU:RICE", 8, EARLY),
-                  Movement("shelf:s", "mint:m", "SKU:OIL", 2, LATE)),
+            ledger,
+            pay("4", "b", "a", 9),
+            draft(
+                "receive",
+                "5",
+                Movement("shelf:s", "mint:m", "SKU:RICE", 8, EARLY),
+                Movement("shelf:s", "mint:m", "SKU:OIL", 2, LATE),
+            ),
         )
         paths = ["wallet:a", "wallet:b", "mint:m", "shelf:s", "wallet:a"]
         answers = await asyncio.gather(*(hot.get(path) for path in paths))
@@ -49,7 +54,9 @@ async def test_what_is_asked_in_one_turn_is_one_query_of_one_moment(database: Da
         queries = _counted(hot)
         answers = await asyncio.gather(*(hot.get(f"wallet:w{n % 100 + 1}") for n in range(300)))
         assert queries == [100]
-        assert [a.total("POINT") for a in answers if isinstance(a, AccountBalance)] == [n % 100 + 1 for n in range(300)]
+        assert [a.total("POINT") for a in answers if isinstance(a, AccountBalance)] == [
+            n % 100 + 1 for n in range(300)
+        ]
         await hot.close()
 
 
@@ -82,7 +89,9 @@ async def test_a_caller_who_gives_up_does_not_take_the_answer_from_the_others(da
 
 async def test_a_wallet_is_of_one_moment(database: Database) -> None:
     async with open_ledger(database) as ledger:
-        await ledger.submit([earn("1", 300, "2027-12-31/city"), earn("2", 5, LATE, "pending")], frozenset(["hours"]))
+        await ledger.submit(
+            [earn("1", 300, "2027-12-31/city"), earn("2", 5, LATE, "pending")], frozenset(["hours"])
+        )
         hot = HotBalances(database, ledger.id)
         await hot.open()
         answer = await hot.wallet(V)
@@ -125,20 +134,26 @@ async def test_a_broken_file_connection_is_replaced(sqlite_url: str) -> None:
     await database.close()
 
 
-async def test_while_there_is_no_database_callers_hear_so_and_later_ones_are_served_again(sqlite_url: str) -> None:
-    database = Database(sqlite_url)
+async def test_while_there_is_no_database_callers_hear_so_and_later_ones_are_served_again(
+    database: Database,
+) -> None:
     async with open_ledger(database, "toy", CHART) as ledger:
-        await post(ledger, issue("1", "a", 5))
+        await post(ledger, issue("1", "a", 5), issue("2", "b", 5))
         hot = HotBalances(database, ledger.id)
         await hot.open()
-        source: Any = hot._source
-        source._path, there = database.path.with_name("absent.db"), source._path
-        source._connection.close()
-        with pytest.raises(BalancesUnavailableError):
-            await hot.get("wallet:a")
-        with pytest.raises(BalancesUnavailableError):
-            await hot.get("wallet:a")
-        source._path = there
         assert isinstance(await hot.get("wallet:a"), AccountBalance)
+        source: Any = hot._source
+        await source.close()
+        place, absent = (
+            ("_path", database.path.with_name("absent.db"))
+            if database.dialect == "sqlite"
+            else ("_dsn", "postgresql:///absent?host=/nowhere")
+        )
+        there = getattr(source, place)
+        setattr(source, place, absent)
+        for path in ("wallet:a", "wallet:b"):
+            with pytest.raises(BalancesUnavailableError):
+                await hot.get(path)
+        setattr(source, place, there)
+        assert isinstance(await hot.get("wallet:b"), AccountBalance)
         await hot.close()
-    await database.close()

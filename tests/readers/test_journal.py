@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from tests.readers.books import CHART, LATE, draft, issue, pay, post
+
 from pointsbank.engine.registry import open_ledger
 from pointsbank.ledger.model import JournalEntry
 from pointsbank.ledger.refusals import UnknownEntry
 from pointsbank.proof.encoding import leaf_of_entry
 from pointsbank.readers.journal import entries_after, entry, entry_by_key, head, reversals_of
 from pointsbank.store.database import Database
-from tests.readers.books import CHART, LATE, draft, issue, pay, post
 
 
-async def test_entries_read_page_by_page_are_what_the_receipts_said_and_their_leaves_hold(database: Database) -> None:
+async def test_entries_read_page_by_page_are_what_the_receipts_said_and_their_leaves_hold(
+    database: Database,
+) -> None:
     async with open_ledger(database, "toy", CHART) as ledger:
         receipts = await post(
-            ledger, issue("1", "a", 5), issue("2", "a", 100, LATE, hours=3), pay("3", "a", "b", 7),
+            ledger,
+            issue("1", "a", 5),
+            issue("2", "a", 100, LATE, hours=3),
+            pay("3", "a", "b", 7),
             *(issue(f"more {n}", "c", n) for n in range(1, 20)),
         )
         found: list[JournalEntry] = []

@@ -5,19 +5,23 @@ from __future__ import annotations
 from datetime import date
 from hashlib import md5
 
+from tests.readers.books import CHART, issue, post
+
 from pointsbank.engine.clock import FixedClock
 from pointsbank.engine.registry import Ledger, open_ledger
 from pointsbank.ledger.model import Attachment, Commodity, Draft, Movement, OpenAccount, Receipt
 from pointsbank.readers.moments import day_start
 from pointsbank.readers.overview import FoundAccount, Overviews, find_accounts, overview
 from pointsbank.store.database import Database
-from tests.readers.books import CHART, issue, post
 
 ROOMS = frozenset(("hours", "points", "market"))
 DAY = date(2026, 11, 22)
 LOT = "2027-12-31/city"
 DOCUMENTS = {
-    "earn": "service-record", "release": "service-record", "basket": "receipt", "return": "return",
+    "earn": "service-record",
+    "release": "service-record",
+    "basket": "receipt",
+    "return": "return",
     "receive": "delivery",
 }
 
@@ -26,7 +30,12 @@ def entry(kind: str, key: str, *movements: Movement) -> Draft:
     paths = sorted({path for m in movements for path in (m.debit, m.credit)})
     carried = DOCUMENTS.get(kind)
     return Draft(
-        kind, key, "test", md5(key.encode()).digest(), 0, movements,
+        kind,
+        key,
+        "test",
+        md5(key.encode()).digest(),
+        0,
+        movements,
         documents=(Attachment(carried, key, bytes(32)),) if carried else (),
         commodities=(Commodity("SKU:G1", 0, has_lots=True),),
         opens=tuple(OpenAccount(path) for path in paths),
@@ -35,7 +44,8 @@ def entry(kind: str, key: str, *movements: Movement) -> Draft:
 
 def earn(key: str, who: str, points: int, account: str = "available") -> Draft:
     return entry(
-        "earn", key,
+        "earn",
+        key,
         Movement("category:ENV:given", f"volunteer:{who}:merit", "MINUTE", 60),
         Movement("fund:F:issued", f"volunteer:{who}:{account}", "POINT", points, LOT),
     )
@@ -43,7 +53,8 @@ def earn(key: str, who: str, points: int, account: str = "available") -> Draft:
 
 def basket(key: str, who: str, points: int, pieces: int) -> Draft:
     return entry(
-        "basket", key,
+        "basket",
+        key,
         Movement(f"volunteer:{who}:available", "station:S1:redeemed", "POINT", points),
         Movement("station:S1:handed-out", "station:S1:stock", "SKU:G1", pieces),
     )
@@ -59,17 +70,25 @@ async def test_the_overview_tells_what_stands_now_and_what_today_has_moved(datab
     async with open_ledger(database, clock=clock) as ledger:
         await submit(
             ledger,
-            entry("receive", "1", Movement("station:S1:stock", "donor:D:given", "SKU:G1", 20, "2027-01-31/D")),
-            earn("2", "V1", 1000), earn("3", "V2", 400, "pending"), basket("4", "V1", 300, 2),
+            entry(
+                "receive", "1", Movement("station:S1:stock", "donor:D:given", "SKU:G1", 20, "2027-01-31/D")
+            ),
+            earn("2", "V1", 1000),
+            earn("3", "V2", 400, "pending"),
+            basket("4", "V1", 300, 2),
         )
         clock.time = day_start(DAY)
         quiet = await database.read(overview, ledger.id, DAY)
         await submit(
             ledger,
-            earn("5", "V3", 70), basket("6", "V1", 100, 1),
-            entry("return", "7",
-                  Movement("station:S1:redeemed", "volunteer:V1:available", "POINT", 40, LOT),
-                  Movement("station:S1:stock", "station:S1:handed-out", "SKU:G1", 1, "2027-01-31/D")),
+            earn("5", "V3", 70),
+            basket("6", "V1", 100, 1),
+            entry(
+                "return",
+                "7",
+                Movement("station:S1:redeemed", "volunteer:V1:available", "POINT", 40, LOT),
+                Movement("station:S1:stock", "station:S1:handed-out", "SKU:G1", 1, "2027-01-31/D"),
+            ),
             entry("expire", "8", Movement("volunteer:V3:available", "fund:F:expired", "POINT", 5, LOT)),
         )
         now = await database.read(overview, ledger.id, DAY)
@@ -81,7 +100,11 @@ async def test_the_overview_tells_what_stands_now_and_what_today_has_moved(datab
     assert (now.merit_minutes, now.goods_pieces) == (180, 18)
     today = now.today
     assert (today.day, today.entries, today.points_credited, today.points_spent, today.points_expired) == (
-        DAY, 4, 70, 60, 5
+        DAY,
+        4,
+        70,
+        60,
+        5,
     )
     assert tomorrow.today.entries == 0
 
@@ -116,7 +139,11 @@ async def test_accounts_are_found_by_the_beginning_of_a_path_or_of_an_id(databas
 
         assert await found("volunteer:V1:") == ["volunteer:V1:available", "volunteer:V1:merit"]
         assert await found(" V12 ") == ["volunteer:V12:available", "volunteer:V12:merit"]
-        assert await found("V1", 3) == ["volunteer:V12:available", "volunteer:V12:merit", "volunteer:V1:available"]
+        assert await found("V1", 3) == [
+            "volunteer:V12:available",
+            "volunteer:V12:merit",
+            "volunteer:V1:available",
+        ]
         assert await found("fund") == ["fund:F:issued"]
         for nothing in ("", "  ", "%", "_", "V1%", "张三", "\x00", "a b", "volunteer:V1~"):
             assert await found(nothing) == []

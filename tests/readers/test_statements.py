@@ -8,6 +8,7 @@ from itertools import count
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.readers.books import CHART, EARLY, LATE, NEVER, TOY, Fold, Line, draft, issue, pay, post
 
 from pointsbank.engine.registry import Ledger, open_ledger
 from pointsbank.ledger.model import Movement, Receipt
@@ -17,12 +18,13 @@ from pointsbank.readers.moments import day_start
 from pointsbank.readers.refusals import CursorInvalid, QuestionInvalid
 from pointsbank.readers.statements import NO_FILTER, StatementFilter, StatementLine, StatementPage, statement
 from pointsbank.store.database import Database
-from tests.readers.books import CHART, EARLY, LATE, NEVER, TOY, Fold, Line, draft, issue, pay, post
 
 _numbers = count()
 
 step = st.one_of(
-    st.tuples(st.just("issue"), st.sampled_from("ab"), st.sampled_from((EARLY, LATE, NEVER)), st.integers(1, 50)),
+    st.tuples(
+        st.just("issue"), st.sampled_from("ab"), st.sampled_from((EARLY, LATE, NEVER)), st.integers(1, 50)
+    ),
     st.tuples(st.just("pay"), st.sampled_from("ab"), st.just(""), st.integers(1, 80)),
     st.tuples(st.just("receive"), st.just("s"), st.sampled_from((EARLY, LATE)), st.integers(1, 9)),
     st.tuples(st.just("use"), st.just("s"), st.just(""), st.integers(1, 9)),
@@ -30,9 +32,16 @@ step = st.one_of(
 )
 
 
-async def page_of(ledger: Ledger, path: str, cursor: str = "", limit: int = 50, **only: object) -> StatementPage:
+async def page_of(
+    ledger: Ledger, path: str, cursor: str = "", limit: int = 50, **only: object
+) -> StatementPage:
     answer = await ledger.database.read(
-        statement, ledger.id, path, cursor=cursor, limit=limit, only=StatementFilter(**only) if only else NO_FILTER
+        statement,
+        ledger.id,
+        path,
+        cursor=cursor,
+        limit=limit,
+        only=StatementFilter(**only) if only else NO_FILTER,
     )
     assert isinstance(answer, StatementPage)
     return answer
@@ -51,7 +60,14 @@ async def whole(ledger: Ledger, path: str, limit: int = 50, **only: object) -> l
 
 def said(line: StatementLine) -> Line:
     return Line(
-        line.posting, line.sequence, line.amount, line.counter_account, line.commodity, line.lot, line.balance, line.total
+        line.posting,
+        line.sequence,
+        line.amount,
+        line.counter_account,
+        line.commodity,
+        line.lot,
+        line.balance,
+        line.total,
     )
 
 
@@ -65,8 +81,14 @@ async def play(ledger: Ledger, steps: list[tuple[str, str, str, int]]) -> list[R
         elif what == "pay":
             drafts.append(pay(key, who, "ba"["ab".index(who)], amount))
         elif what == "receive":
-            drafts.append(draft("receive", key, Movement("shelf:s", "mint:m", "SKU:RICE", amount, lot),
-                                Movement("shelf:s", "mint:m", "SKU:OIL", amount + 1, lot)))
+            drafts.append(
+                draft(
+                    "receive",
+                    key,
+                    Movement("shelf:s", "mint:m", "SKU:RICE", amount, lot),
+                    Movement("shelf:s", "mint:m", "SKU:OIL", amount + 1, lot),
+                )
+            )
         elif what == "use":
             drafts.append(draft("use", key, Movement("used:s", "shelf:s", "SKU:RICE", amount)))
         else:
@@ -94,11 +116,18 @@ async def test_pages_put_together_are_all_postings_in_order_with_balances_equal_
 
 async def test_a_line_says_what_its_entry_says_and_what_reversed_it(database: Database) -> None:
     async with open_ledger(database, "toy", CHART) as ledger:
-        [first] = await post(ledger, issue("1", "a", 100, LATE, effective_at=day_start(date(2026, 3, 1)), hours=7))
+        [first] = await post(
+            ledger, issue("1", "a", 100, LATE, effective_at=day_start(date(2026, 3, 1)), hours=7)
+        )
         await post(ledger, draft("issue", "2", reverses=1))
         back, line = await whole(ledger, "wallet:a")
         assert (await page_of(ledger, "wallet:a")).sequence == 2
-    assert (line.kind, line.key, line.metadata, line.expires_on) == ("issue", "1", {"hours": 7}, date(2028, 12, 31))
+    assert (line.kind, line.key, line.metadata, line.expires_on) == (
+        "issue",
+        "1",
+        {"hours": 7},
+        date(2028, 12, 31),
+    )
     assert (line.effective_at, line.recorded_at) == (day_start(date(2026, 3, 1)), first.recorded_at)
     assert (line.reverses, line.reversed_by, line.amount) == (0, 2, 100)
     assert (back.reverses, back.reversed_by, back.amount, back.balance) == (1, 0, -100, 0)
@@ -124,9 +153,15 @@ async def test_a_filtered_page_reads_ten_thousand_rows_and_gives_a_cursor_even_i
     async with open_ledger(database, "toy", CHART) as ledger:
         await post(
             ledger,
-            issue("1", "a", 10**9), issue("1b", "a", 10**9, LATE), pay("gift", "a", "b", 5, "gift"),
+            issue("1", "a", 10**9),
+            issue("1b", "a", 10**9, LATE),
+            pay("gift", "a", "b", 5, "gift"),
             *(
-                draft("pay", f"bulk {n}", *[Movement("wallet:a", "wallet:b", "POINT", 1, (EARLY, LATE)[n % 2])] * 900)
+                draft(
+                    "pay",
+                    f"bulk {n}",
+                    *[Movement("wallet:a", "wallet:b", "POINT", 1, (EARLY, LATE)[n % 2])] * 900,
+                )
                 for n in range(12)
             ),
         )
@@ -157,8 +192,20 @@ async def test_a_cursor_that_was_changed_or_is_of_another_account_is_refused(dat
         page = await page_of(ledger, "wallet:a", limit=1)
         cursor = page.next
         assert cursor is not None
-        changed = [cursor[:n] + ("B" if cursor[n] == "A" else "A") + cursor[n + 1 :] for n in range(len(cursor))]
-        odd = ["x", "积分", cursor + "=", cursor + "A", " " + cursor, cursor[:-1], "-" * 200, "\x00", "\ud800"]
+        changed = [
+            cursor[:n] + ("B" if cursor[n] == "A" else "A") + cursor[n + 1 :] for n in range(len(cursor))
+        ]
+        odd = [
+            "x",
+            "积分",
+            cursor + "=",
+            cursor + "A",
+            " " + cursor,
+            cursor[:-1],
+            "-" * 200,
+            "\x00",
+            "\ud800",
+        ]
         for wrong in (*changed, *odd):
             answer = await database.read(statement, ledger.id, "wallet:a", cursor=wrong)
             assert isinstance(answer, CursorInvalid), wrong

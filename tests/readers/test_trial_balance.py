@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import text
+from tests.readers.books import CHART, EARLY, LATE, draft, issue, pay, post
 
 from pointsbank.engine.registry import open_ledger
 from pointsbank.ledger.model import Movement
@@ -18,7 +19,6 @@ from pointsbank.readers.trial_balance import (
 )
 from pointsbank.store.database import Database
 from pointsbank.store.sqlite import connect
-from tests.readers.books import CHART, EARLY, LATE, draft, issue, pay, post
 
 RICE = "SKU:RICE"
 
@@ -26,7 +26,10 @@ RICE = "SKU:RICE"
 async def test_columns_agree_now_and_as_of_every_entry(database: Database) -> None:
     async with open_ledger(database, "toy", CHART) as ledger:
         await post(
-            ledger, issue("1", "a", 100), issue("2", "b", 5, LATE), pay("3", "a", "b", 30),
+            ledger,
+            issue("1", "a", 100),
+            issue("2", "b", 5, LATE),
+            pay("3", "a", "b", 30),
             draft("receive", "4", Movement("shelf:s", "mint:m", RICE, 8, EARLY)),
             draft("use", "5", Movement("used:s", "shelf:s", RICE, 3)),
         )
@@ -64,10 +67,14 @@ async def test_a_damaged_balance_row_shows(sqlite_url: str) -> None:
     assert answer.totals == (TrialTotal("POINT", 100, 101),)
 
 
-async def test_pages_of_accounts_put_together_are_all_accounts_in_the_order_of_their_paths(database: Database) -> None:
+async def test_pages_of_accounts_put_together_are_all_accounts_in_the_order_of_their_paths(
+    database: Database,
+) -> None:
     async with open_ledger(database, "toy", CHART) as ledger:
         wallets = [f"w{n:02}" for n in range(12)]
-        await post(ledger, *(issue(w, w, n + 1) for n, w in enumerate(wallets)), issue("late", "w03", 7, LATE))
+        await post(
+            ledger, *(issue(w, w, n + 1) for n, w in enumerate(wallets)), issue("late", "w03", 7, LATE)
+        )
         lines: list[AccountLine] = []
         after = ""
         while True:
@@ -87,4 +94,3 @@ async def test_pages_of_accounts_put_together_are_all_accounts_in_the_order_of_t
     assert sum(line.debit for line in lines) == sum(line.credit for line in lines)
     assert isinstance(prefixed, AccountLines)
     assert ([line.account for line in prefixed.lines], prefixed.next) == (["wallet:w10"], "wallet:w10")
-

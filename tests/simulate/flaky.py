@@ -25,10 +25,10 @@ class FlakyStore:
         """writes on their way somewhere, which may arrive after all"""
         self._random = random.Random(seed)
 
-    def _trouble(self, *kinds: str) -> str:
-        if self._random.random() >= self.chance:
+    def _trouble(self, *kinds: str, factor: float = 1) -> str:
+        if self._random.random() >= self.chance * factor:
             return ""
-        kind = self._random.choice(kinds)
+        kind = min(kinds, key=lambda kind: (self.troubles[kind], self._random.random()))  # the rarest so far
         self.troubles[kind] += 1
         return kind
 
@@ -65,7 +65,7 @@ class FlakyStore:
             raise OutcomeUnknown("the answer to COMMIT is lost")
 
     async def settle(self, batch: Batch) -> bool:
-        if self._trouble("cannot settle"):
+        if self._trouble("cannot settle", factor=0.5):
             raise OutcomeUnknown("still no connection")
         committed = await self.real.settle(batch)
         await self.deliver_late_writes()
@@ -78,7 +78,7 @@ class FlakyStore:
         self.late.clear()
 
     async def reconnect(self) -> None:
-        if self._trouble("no connection"):
+        if self._trouble("no connection", factor=2.5):
             raise OutcomeUnknown("no connection yet")
         await self.real.reconnect()
 

@@ -1,4 +1,4 @@
-"""A town's ledger for each test: built once on each engine through the writer, copied for every test."""
+"""A town's ledger, built once on each engine through the writer."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ import asyncpg
 import pytest
 
 from pointsbank.store.database import Database
-
-from .town import Town, build_town
+from tests.verify.town import Town, build_town
 
 
 def _administer(server: str, statement: str) -> None:
@@ -42,56 +41,42 @@ def _build(url: str) -> Town:
 
 
 @pytest.fixture(scope="session")
-def sqlite_town(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Town]:
-    """The town's SQLite file, to be copied."""
+def sqlite_town(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Town]:
+    """URL of the town's SQLite file, for tests that leave it as it is."""
     path = tmp_path_factory.mktemp("town") / "town.db"
     shutil.copy(sqlite_template, path)
-    return path, _build(f"sqlite:///{path}")
+    url = f"sqlite:///{path}"
+    return url, _build(url)
 
 
 @pytest.fixture(scope="session")
-def postgres_town(postgres_template: tuple[str, str]) -> Iterator[tuple[str, str, Town]]:
-    """The server, the name of the town's database, to be copied."""
+def postgres_town(postgres_template: tuple[str, str]) -> Iterator[tuple[str, Town]]:
+    """URL of the town's PostgreSQL database, for tests that leave it as it is."""
     server, template = postgres_template
     name = f"pb_town_{uuid.uuid4().hex[:8]}"
     _administer(server, f"CREATE DATABASE {name} TEMPLATE {template}")
-    yield server, name, _build(_url(server, name))
-    _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-@pytest.fixture
-def sqlite_copy(sqlite_town: tuple[Path, Town], tmp_path: Path) -> tuple[str, Town]:
-    path, town = sqlite_town
-    shutil.copy(path, tmp_path / "books.db")
-    return f"sqlite:///{tmp_path / 'books.db'}", town
-
-
-@pytest.fixture
-def postgres_copy(postgres_town: tuple[str, str, Town]) -> Iterator[tuple[str, Town]]:
-    server, template, town = postgres_town
-    name = f"pb_{uuid.uuid4().hex[:12]}"
-    _administer(server, f"CREATE DATABASE {name} TEMPLATE {template}")
-    yield _url(server, name), town
+    url = _url(server, name)
+    yield url, _build(url)
     _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(params=("sqlite", "postgresql"))
-def town_copy(request: pytest.FixtureRequest) -> tuple[str, Town]:
-    """URL of a copy of the town of the test's own; the test runs once on each engine."""
-    copy: tuple[str, Town] = request.getfixturevalue(
-        "sqlite_copy" if request.param == "sqlite" else "postgres_copy"
+def town_file(request: pytest.FixtureRequest) -> tuple[str, Town]:
+    """URL of the town's database, and what was posted; the test runs once on each engine."""
+    built: tuple[str, Town] = request.getfixturevalue(
+        "sqlite_town" if request.param == "sqlite" else "postgres_town"
     )
-    return copy
+    return built
 
 
 @pytest.fixture
-def town(town_copy: tuple[str, Town]) -> Town:
-    return town_copy[1]
+def town(town_file: tuple[str, Town]) -> Town:
+    return town_file[1]
 
 
 @pytest.fixture
-async def books(town_copy: tuple[str, Town]) -> AsyncIterator[Database]:
-    """The town's database, a copy of the test's own."""
-    database = Database(town_copy[0])
+async def books(town_file: tuple[str, Town]) -> AsyncIterator[Database]:
+    """The town's database, for reading."""
+    database = Database(town_file[0])
     yield database
     await database.close()

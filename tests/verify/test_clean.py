@@ -10,7 +10,7 @@ from pointsbank.engine.registry import CITY_LEDGER
 from pointsbank.store.database import Database
 from pointsbank.verify import UnknownLedger, render, verify
 
-from .town import Town
+from tests.verify.town import Town
 
 
 async def test_an_untouched_ledger_is_clean(books: Database, town: Town) -> None:
@@ -34,7 +34,7 @@ async def test_chunks_and_memory_make_no_difference(books: Database, chunk: int,
 
 
 async def test_any_sequence_is_a_place_to_go_on_from(books: Database, town: Town) -> None:
-    for since in range(1, town.sequence("B3") + 1):
+    for since in range(1, town.sequence("B3") + 1, 3):
         report = await verify(books, CITY_LEDGER, since_sequence=since)
         assert report.findings == (), since
         assert report.checked["entries"] == report.to_sequence - since

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -68,10 +69,33 @@ async def running(
     app = create_app(
         Settings(database=url, access_log=False, **settings), clock=clock, chart=chart, fast_lane=fast_lane
     )
-    async with app.lifespan():
+    async with _lifespan(app):
         transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("127.0.0.1", 50_000))
         async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
             yield Service(app, client)
+
+
+@asynccontextmanager
+async def _lifespan(app: Litestar) -> AsyncIterator[None]:
+    """The app's lifespan in a task of its own: a fixture may be left in another task than it was entered in."""
+    started, stopping = asyncio.Event(), asyncio.Event()
+
+    async def live() -> None:
+        async with app.lifespan():
+            started.set()
+            await stopping.wait()
+
+    task = asyncio.create_task(live())
+    waiting = asyncio.create_task(started.wait())
+    await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if task.done():
+        await task
+    try:
+        yield
+    finally:
+        stopping.set()
+        await task
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from pointsbank.ledger.chart import SHIPPED
 from pointsbank.web.posting import open_kinds
-from tests.web.conftest import MEMO, Service, entry, running
+from .conftest import MEMO, Service, entry, running
 
 ENTRIES = "/api/v1/journal-entries"
 BULK = "/api/v1/journal-entries/bulk"

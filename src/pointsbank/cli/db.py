@@ -108,7 +108,9 @@ async def restore(file: Path, database_url: str) -> None:
         with progress_bar() as report:
             manifest = await backups.restore(file, target, report)
             for ledger in manifest.ledgers:
-                outcome = await verify(target, ledger.ledger_id, on_progress=report)
+                outcome = await verify(
+                    target, ledger.ledger_id, on_progress=lambda p: report(p.part, p.done, p.total)
+                )
                 if not outcome.holds or outcome.to_sequence != ledger.sequence:
                     say(render(outcome))
                     raise Ending(

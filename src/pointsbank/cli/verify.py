@@ -39,7 +39,8 @@ def _run(since_sequence: int | None, as_json: bool, record: bool, ledger_name: s
         try:
             with progress_bar() as show:
                 report = await verify(
-                    database, ledger_id_of(ledger_name), since_sequence=since_sequence, on_progress=show
+                    database, ledger_id_of(ledger_name), since_sequence=since_sequence,
+                    on_progress=lambda p: show(p.part, p.done, p.total),
                 )
             if record:
                 async with open_ledger(database, ledger_name) as ledger:

@@ -37,6 +37,9 @@ from pointsbank.store.port import (
 
 log = structlog.get_logger()
 
+SLICE: Final = 256
+"""drafts decided in one go, some milliseconds; then the loop gets its turn"""
+
 Result = Receipt | Refusal
 
 
@@ -232,6 +235,7 @@ class LedgerWriter:
                 continue
             flying = decided
             flight = asyncio.create_task(self._append(decided))
+            await asyncio.sleep(0)  # it leaves before the next batch takes the processor
 
     def _drain(self) -> list[_Group]:
         groups: list[_Group] = []
@@ -284,11 +288,14 @@ class LedgerWriter:
         decided = 0
         for group in groups:
             try:
-                self._decide_group(books, group, now, accepted)
+                if len(group.drafts) > SLICE and not group.atomic:
+                    await self._decide_sliced(books, group, now, accepted)
+                else:
+                    self._decide_group(books, group, now, accepted)
             except Exception as error:
                 raise _Bug(group, error) from error
             decided += len(group.drafts)
-            if decided >= 256:  # let the loop serve readers between slices
+            if decided >= SLICE:
                 decided = 0
                 await asyncio.sleep(0)
         if not accepted:
@@ -305,6 +312,16 @@ class LedgerWriter:
             written=written_by(accepted, books.subjects, self._types),
         )
         return _Decided(groups, head, batch)
+
+    async def _decide_sliced(self, books: Books, group: _Group, now: int, accepted: list[Accepted]) -> None:
+        """Decide a large group bit by bit: the loop serves others and sends what is still to be sent."""
+        verdicts: list[Verdict] = []
+        for start in range(0, len(group.drafts), SLICE):
+            part = _Group(group.drafts[start : start + SLICE], group.rooms, False, group.future, group.since)
+            self._decide_group(books, part, now, accepted)
+            verdicts += part.verdicts
+            await asyncio.sleep(0)
+        group.verdicts = verdicts
 
     def _decide_group(self, books: Books, group: _Group, now: int, accepted: list[Accepted]) -> None:
         ledger_id, rooms = self.store.ledger_id, group.rooms

@@ -42,14 +42,14 @@ class BeancountPage:
         for name, text in (("actor", entry.actor), ("place", entry.place), ("reason", entry.reason)):
             if text:
                 lines += f'  {name}: "{inert(text)}"\n'
-        return lines
+        return lines + "".join(map(_legs, entry.postings))
 
-    def posting(self, entry: Entry, posting: Posting) -> str:
-        amount, commodity = decimal_text(posting.amount, posting.scale), commodity_name(posting.commodity)
-        facts = f"    posting: {posting.number}\n"
-        if posting.lot != NO_LOT:
-            facts += f'    lot: "{inert(posting.lot)}"\n'
-        return (
-            f"  {account_name(posting.debit_type, posting.debit)}  {amount} {commodity}\n{facts}"
-            f"  {account_name(posting.credit_type, posting.credit)}  -{amount} {commodity}\n{facts}"
-        )
+
+def _legs(posting: Posting) -> str:
+    lot = posting.lot
+    amount, commodity = decimal_text(posting.amount, lot.scale), commodity_name(lot.commodity)
+    facts = f"    posting: {posting.number}\n"
+    if lot.code != NO_LOT:
+        facts += f'    lot: "{inert(lot.code)}"\n'
+    debit, credit = (account_name(side.type, side.path) for side in (posting.debit, posting.credit))
+    return f"  {debit}  {amount} {commodity}\n{facts}  {credit}  -{amount} {commodity}\n{facts}"

@@ -59,14 +59,15 @@ class HledgerPage:
         for tag, text in (("actor", entry.actor), ("place", entry.place), ("reason", entry.reason)):
             if text:
                 tags += f", {tag}:{inert(text)}"
-        return f"\n{city_day(entry.effective_at, CITY_ZONE)} * ({entry.sequence}) {kind}  ; {tags}\n"
+        head = f"{city_day(entry.effective_at, CITY_ZONE)} * ({entry.sequence}) {kind}  ; {tags}"
+        return f"\n{head}\n{''.join(map(_legs, entry.postings))}"
 
-    def posting(self, entry: Entry, posting: Posting) -> str:
-        amount, commodity = decimal_text(posting.amount, posting.scale), commodity_name(posting.commodity)
-        tags = f"posting:{posting.number}"
-        if posting.lot != NO_LOT:
-            tags += f", lot:{inert(posting.lot)}"
-        return (
-            f'    {account_name(posting.debit_type, posting.debit)}  {amount} "{commodity}"  ; {tags}\n'
-            f'    {account_name(posting.credit_type, posting.credit)}  -{amount} "{commodity}"  ; {tags}\n'
-        )
+
+def _legs(posting: Posting) -> str:
+    lot = posting.lot
+    amount, commodity = decimal_text(posting.amount, lot.scale), commodity_name(lot.commodity)
+    tags = f"posting:{posting.number}"
+    if lot.code != NO_LOT:
+        tags += f", lot:{inert(lot.code)}"
+    debit, credit = (account_name(side.type, side.path) for side in (posting.debit, posting.credit))
+    return f'    {debit}  {amount} "{commodity}"  ; {tags}\n    {credit}  -{amount} "{commodity}"  ; {tags}\n'

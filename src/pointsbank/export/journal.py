@@ -1,16 +1,17 @@
-"""Questions to the tables: each is one short read of bounded size, so an export never holds back the bank."""
+"""Questions to the tables: each is one short read of bounded size, so an export never holds back the bank.
+
+Names are fetched by the numbers at hand and not joined, so that no planner reads a million accounts for a page.
+"""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, Row, and_, bindparam, func, select
 
 from pointsbank.ledger.chart import AccountType
 from pointsbank.ledger.model import Commodity
 from pointsbank.store import tables as t
-
-ENTRIES_PER_SURVEY = 50_000
 
 
 class Head(NamedTuple):
@@ -18,7 +19,6 @@ class Head(NamedTuple):
 
     name: str
     sequence: int
-    posting: int
     account: int
     recorded_at: int
 
@@ -47,8 +47,22 @@ class Found(NamedTuple):
 class Account(NamedTuple):
     number: int
     path: str
-    kind: str
     type: AccountType
+
+
+class Lot(NamedTuple):
+    number: int
+    commodity: str
+    code: str
+    scale: int
+
+
+class Posting(NamedTuple):
+    number: int
+    debit: Account
+    credit: Account
+    lot: Lot
+    amount: int
 
 
 class Entry(NamedTuple):
@@ -62,28 +76,16 @@ class Entry(NamedTuple):
     reason: str
     key_digest: bytes
     leaf: bytes
-
-
-class Posting(NamedTuple):
-    number: int
-    sequence: int
-    debit: str
-    debit_type: AccountType
-    credit: str
-    credit_type: AccountType
-    commodity: str
-    lot: str
-    scale: int
-    amount: int
+    postings: list[Posting]
 
 
 def read_head(connection: Connection, ledger_id: int) -> Head | None:
     """Where the ledger stands now, or None if the database has no such ledger."""
     h = t.heads.c
     row = connection.execute(
-        select(h.name, h.sequence, h.posting, h.account, h.recorded_at).where(h.ledger_id == ledger_id)
+        select(h.name, h.sequence, h.account, h.recorded_at).where(h.ledger_id == ledger_id)
     ).first()
-    return None if row is None else Head(*row)
+    return None if row is None else Head._make(row)
 
 
 def survey(connection: Connection, ledger_id: int, after: int, upto: int, period: Period) -> list[Found]:
@@ -94,7 +96,7 @@ def survey(connection: Connection, ledger_id: int, after: int, upto: int, period
         .where(e.ledger_id == ledger_id, e.sequence > after, e.sequence <= upto, *period.conditions())
         .group_by(e.kind)
     )
-    return [Found(*row) for row in rows]
+    return [Found._make(row) for row in rows]
 
 
 def read_commodities(connection: Connection, ledger_id: int, after: str, limit: int) -> list[Commodity]:
@@ -109,69 +111,70 @@ def read_commodities(connection: Connection, ledger_id: int, after: str, limit: 
     return [Commodity(code, scale, bool(has_lots)) for code, scale, has_lots in rows]
 
 
-def read_accounts(connection: Connection, ledger_id: int, after: int, upto: int, limit: int) -> list[Account]:
-    """The next accounts with numbers in (after, upto]."""
-    a = t.accounts.c
-    rows = connection.execute(
-        select(a.account, a.path, a.kind, a.type)
-        .where(a.ledger_id == ledger_id, a.account > after, a.account <= upto)
-        .order_by(a.account)
-        .limit(limit)
-    )
-    return [Account(*row) for row in rows]
+def read_entries(
+    connection: Connection, ledger_id: int, after: int, upto: int, period: Period, limit: int
+) -> tuple[int, list[Entry]]:
+    """The next entries with sequence numbers in (after, upto] that lie in the period, with their postings.
 
-
-def read_postings(
-    connection: Connection, ledger_id: int, after: int, upto: int, period: Period
-) -> tuple[dict[int, Entry], list[Posting]]:
-    """The postings with numbers in (after, upto], in order, and the entries of the period by sequence.
-
-    Postings of entries outside the period are among the answer, their entries are not.
+    Looks at no more than `limit` entries and `limit` postings, but always at one entry. Returns the sequence
+    number to go on after, too.
     """
-    p, lot, unit = t.postings.c, t.lots.c, t.commodities.c
-    debit, credit = t.accounts.alias("debit"), t.accounts.alias("credit")
+    upto = min(after + limit, upto)
+    e = t.entries.c
     rows = connection.execute(
         select(
-            p.posting,
-            p.sequence,
-            debit.c.path,
-            debit.c.type,
-            credit.c.path,
-            credit.c.type,
-            lot.commodity,
-            lot.code,
-            unit.scale,
-            p.amount,
+            *(e.sequence, e.effective_at, e.recorded_at, e.reverses, e.kind, e.actor, e.place, e.reason),
+            *(e.key_digest, e.leaf, e.first_posting, e.postings),
         )
-        .select_from(
-            t.postings.join(debit, and_(debit.c.ledger_id == p.ledger_id, debit.c.account == p.debit_account))
-            .join(credit, and_(credit.c.ledger_id == p.ledger_id, credit.c.account == p.credit_account))
-            .join(t.lots, and_(lot.ledger_id == p.ledger_id, lot.lot == p.lot))
-            .join(t.commodities, and_(unit.ledger_id == p.ledger_id, unit.commodity == lot.commodity))
-        )
-        .where(p.ledger_id == ledger_id, p.posting > after, p.posting <= upto)
+        .where(e.ledger_id == ledger_id, e.sequence > after, e.sequence <= upto, *period.conditions())
+        .order_by(e.sequence)
+    ).all()
+    if not rows:
+        return upto, []
+    # postings are numbered without gaps, so this counts those of entries outside the period as well
+    first = rows[0].first_posting
+    taken = [row for row in rows if row.first_posting + row.postings - first <= limit] or rows[:1]
+    entries = {row.sequence: Entry._make((*row[:10], [])) for row in taken}
+    last = taken[-1].first_posting + taken[-1].postings - 1
+    for sequence, posting in _postings(connection, ledger_id, first, last):
+        if sequence in entries:
+            entries[sequence].postings.append(posting)
+    return upto if len(taken) == len(rows) else taken[-1].sequence, list(entries.values())
+
+
+def _postings(connection: Connection, ledger_id: int, first: int, last: int) -> list[tuple[int, Posting]]:
+    """The postings numbered from `first` to `last`, each with the sequence number of its entry."""
+    p = t.postings.c
+    rows = connection.execute(
+        select(p.sequence, p.posting, p.debit_account, p.credit_account, p.lot, p.amount)
+        .where(p.ledger_id == ledger_id, p.posting >= first, p.posting <= last)
         .order_by(p.posting)
+    ).all()
+    accounts = _accounts(connection, ledger_id, {number for row in rows for number in row[2:4]})
+    lots = _lots(connection, ledger_id, {row.lot for row in rows})
+    return [
+        (sequence, Posting(number, accounts[debit], accounts[credit], lots[lot], amount))
+        for sequence, number, debit, credit, lot, amount in rows
+    ]
+
+
+def _accounts(connection: Connection, ledger_id: int, numbers: set[int]) -> dict[int, Account]:
+    a = t.accounts.c
+    wanted = select(a.account, a.path, a.type).where(a.ledger_id == ledger_id, a.account.in_(_NUMBERS))
+    rows: list[Row[Any]] = list(connection.execute(wanted, {"numbers": sorted(numbers)}))
+    return {row[0]: Account._make(row) for row in rows}
+
+
+def _lots(connection: Connection, ledger_id: int, numbers: set[int]) -> dict[int, Lot]:
+    lot, unit = t.lots.c, t.commodities.c
+    wanted = (
+        select(lot.lot, lot.commodity, lot.code, unit.scale)
+        .join(t.commodities, and_(unit.ledger_id == lot.ledger_id, unit.commodity == lot.commodity))
+        .where(lot.ledger_id == ledger_id, lot.lot.in_(_NUMBERS))
     )
-    postings = [Posting._make(row) for row in rows]
-    if not postings:
-        return {}, []
-    e = t.entries.c
-    entries = connection.execute(
-        select(
-            e.sequence,
-            e.effective_at,
-            e.recorded_at,
-            e.reverses,
-            e.kind,
-            e.actor,
-            e.place,
-            e.reason,
-            e.key_digest,
-            e.leaf,
-        ).where(
-            e.ledger_id == ledger_id,
-            e.sequence.between(postings[0].sequence, postings[-1].sequence),
-            *period.conditions(),
-        )
-    )
-    return {row.sequence: Entry._make(row) for row in entries}, postings
+    rows: list[Row[Any]] = list(connection.execute(wanted, {"numbers": sorted(numbers)}))
+    return {row[0]: Lot._make(row) for row in rows}
+
+
+_NUMBERS = bindparam("numbers", expanding=True, literal_execute=True)
+"""Our own integers, written into the statement: a driver takes 32,767 parameters at most."""

@@ -1,11 +1,11 @@
-"""What a format is: how a book opens, how commodities, accounts, entries and postings are written."""
+"""What a format is: how a book opens, how commodities, accounts and entries are written."""
 
 from __future__ import annotations
 
 from datetime import date
 from typing import Final, NamedTuple, Protocol
 
-from pointsbank.export.journal import Account, Entry, Posting
+from pointsbank.export.journal import Account, Entry
 from pointsbank.ledger.model import Commodity
 
 CITY_ZONE: Final = "Asia/Shanghai"
@@ -21,7 +21,7 @@ class Book(NamedTuple):
 
 
 class Page(Protocol):
-    """The texts make a file in the order in which they are asked for: an entry, then each of its postings."""
+    """The texts in the order in which they are asked for make a file: an account, then what is posted to it."""
 
     def __init__(self, book: Book) -> None: ...
 
@@ -31,8 +31,6 @@ class Page(Protocol):
 
     def account(self, account: Account) -> str: ...
 
-    def entry(self, entry: Entry) -> str: ...
-
-    def posting(self, entry: Entry, posting: Posting) -> str:
-        """Both legs of a posting: the debit, which is positive, and the credit."""
+    def entry(self, entry: Entry) -> str:
+        """The entry with both legs of each posting: the debit, which is positive, and the credit."""
         ...

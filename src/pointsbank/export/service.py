@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import date, timedelta
-from typing import Final, Literal, TextIO
+from typing import Final, Literal, NamedTuple, TextIO
 
 import msgspec
 
 from pointsbank.export.beancount import BeancountPage
 from pointsbank.export.hledger import HledgerPage
 from pointsbank.export.journal import (
-    ENTRIES_PER_SURVEY,
     Account,
     Entry,
     Found,
     Head,
     Period,
-    Posting,
-    read_accounts,
     read_commodities,
+    read_entries,
     read_head,
-    read_postings,
     survey,
 )
 from pointsbank.export.names import commodity_name, is_short_code
@@ -38,7 +35,8 @@ FORMATS: Final[dict[Format, type[Page]]] = {
     "csv": SheetPage,
 }
 
-ROWS_PER_READ = 2000
+ROWS_PER_READ: Final = 2000
+_ENTRIES_PER_STRETCH: Final = 50_000
 _FIRST_DAY: Final = date(1, 1, 2)
 """Declarations stand one day before the first entry, so no entry may lie on the first day of the calendar."""
 _EPOCH: Final = date(1970, 1, 1)
@@ -74,7 +72,7 @@ async def export_journal(
 
     `since` and `until` are effective dates in the city, both included: an export of a part shows the
     movements of that time and carries no opening balances. `on_progress` is told (entries written, entries
-    in all). Each read is a short transaction of its own, of at most `rows_per_read` rows; what is posted
+    in all). Each read is a short transaction of its own, of some `rows_per_read` rows; what is posted
     meanwhile is left out. Raises ExportError, before anything is written unless two names collide.
     """
     head = await database.read(read_head, ledger_id)
@@ -83,7 +81,8 @@ async def export_journal(
             f"数据库中没有编号为 {ledger_id} 的账本。The database has no ledger with the id {ledger_id}."
         )
     period = _period(since, until)
-    found = [part async for part in _surveyed(database, ledger_id, head, period)]
+    stretches = [s async for s in _surveyed(database, ledger_id, head, period)]
+    found = [part for stretch in stretches for part in stretch.found]
     total = sum(part.entries for part in found)
     book = Book(head.name, head.sequence, _declared_on(head, found), sorted({part.kind for part in found}))
     page = FORMATS[format](book)
@@ -91,34 +90,47 @@ async def export_journal(
     report(0, total)
 
     out.write(page.opening())
-    commodities = accounts = entries = postings = 0
-    short_codes: dict[str, str] = {}
+    commodities = entries = postings = 0
     async for commodity in _commodities(database, ledger_id, rows_per_read):
-        _keep_apart(short_codes, commodity.code)
         out.write(page.commodity(commodity))
         commodities += 1
-    async for opened in _accounts(database, ledger_id, head, rows_per_read):
-        out.write("".join(map(page.account, opened)))
-        accounts += len(opened)
-    last = 0
-    async for entry_of, rows in _postings(database, ledger_id, head, period, rows_per_read):
-        wanted = [row for row in rows if row.sequence in entry_of]
-        out.write("".join(_written(page, entry_of, wanted, last)))
-        entries += len(entry_of) - (last in entry_of)
-        postings += len(wanted)
-        last = rows[-1].sequence
-        report(entries, total)
-    return Exported(head.sequence, entries, postings, accounts, commodities, book.declared_on)
+    declared = _Declared(head.account)
+    for stretch in stretches:
+        after = stretch.after
+        while after < stretch.upto:
+            after, read = await database.read(
+                read_entries, ledger_id, after, stretch.upto, period, rows_per_read
+            )
+            out.write("".join(_written(page, read, declared)))
+            entries += len(read)
+            postings += sum(len(entry.postings) for entry in read)
+            report(entries, total)
+    return Exported(head.sequence, entries, postings, declared.count, commodities, book.declared_on)
 
 
-def _written(page: Page, entry_of: dict[int, Entry], rows: list[Posting], last: int) -> Iterator[str]:
-    """The rows of one read as text. `last` is the entry that the read before ended in: it may go on here."""
-    for row in rows:
-        entry = entry_of[row.sequence]
-        if row.sequence != last:
-            last = row.sequence
-            yield page.entry(entry)
-        yield page.posting(entry, row)
+def _written(page: Page, entries: list[Entry], declared: _Declared) -> Iterator[str]:
+    for entry in entries:
+        for posting in entry.postings:
+            for account in (posting.debit, posting.credit):
+                if declared.is_new(account):
+                    yield page.account(account)
+        yield page.entry(entry)
+
+
+class _Declared:
+    """Which accounts the file has declared: a bit each, so ten million of them take a megabyte."""
+
+    def __init__(self, accounts: int) -> None:
+        self._bits = bytearray(accounts // 8 + 1)
+        self.count = 0
+
+    def is_new(self, account: Account) -> bool:
+        byte, bit = account.number >> 3, 1 << (account.number & 7)
+        if self._bits[byte] & bit:
+            return False
+        self._bits[byte] |= bit
+        self.count += 1
+        return True
 
 
 def _period(since: date | None, until: date | None) -> Period:
@@ -146,42 +158,35 @@ def _declared_on(head: Head, found: list[Found]) -> date:
         ) from None
 
 
-def _keep_apart(short_codes: dict[str, str], code: str) -> None:
-    """Stop rather than merge two commodities under one short code: their hashes would have to collide."""
-    name = commodity_name(code)
-    if is_short_code(name) and short_codes.setdefault(name, code) != code:
-        raise ExportError(f"两种计量单位的短代码同为 {name}。Two commodities share the short code {name}.")
+class _Stretch(NamedTuple):
+    """Sequence numbers in (after, upto], and what of the period lies there."""
+
+    after: int
+    upto: int
+    found: list[Found]
 
 
-async def _surveyed(database: Database, ledger_id: int, head: Head, period: Period) -> AsyncIterator[Found]:
-    for after in range(0, head.sequence, ENTRIES_PER_SURVEY):
-        upto = min(after + ENTRIES_PER_SURVEY, head.sequence)
-        for part in await database.read(survey, ledger_id, after, upto, period):
-            yield part
+async def _surveyed(
+    database: Database, ledger_id: int, head: Head, period: Period
+) -> AsyncIterator[_Stretch]:
+    """The stretches of the journal that hold something of the period; the others need not be read again."""
+    for after in range(0, head.sequence, _ENTRIES_PER_STRETCH):
+        upto = min(after + _ENTRIES_PER_STRETCH, head.sequence)
+        found = await database.read(survey, ledger_id, after, upto, period)
+        if found:
+            yield _Stretch(after, upto, found)
 
 
 async def _commodities(database: Database, ledger_id: int, limit: int) -> AsyncIterator[Commodity]:
+    """All commodities. Two that would stand under one short code (their hashes collide) are not exported."""
+    short_codes: dict[str, str] = {}
     after = ""
     while found := await database.read(read_commodities, ledger_id, after, limit):
         for commodity in found:
+            name = commodity_name(commodity.code)
+            if is_short_code(name) and short_codes.setdefault(name, commodity.code) != commodity.code:
+                raise ExportError(
+                    f"两种计量单位的短代码同为 {name}。Two commodities share the short code {name}."
+                )
             yield commodity
         after = found[-1].code
-
-
-async def _accounts(
-    database: Database, ledger_id: int, head: Head, limit: int
-) -> AsyncIterator[list[Account]]:
-    after = 0
-    while found := await database.read(read_accounts, ledger_id, after, head.account, limit):
-        yield found
-        after = found[-1].number
-
-
-async def _postings(
-    database: Database, ledger_id: int, head: Head, period: Period, limit: int
-) -> AsyncIterator[tuple[dict[int, Entry], list[Posting]]]:
-    for after in range(0, head.posting, limit):
-        upto = min(after + limit, head.posting)
-        entry_of, rows = await database.read(read_postings, ledger_id, after, upto, period)
-        if rows:
-            yield entry_of, rows

@@ -24,8 +24,6 @@ _CITY: Final = ZoneInfo(CITY_ZONE)
 class SheetPage:
     def __init__(self, book: Book) -> None:
         self._row = csv.writer(_Answer()).writerow
-        self._before: tuple[str, ...] = ()
-        self._after: tuple[str | int, ...] = ()
 
     def opening(self) -> str:
         return str(self._row(COLUMNS))
@@ -37,21 +35,30 @@ class SheetPage:
         return ""
 
     def entry(self, entry: Entry) -> str:
-        """Nothing yet: every leg repeats what the entry says, before and after its own columns."""
         effective_at = _iso(entry.effective_at, _CITY)
-        self._before = (effective_at[:10], effective_at, _iso(entry.recorded_at, UTC), cell(entry.kind))
+        before = (effective_at[:10], effective_at, _iso(entry.recorded_at, UTC), cell(entry.kind))
         texts = map(cell, (entry.actor, entry.place, entry.reason))
-        self._after = (entry.reverses or "", *texts, entry.key_digest.hex(), entry.leaf.hex())
-        return ""
+        after = (entry.reverses or "", *texts, entry.key_digest.hex(), entry.leaf.hex())
+        rows = []
+        for posting in entry.postings:
+            number = (entry.sequence, posting.number)
+            debit, credit = _legs(posting)
+            rows.append(self._row((*number, "debit", *before, *debit, *after)))
+            rows.append(self._row((*number, "credit", *before, *credit, *after)))
+        return "".join(rows)
 
-    def posting(self, entry: Entry, posting: Posting) -> str:
-        amount = decimal_text(posting.amount, posting.scale)
-        what = (cell(posting.commodity), "" if posting.lot == NO_LOT else cell(posting.lot))
-        debit = (cell(posting.debit), posting.debit_type, *what, amount)
-        credit = (cell(posting.credit), posting.credit_type, *what, f"-{amount}")
-        number = (entry.sequence, posting.number)
-        first = self._row((*number, "debit", *self._before, *debit, *self._after))
-        return f"{first}{self._row((*number, 'credit', *self._before, *credit, *self._after))}"
+
+def _legs(posting: Posting) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The columns from `account` to `amount`, of the debit and of the credit."""
+    debit, credit, lot = posting.debit, posting.credit, posting.lot
+    amount = decimal_text(posting.amount, lot.scale)
+    what = (cell(lot.commodity), "" if lot.code == NO_LOT else cell(lot.code))
+    return (cell(debit.path), debit.type, *what, amount), (
+        cell(credit.path),
+        credit.type,
+        *what,
+        f"-{amount}",
+    )
 
 
 class _Answer:

@@ -158,7 +158,7 @@ class HoursDesk:
                 t.ledger_id == ledger_id, t.subject.in_([person.subject for _, person in people])
             )
         )
-        versions: dict[str, int] = {subject: version for subject, version in rows}
+        versions = {row.subject: row.version for row in rows}
         for number, person in people:
             self.versions[number] = versions.get(person.subject, 0)
 

@@ -113,10 +113,7 @@ def _attached(record_id: str, salt: bytes, content: str) -> Attachment:
 
 def _record_row(judged: Judged, content: str) -> Row:
     j, accepted = judged.judgement, judged.judgement.verdict == "accepted"
-    if not accepted:
-        state = "refused"
-    else:
-        state = "pending" if judged.available_on and j.points else "credited"
+    state = "pending" if judged.available_on else "credited"
     return Row(
         "service_records",
         (
@@ -124,7 +121,7 @@ def _record_row(judged: Judged, content: str) -> Row:
             filed_id(judged.fields[1]),
             content,
             j.verdict,
-            state,
+            state if accepted else "refused",
             j.day.isoformat() if j.day else "",
             min(judged.start_minute, LAST_MINUTE) if accepted else 0,
             min(judged.end_minute, LAST_MINUTE) if accepted else 0,

@@ -13,7 +13,7 @@ from pointsbank.engine.commands import Command, new_salt, request_digest
 from pointsbank.engine.registry import Ledger
 from pointsbank.engine.writer import Result
 from pointsbank.hours.context import HoursDesk
-from pointsbank.hours.model import HOURS_VERDICTS, Judgement, ServiceRecord
+from pointsbank.hours.model import HOURS_VERDICTS, Judgement, RecordFields
 from pointsbank.hours.postings import (
     HOURS,
     Judged,
@@ -51,7 +51,7 @@ _MALFORMED = Judgement("malformed")
 _TAKES_NO_ID = frozenset(HOURS_VERDICTS[:3])
 
 
-class RecordRefused(Exception):
+class RecordRefused(Exception):  # noqa: N818 - what happened, and not an error of anybody
     """The ledger refused what the rules accepted (a fund without budget, say): nothing of the line was written."""
 
     def __init__(self, line: int, refusal: Refusal) -> None:
@@ -102,64 +102,152 @@ class HoursService:
         before it are booked, it and those after it are not. Raises RecordRefused, WriterError.
         """
         verdicts = await self._on_file(source, lines)
-        left = [line for line in lines if line[0] not in verdicts]
         desk, self._desk = self._desk, None
         for _ in range(ATTEMPTS):
+            left = [line for line in lines if line[0] not in verdicts]
             if not left:
-                self._desk = desk
-                return [verdicts[number] for number, _ in lines]
+                break
             if desk is None or desk.size > DESK_SIZE:
                 desk = HoursDesk(self._longest_session)
-            flight = await self._send(desk, source, left, command)
-            refused = await self._land(flight, source, verdicts)
-            if refused is not None:
-                line, refusal = refused
-                if not refusal.retry:
-                    await self.submit(source, left[: left.index(line)], command)
-                    raise RecordRefused(line[0], refusal)
-                desk = None
-                verdicts |= await self._on_file(source, left)
-            left = [line for line in left if line[0] not in verdicts]
-        assert refused is not None
-        raise RecordRefused(refused[0][0], refused[1])
+            refused = await self._land(await self._send(desk, source, left, command), source, verdicts)
+            if refused is None:
+                break
+            line, refusal = refused
+            if not refusal.retry:
+                await self.submit(source, left[: left.index(line)], command)
+                raise RecordRefused(line[0], refusal)
+            desk = None
+            verdicts |= await self._on_file(source, left)
+        else:
+            raise RecordRefused(line[0], refusal)
+        self._desk = desk
+        return [verdicts[number] for number, _ in lines]
 
     async def submit_all(
         self, source: str, chunks: Iterable[Sequence[Line]], command: Command
     ) -> AsyncIterator[list[LineVerdict]]:
         """Like `submit` for chunk after chunk: the next is judged while the last is being written.
 
-        For a ledger into which nobody else brings hours meanwhile, such as that of a replay.
+        For a ledger into which nobody else brings hours meanwhile, such as that of a replay. Lines that have a
+        verdict already are passed over. Yields the new verdicts, chunk by chunk.
         """
         desk = HoursDesk(self._longest_session)
-        flights: list[_Flight] = []
+        flying: _Flight | None = None
         for chunk in chunks:
-            verdicts = await self._on_file(source, chunk)
-            lines = [line for line in chunk if line[0] not in verdicts]
-            if desk.size > DESK_SIZE or (flights and desk.goes_back(desk.lacks(self._well_formed(lines)))):
-                async for done in self._land_all(flights, source, command):
-                    yield done
+            on_file = await self._on_file(source, chunk)
+            lines = [line for line in chunk if line[0] not in on_file]
+            if not lines:
+                continue
+            if desk.size > DESK_SIZE or desk.goes_back(desk.lacks(_well_formed(lines))):
+                if flying is not None:
+                    yield await self._settle(flying, source, command)
+                    flying = None
                 desk = HoursDesk(self._longest_session)
-            flights.append(await self._send(desk, source, lines, command))
-            if len(flights) > 1:
+            flight = await self._send(desk, source, lines, command)
+            if flying is not None:
                 landed: dict[int, LineVerdict] = {}
-                if await self._land(flights[0], source, landed) is None:
-                    yield [landed[number] for number, _ in flights.pop(0).lines]
-                else:
-                    async for done in self._land_all(flights, source, command):
-                        yield done
-                    desk = HoursDesk(self._longest_session)
-        async for done in self._land_all(flights, source, command):
-            yield done
+                if await self._land(flying, source, landed) is not None:
+                    await asyncio.wait([flight.future])  # judged on what did not come about: both anew, in order
+                    yield await self.submit(source, flying.lines, command)
+                    yield await self.submit(source, flight.lines, command)
+                    desk, flying = HoursDesk(self._longest_session), None
+                    continue
+                yield [landed[number] for number, _ in flying.lines]
+            flying = flight
+        if flying is not None:
+            yield await self._settle(flying, source, command)
 
-    async def _land_all(
-        self, flights: list[_Flight], source: str, command: Command
-    ) -> AsyncIterator[list[LineVerdict]]:
-        """Wait for all that is under way; what the ledger found moved is judged again, in order."""
-        for flight in flights:
-            await asyncio.wait([flight.future])
-        while flights:
-            yield await self.submit(source, flights[0].lines, command)
-            flights.pop(0)
+    async def preview(self, source: str, lines: Sequence[Line]) -> list[LineVerdict]:
+        """What `submit` would say, lines before these included in the judgement; nothing is written."""
+        desk = self._preview_desk
+        await self._load(desk, lines)
+        known = await self._on_file(source, lines)
+        now = self._ledger.writer.clock.now()
+        told = []
+        for number, fields in lines:
+            if number in known:
+                told.append(known[number])
+                continue
+            j = self._judge(desk, Place(source, number), fields, now)
+            verdict = j.judgement
+            told.append(LineVerdict(number, j.record_id, verdict.verdict, verdict.minutes, verdict.points))
+        return told
+
+    async def _on_file(self, source: str, lines: Sequence[Line]) -> dict[int, LineVerdict]:
+        """The verdicts that these lines have already."""
+        numbers = [number for number, _ in lines]
+        return await self._ledger.database.read(verdicts_at, self._ledger.id, source, numbers)
+
+    async def _load(self, desk: HoursDesk, lines: Sequence[Line]) -> None:
+        lacking = desk.lacks(_well_formed(lines))
+        if lacking:
+            await self._ledger.database.read(desk.load, self._ledger.id, lacking)
+
+    async def _send(self, desk: HoursDesk, source: str, lines: Sequence[Line], command: Command) -> _Flight:
+        """Judge lines at a desk and hand them to the ledger."""
+        await self._load(desk, lines)
+        now = self._ledger.writer.clock.now()
+        judged = [self._judge(desk, Place(source, number), fields, now) for number, fields in lines]
+        drafts = [record_draft(j, command.client, command.actor) for j in judged]
+        return _Flight(lines, judged, self._ledger.submit(drafts, HOURS, atomic=True))
+
+    async def _land(
+        self, flight: _Flight, source: str, verdicts: dict[int, LineVerdict]
+    ) -> tuple[Line, Refusal] | None:
+        """Wait for the ledger and note the verdicts that it booked, or the line that it refused, and why."""
+        results = await flight.future
+        replayed: list[Line] = []
+        for line, judged, result in zip(flight.lines, flight.judged, results, strict=True):
+            if isinstance(result, GroupRefused):
+                return flight.lines[result.position], _cause(results, result)
+            if isinstance(result, Refusal):
+                return line, result
+            j = judged.judgement
+            verdicts[line[0]] = LineVerdict(
+                line[0], judged.record_id, j.verdict, j.minutes, j.points, result.sequence
+            )
+            if result.replayed:
+                replayed.append(line)
+        if replayed:  # booked by another call at the same time, whose verdicts stand
+            verdicts |= await self._on_file(source, replayed)
+        return None
+
+    async def _settle(self, flight: _Flight, source: str, command: Command) -> list[LineVerdict]:
+        verdicts: dict[int, LineVerdict] = {}
+        if await self._land(flight, source, verdicts) is not None:
+            return await self.submit(source, flight.lines, command)
+        return [verdicts[number] for number, _ in flight.lines]
+
+    def _judge(self, desk: HoursDesk, place: Place, fields: tuple[str, ...], now: int) -> Judged:
+        policy = self._policy_for(fields)
+        record = parse_record(fields, policy) if policy else None
+        if policy is None or record is None:
+            return Judged(place, fields or ("",), _MALFORMED)
+        judgement = judge_record(record, desk, policy)
+        if judgement.verdict in _TAKES_NO_ID:
+            return Judged(place, fields, judgement)
+        number = record.fields.volunteer
+        volunteer = desk.people[number]
+        version = desk.versions[number] if volunteer else 0
+        desk.take(record, judgement)
+        return Judged(
+            place, fields, judgement, record.start, record.end, volunteer, version, policy.version,
+            policy.fund.code, _notice(judgement, policy, now),
+            effective_micros(record.session_end * 60, policy.timezone), new_salt(),
+        )
+
+    def _policy_for(self, fields: tuple[str, ...]) -> Policy | None:
+        """The policy in force on the service date; None if the line has no such date or no policy covers it."""
+        policies = self._policies.policies
+        if len(policies) == 1 and policies[0].valid_from == date.min and policies[0].valid_to == date.max:
+            return policies[0]
+        start = local_minute(fields[6]) if len(fields) > 6 else None
+        if start is None:
+            return None
+        try:
+            return self._policies.in_force(day_of_minute(start))
+        except NoPolicyError:
+            return None
 
     async def release(self, as_of: date, client: str = "release") -> AsyncIterator[int]:
         """Post the points whose notice has ended by `as_of` to their wallets; yields how many, page by page.
@@ -185,21 +273,48 @@ class HoursService:
 
         Refused if a lot no longer holds enough, if the entry is no credit, or was reversed before.
         """
-        found = await self._ledger.database.read(_record_of_entry, self._ledger.id, sequence)
-        if found is None:
-            return UnknownEntry(sequence)
-        record_id, number, state, released_by, policy_zone = *found, self._policies.policies[-1].timezone
-        people = await self._ledger.database.read(volunteers.by_number, self._ledger.id, [number])
-        now = self._ledger.writer.clock.now()
-        drafts = reversal_drafts(
-            record_id, state, sequence, released_by, people[number], reason,
-            effective_at=_start_of_day(city_day(now, policy_zone), policy_zone),
-            client=command.client, key=command.key, actor=command.actor,
-        )
-        results = await self._ledger.submit(drafts, HOURS, atomic=True)
-        self._desk = None
-        refusals = [result for result in results if isinstance(result, Refusal) and result.code != "group-refused"]
-        return refusals[0] if refusals else [r for r in results if isinstance(r, Receipt)]
+        refusal: Refusal = UnknownEntry(sequence)
+        for _ in range(ATTEMPTS):
+            found = await self._ledger.database.read(_record_of_entry, self._ledger.id, sequence)
+            if found is None:
+                return UnknownEntry(sequence)
+            record_id, number, state, released_by = found
+            people = await self._ledger.database.read(volunteers.by_number, self._ledger.id, [number])
+            zone = self._policies.policies[-1].timezone
+            drafts = reversal_drafts(
+                record_id, state, sequence, released_by, people[number], reason,
+                effective_at=_start_of_day(city_day(self._ledger.writer.clock.now(), zone), zone),
+                client=command.client, key=command.key, actor=command.actor,
+            )
+            results = await self._ledger.submit(drafts, HOURS, atomic=True)
+            refusals = [r for r in results if isinstance(r, Refusal) and not isinstance(r, GroupRefused)]
+            if not refusals:
+                return [r for r in results if isinstance(r, Receipt)]
+            refusal = refusals[0]
+            if not refusal.retry:
+                break
+        return refusal
+
+
+def _well_formed(lines: Iterable[Line]) -> Iterable[RecordFields]:
+    """The lines that have 13 fields and a date of service: others are malformed, whatever is on file."""
+    return (
+        RecordFields._make(fields)
+        for _, fields in lines
+        if len(fields) == len(RecordFields._fields) and local_minute(fields[6]) is not None
+    )
+
+
+def _cause(results: Sequence[Result], group: GroupRefused) -> Refusal:
+    cause = results[group.position]
+    return cause if isinstance(cause, Refusal) else group
+
+
+def _notice(judgement: Judgement, policy: Policy, now: int) -> str:
+    """The first day on which the points may be spent; empty if that is at once."""
+    if judgement.verdict != "accepted" or not judgement.points or not policy.public_notice_days:
+        return ""
+    return available_on(city_day(now, policy.timezone), policy).isoformat()
 
 
 def _category_opening(policy: Policy, client: str) -> Draft:
@@ -209,7 +324,7 @@ def _category_opening(policy: Policy, client: str) -> Draft:
         client=client,
         request=request_digest("open-categories", policy.version),
         effective_at=0,
-        opens=tuple(OpenAccount(f"category:{code}:given") for code in policy.categories),
+        opens=tuple(OpenAccount(category_account(code)) for code in policy.categories),
     )
 
 
@@ -236,9 +351,7 @@ def pending_records(
     ).all()
     people = volunteers.by_number(connection, ledger_id, {row[2] for row in rows})
     return [
-        PendingRecord(
-            row[0], tuple(row[1].split(FIELD_SEPARATOR)), people[row[2]], row[3], row[4], row[5], bytes(row[6])
-        )
+        PendingRecord(row[0], row[1], people[row[2]], row[3], row[4], row[5], bytes(row[6]))
         for row in rows
     ]
 
@@ -252,4 +365,4 @@ def _record_of_entry(
             t.ledger_id == ledger_id, t.sequence == sequence, t.sequence > 0
         )
     ).first()
-    return tuple(row) if row else None  # type: ignore[return-value]
+    return tuple(row) if row else None

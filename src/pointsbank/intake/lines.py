@@ -104,7 +104,7 @@ def steps_of(connection: Connection, ledger_id: int, source: str) -> dict[str, i
     """The complete steps of a job with the head's sequence at their end."""
     t = intake_steps.c
     rows = connection.execute(select(t.step, t.sequence).where(t.ledger_id == ledger_id, t.source == source))
-    return {step: sequence for step, sequence in rows}
+    return {row.step: row.sequence for row in rows}
 
 
 def verdicts_of(

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 
+import msgspec
 from sqlalchemy import Connection, and_, func, select, tuple_
 
+from pointsbank.intake.lines import filed_id, parts_of
 from pointsbank.market.model import Basket, BasketJudgement, PaidReceipt
-from pointsbank.market.postings import SEPARATOR, SoldReceipt, basket_content
+from pointsbank.market.postings import SoldReceipt, basket_content, sku_code
 from pointsbank.market.tables import receipt_lines, receipts, returns
 from pointsbank.people import volunteers
 from pointsbank.people.volunteers import Volunteer, chunks
-from pointsbank.places.stations import Station
+from pointsbank.places.stations import Station, stations
 from pointsbank.points.lots import HeldLot, lots_of
 from pointsbank.store.tables import accounts, balances, entries, lots, postings, subjects
 
@@ -20,16 +22,16 @@ from pointsbank.store.tables import accounts, balances, entries, lots, postings,
 class Counterfoil:
     """The shop's side of the bank: a `BasketContext` over what is on file, and what was sold since."""
 
-    def __init__(self, known_stations: dict[str, Station]) -> None:
-        self.stations = known_stations
+    def __init__(self) -> None:
+        self.stations: dict[str, Station] = {}
         self.people: dict[str, Volunteer | None] = {}
         self.versions: dict[str, int] = {}
-        self.wallets: dict[str, list[HeldLot]] = {}
+        self._wallets: dict[str, list[HeldLot]] = {}
         self._contents: dict[str, str | None] = {}
         self._bought: Counter[tuple[str, str, str]] = Counter()
         self._months: set[tuple[str, str]] = set()
         self._stock: dict[tuple[str, str], int] = {}
-        self._spendable: dict[str, int] = {}
+        self._shops: set[str] = set()
 
     # BasketContext
 
@@ -47,10 +49,10 @@ class Counterfoil:
         return self._bought[volunteer, sku, month]
 
     def stock(self, station: str, sku: str) -> int:
-        return self._stock.get((station, sku), 0)
+        return self._stock.get((station, filed_id(sku)), 0)
 
     def points(self, volunteer: str) -> int:
-        return self._spendable[volunteer]
+        return sum(lot.balance for lot in self._wallets[volunteer])
 
     # carrying forward
 
@@ -59,59 +61,85 @@ class Counterfoil:
         self._contents[basket.receipt_no] = basket_content(basket)
         if judgement.verdict == "accepted":
             self.versions[basket.volunteer] += 1
-            self._spendable[basket.volunteer] -= judgement.price
+            self._wallets[basket.volunteer] = _after_spending(self._wallets[basket.volunteer], judgement.price)
             for sku, pieces in judgement.pieces.items():
-                self._stock[basket.station, sku] -= pieces
+                self._stock[basket.station, filed_id(sku)] -= pieces
                 self._bought[basket.volunteer, sku, basket.month] += pieces
 
-    def expire(self, volunteer: str, held: HeldLot) -> None:
-        """Remember that an expired lot leaves the wallet before the basket."""
-        self._spendable[volunteer] -= held.balance
-        self.wallets[volunteer].remove(held)
+    def take_expired(self, volunteer: str, day: str) -> list[HeldLot]:
+        """The lots whose last day is before `day` leave the wallet before the basket."""
+        held = self._wallets.get(volunteer, [])
+        expired = [lot for lot in held if lot.expires_on < day]
+        if expired:
+            self._wallets[volunteer] = held[len(expired) :]
+        return expired
 
-    def load(self, connection: Connection, ledger_id: int, baskets: Iterable[Basket]) -> None:
-        """Load what the rules ask about these baskets and is not there yet."""
-        baskets = list(baskets)
-        self._load_contents(connection, ledger_id, {b.receipt_no for b in baskets} - set(self._contents))
-        numbers = {b.volunteer for b in baskets} - set(self.people)
-        self._load_people(connection, ledger_id, numbers)
+    # loading
+
+    @property
+    def size(self) -> int:
+        """How much the counterfoil remembers: it is left for a fresh one when that grows too much."""
+        return len(self.people) + len(self._contents)
+
+    def load(self, connection: Connection, ledger_id: int, baskets: Sequence[Basket]) -> None:
+        """Load what the rules ask about these baskets and is not there yet, from one snapshot.
+
+        What was not there may have come since: unknown people and places are looked for again.
+        """
+        self._load_contents(connection, ledger_id, {b.receipt_no for b in baskets} - self._contents.keys())
+        self._load_people(connection, ledger_id, {b.volunteer for b in baskets if not self.people.get(b.volunteer)})
+        codes = {filed_id(b.station): b.station for b in baskets if b.station not in self.stations}
+        if codes:
+            found = stations(connection, ledger_id, codes)
+            self.stations |= {codes[code]: station for code, station in found.items()}
         known = [b for b in baskets if self.people[b.volunteer]]
         self._load_bought(connection, ledger_id, {(b.volunteer, b.month) for b in known} - self._months)
-        wanted = {b.station for b in baskets if b.station in self.stations}
-        self._load_stock(connection, ledger_id, wanted - {station for station, _ in self._stock})
+        shops = {b.station for b in baskets if b.station in self.stations}
+        self._load_stock(connection, ledger_id, shops - self._shops)
 
     def _load_contents(self, connection: Connection, ledger_id: int, references: set[str]) -> None:
         t = receipts.c
         self._contents |= dict.fromkeys(references)
-        for chunk in chunks(sorted(references), 500):
+        filed = {filed_id(reference): reference for reference in references}
+        for chunk in chunks(sorted(filed), 500):
             rows = connection.execute(
                 select(t.reference, t.content).where(t.ledger_id == ledger_id, t.reference.in_(chunk))
             )
-            self._contents |= {reference: content for reference, content in rows}
+            self._contents |= {filed[reference]: content for reference, content in rows}
 
     def _load_people(self, connection: Connection, ledger_id: int, numbers: set[str]) -> None:
         self.people |= dict.fromkeys(numbers)
-        found = volunteers.by_number(connection, ledger_id, numbers)
+        filed = {filed_id(number): number for number in numbers}
+        found = {
+            filed[number]: person
+            for number, person in volunteers.by_number(connection, ledger_id, filed).items()
+        }
         self.people |= found
         self.versions |= versions_of(connection, ledger_id, found)
         by_wallet = lots_of(connection, ledger_id, [person.wallet for person in found.values()])
         for number, person in found.items():
-            held = self.wallets[number] = by_wallet.get(person.wallet, [])
-            self._spendable[number] = sum(lot.balance for lot in held)
+            self._wallets[number] = by_wallet.get(person.wallet, [])
 
     def _load_bought(self, connection: Connection, ledger_id: int, months: set[tuple[str, str]]) -> None:
         self._months |= months
+        filed = {(filed_id(volunteer), month): volunteer for volunteer, month in months}
         t = receipt_lines.c
-        for start in range(0, len(months), 300):
-            some = sorted(months)[start : start + 300]
+        wanted = sorted(filed)
+        for start in range(0, len(wanted), 300):
             rows = connection.execute(
                 select(t.volunteer, t.sku, t.month, func.sum(t.pieces))
-                .where(t.ledger_id == ledger_id, tuple_(t.volunteer, t.month).in_(some), t.state == "sold")
+                .where(
+                    t.ledger_id == ledger_id,
+                    tuple_(t.volunteer, t.month).in_(wanted[start : start + 300]),
+                    t.state == "sold",
+                )
                 .group_by(t.volunteer, t.sku, t.month)
             )
-            self._bought.update({(volunteer, sku, month): int(pieces) for volunteer, sku, month, pieces in rows})
+            for volunteer, sku, month, pieces in rows:
+                self._bought[filed[volunteer, month], sku, month] += int(pieces)
 
     def _load_stock(self, connection: Connection, ledger_id: int, codes: set[str]) -> None:
+        self._shops |= codes
         by_path = {self.stations[code].stock: code for code in codes}
         for chunk in chunks(sorted(by_path), 500):
             rows = connection.execute(
@@ -126,12 +154,21 @@ class Counterfoil:
             )
             for path, commodity, pieces in rows:
                 self._stock[by_path[path], commodity.removeprefix("SKU:")] = int(pieces)
-        for code in codes:
-            self._stock.setdefault((code, ""), 0)  # an empty shelf is known, too
+
+
+def _after_spending(held: list[HeldLot], price: int) -> list[HeldLot]:
+    """What is left of the lots when a price was taken from them, the first-expiring first."""
+    left = []
+    for lot in held:
+        taken = min(price, lot.balance)
+        price -= taken
+        if taken < lot.balance:
+            left.append(lot if not taken else msgspec.structs.replace(lot, balance=lot.balance - taken))
+    return left
 
 
 def _content(text: str) -> tuple[object, ...]:
-    at, terminal, station, volunteer, *lines = text.split(SEPARATOR)
+    at, terminal, station, volunteer, *lines = parts_of(text)
     return (at, terminal, station, volunteer, tuple(zip(lines[::2], lines[1::2], strict=True)))
 
 
@@ -148,37 +185,42 @@ def versions_of(connection: Connection, ledger_id: int, people: dict[str, Volunt
     return versions
 
 
-class ReturnsDesk:
-    """A `ReturnContext` for one return: the receipt with what it took and what came back."""
+class ReturnsDesk(msgspec.Struct):
+    """A `ReturnContext` for one return: the receipt with what it took and what came back, and the wallet."""
 
-    def __init__(self, content: tuple[str, ...] | None, paid: PaidReceipt | None, sold: SoldReceipt | None) -> None:
-        self._content = content
-        self._paid = paid
-        self.sold = sold
+    content: tuple[str, ...] | None
+    paid: PaidReceipt | None
+    sold: SoldReceipt | None
+    held: list[HeldLot]
 
     def return_content_of(self, return_no: str) -> tuple[str, ...] | None:
-        return self._content
+        return self.content
 
     def receipt(self, receipt_no: str) -> PaidReceipt | None:
-        return self._paid
+        return self.paid
 
 
 def load_returns_desk(
-    connection: Connection, ledger_id: int, return_no: str, receipt_no: str, known_stations: dict[str, Station]
+    connection: Connection, ledger_id: int, return_no: str, receipt_no: str
 ) -> ReturnsDesk:
     """Everything the rules ask about one return."""
     t = returns.c
     content = connection.execute(
-        select(t.content).where(t.ledger_id == ledger_id, t.reference == return_no)
+        select(t.content).where(t.ledger_id == ledger_id, t.reference == filed_id(return_no))
     ).scalar_one_or_none()
-    sold, paid = load_sold(connection, ledger_id, receipt_no, known_stations)
-    return ReturnsDesk(None if content is None else tuple(content.split(SEPARATOR)), paid, sold)
+    sold, paid = load_sold(connection, ledger_id, filed_id(receipt_no))
+    wallet = sold.volunteer.wallet if sold else ""
+    held = lots_of(connection, ledger_id, [wallet]).get(wallet, []) if wallet else []
+    return ReturnsDesk(None if content is None else parts_of(content), paid, sold, held)
 
 
 def load_sold(
-    connection: Connection, ledger_id: int, reference: str, known_stations: dict[str, Station]
+    connection: Connection, ledger_id: int, reference: str
 ) -> tuple[SoldReceipt | None, PaidReceipt | None]:
-    """A basket that was sold, with its lots and all that came back; None if there is no such basket."""
+    """A basket that was sold, with its lots and all that came back; None if there is no such basket.
+
+    `reference` is as it is filed.
+    """
     t = receipts.c
     receipt = connection.execute(
         select(t.at, t.terminal, t.station, t.volunteer, t.sequence).where(
@@ -213,14 +255,15 @@ def load_sold(
         )
     ).scalar_one_or_none()
     sold = SoldReceipt(
-        reference, receipt.terminal, person, known_stations[receipt.station], version or 0,
+        reference, receipt.terminal, person, stations(connection, ledger_id, [receipt.station])[receipt.station],
+        version or 0,
         tuple((lot, amount) for commodity, lot, amount in taken if commodity == "POINT"),
         dict(given.get("POINT", {})),
         {
-            sku: tuple((lot, amount) for commodity, lot, amount in taken if commodity == f"SKU:{sku}")
+            sku: tuple((lot, amount) for commodity, lot, amount in taken if commodity == sku_code(sku))
             for sku, _, _ in lines
         },
-        {sku: dict(given.get(f"SKU:{sku}", {})) for sku, _, _ in lines},
+        {sku: dict(given.get(sku_code(sku), {})) for sku, _, _ in lines},
     )
     paid = PaidReceipt(
         receipt.at, receipt.volunteer, receipt.station, {sku: pieces for sku, pieces, _ in lines}, dict(returned),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from pointsbank.engine.commands import Command, attach, request_digest
-from pointsbank.intake.lines import Place, line_row
+from pointsbank.intake.lines import SEPARATOR as SEPARATOR
+from pointsbank.intake.lines import Place, filed_id, kept_text, line_row
 from pointsbank.ledger.chart import POINT
 from pointsbank.ledger.model import (
     RECORDED_AT,
@@ -24,18 +25,22 @@ from pointsbank.places.stations import Station
 from pointsbank.policy.model import Policy
 
 MARKET = frozenset(["market", "points"])
-SEPARATOR = "\x1f"
+
+
+def sku_code(sku: str) -> str:
+    """The code of a good's commodity."""
+    return f"SKU:{filed_id(sku)}"
 
 
 def sku_commodity(sku: str) -> Commodity:
     """Goods are counted in pieces, in lots by donor and best-before date."""
-    return Commodity(f"SKU:{sku}", scale=0, has_lots=True)
+    return Commodity(sku_code(sku), scale=0, has_lots=True)
 
 
 def basket_content(basket: Basket) -> str:
     """What a repetition of the number is compared by, as one text."""
     lines = [part for line in basket.lines for part in line]
-    return SEPARATOR.join((basket.at, basket.terminal, basket.station, basket.volunteer, *lines))
+    return kept_text((basket.at, basket.terminal, basket.station, basket.volunteer, *lines))
 
 
 class JudgedBasket(msgspec.Struct, frozen=True):
@@ -58,6 +63,13 @@ class JudgedBasket(msgspec.Struct, frozen=True):
         return self.judgement.verdict not in ("malformed", "duplicate", "conflict")
 
 
+def basket_request(basket: Basket, place: Place | None) -> bytes:
+    """What a repetition of the command is told by. Number and time of a till's basket are ours, not its own."""
+    own = (basket.receipt_no, basket.at) if place else ()
+    lines = (part for line in basket.lines for part in line)
+    return request_digest("basket", *own, basket.terminal, basket.station, basket.volunteer, *lines)
+
+
 def basket_draft(judged: JudgedBasket, command: Command) -> Draft:
     """Points out of the wallet and goods off the shelf in one entry; or only the verdict, if it was refused."""
     basket, judgement = judged.basket, judged.judgement
@@ -74,10 +86,10 @@ def basket_draft(judged: JudgedBasket, command: Command) -> Draft:
         kind="basket" if accepted else "judge-basket",
         key=command.key,
         client=command.client,
-        request=request_digest("basket", basket.receipt_no if judged.place else "", basket_content(basket)),
+        request=basket_request(basket, judged.place),
         effective_at=judged.effective_at,
         actor=command.actor,
-        place=basket.station,
+        place=filed_id(basket.station),
         reads=((subject, judged.version),) if subject and judged.is_new else (),
         rows=tuple(rows),
     )
@@ -87,47 +99,45 @@ def basket_draft(judged: JudgedBasket, command: Command) -> Draft:
 def _with_goods(draft: Draft, judged: JudgedBasket, rows: list[Row]) -> Draft:
     basket, judgement = judged.basket, judged.judgement
     volunteer, station = judged.volunteer, judged.station
-    assert volunteer is not None and station is not None
+    assert volunteer is not None
+    assert station is not None
     movements = [
-        Movement(station.handed_out, station.stock, f"SKU:{sku}", pieces) for sku, pieces in judgement.pieces.items()
+        Movement(station.handed_out, station.stock, sku_code(sku), pieces) for sku, pieces in judgement.pieces.items()
     ]
     if judgement.price:
         movements.insert(0, Movement(volunteer.wallet, station.redeemed, POINT.code, judgement.price))
     prices = dict(judged.unit_prices)
+    reference, number = filed_id(basket.receipt_no), filed_id(basket.volunteer)
     lines = [
-        Row(
-            "receipt_lines",
-            (basket.receipt_no, sku, pieces, prices[sku], basket.volunteer, basket.month, "sold"),
-            key_length=2,
-        )
+        Row("receipt_lines", (reference, sku, pieces, prices[sku], number, basket.month, "sold"), key_length=2)
         for sku, pieces in judgement.pieces.items()
     ]
     return msgspec.structs.replace(
         draft,
         movements=tuple(movements),
         metadata=(("policy", judged.policy),),
-        documents=(attach("receipt", basket.receipt_no, judged.salt, basket_content(basket)),),
+        documents=(attach("receipt", reference, judged.salt, basket_content(basket)),),
         touches=(volunteer.subject,),
-        counters=(f"receipt:{basket.terminal}",),
+        counters=(f"receipt:{filed_id(basket.terminal)}",),
         rows=(*rows, *lines),
     )
 
 
 def _receipt_row(judged: JudgedBasket) -> Row:
     basket, judgement = judged.basket, judged.judgement
-    accepted = judgement.verdict == "accepted"
+    accepted, terminal = judgement.verdict == "accepted", filed_id(basket.terminal)
     return Row(
         "receipts",
         (
-            basket.receipt_no,
+            filed_id(basket.receipt_no),
             basket_content(basket),
             judgement.verdict,
             "sold" if accepted else "refused",
             basket.at,
-            basket.terminal,
-            number_of(f"receipt:{basket.terminal}") if accepted else 0,
-            basket.station,
-            basket.volunteer,
+            terminal,
+            number_of(f"receipt:{terminal}") if accepted else 0,
+            filed_id(basket.station),
+            filed_id(basket.volunteer),
             judgement.price,
             judged.policy,
             SEQUENCE if accepted else 0,
@@ -138,7 +148,10 @@ def _receipt_row(judged: JudgedBasket) -> Row:
 
 
 class SoldReceipt(msgspec.Struct, frozen=True):
-    """A basket that was sold, as a return needs it: who, where, which lots it took and what came back since."""
+    """A basket that was sold, as a return needs it: who, where, which lots it took and what came back since.
+
+    `reference` and `terminal` are as they are filed.
+    """
 
     reference: str
     terminal: str
@@ -174,6 +187,12 @@ class JudgedReturn(msgspec.Struct, frozen=True):
         return self.judgement.verdict not in ("malformed", "duplicate", "conflict")
 
 
+def return_request(line: ReturnLine, place: Place | None) -> bytes:
+    """What a repetition of the command is told by, as with a basket."""
+    own = (line.return_no, line.at) if place else ()
+    return request_digest("return", *own, line.receipt_no, line.sku, line.quantity)
+
+
 def return_draft(judged: JudgedReturn, command: Command) -> Draft:
     """Points back into the lots that the receipt took, the last-taken first, and goods back on the shelf."""
     line, judgement, receipt = judged.line, judged.judgement, judged.receipt
@@ -187,7 +206,7 @@ def return_draft(judged: JudgedReturn, command: Command) -> Draft:
         kind="return" if accepted else "judge-return",
         key=command.key,
         client=command.client,
-        request=request_digest("return", line.return_no if judged.place else "", *line.content),
+        request=return_request(line, judged.place),
         effective_at=judged.effective_at,
         actor=command.actor,
         place=receipt.station.code if receipt else "",
@@ -203,12 +222,12 @@ def return_draft(judged: JudgedReturn, command: Command) -> Draft:
         movements=(
             *(Movement(station.redeemed, wallet, POINT.code, amount, lot) for lot, amount in judged.point_lots),
             *(
-                Movement(station.stock, station.handed_out, f"SKU:{line.sku}", pieces, lot)
+                Movement(station.stock, station.handed_out, sku_code(line.sku), pieces, lot)
                 for lot, pieces in judged.goods_lots
             ),
         ),
         metadata=(("receipt", receipt.reference),),
-        documents=(attach("return", line.return_no, judged.salt, *line.content),),
+        documents=(attach("return", filed_id(line.return_no), judged.salt, kept_text(line.content)),),
         touches=(receipt.subject, receipt.volunteer.subject),
         counters=(f"return:{receipt.terminal}",),
     )
@@ -221,15 +240,15 @@ def _return_row(judged: JudgedReturn) -> Row:
     return Row(
         "returns",
         (
-            line.return_no,
-            SEPARATOR.join(line.content),
+            filed_id(line.return_no),
+            kept_text(line.content),
             judgement.verdict,
             "taken" if accepted else "refused",
             line.at,
-            line.receipt_no,
+            filed_id(line.receipt_no),
             terminal,
             number_of(f"return:{terminal}") if accepted else 0,
-            line.sku,
+            filed_id(line.sku),
             judgement.quantity,
             judgement.points,
             SEQUENCE if accepted else 0,
@@ -237,6 +256,11 @@ def _return_row(judged: JudgedReturn) -> Row:
             RECORDED_AT,
         ),
     )
+
+
+def reversal_request(reference: str, reason: str) -> bytes:
+    """What a repetition of a reversal is told by."""
+    return request_digest("reverse", reference, reason)
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -269,7 +293,7 @@ def delivery_draft(delivery: Delivery, salt: bytes, effective_at: int, command: 
         commodities=tuple(sku_commodity(sku) for sku, _ in delivery.goods),
         opens=(OpenAccount(donor),),
         movements=tuple(
-            Movement(delivery.station.stock, donor, f"SKU:{sku}", pieces, delivery.lot)
+            Movement(delivery.station.stock, donor, sku_code(sku), pieces, delivery.lot)
             for sku, pieces in delivery.goods
             if pieces
         ),
@@ -277,7 +301,7 @@ def delivery_draft(delivery: Delivery, salt: bytes, effective_at: int, command: 
         rows=(
             Row(
                 "deliveries",
-                (delivery.reference, delivery.station.code, delivery.donor, SEPARATOR.join(content), SEQUENCE, salt,
+                (delivery.reference, delivery.station.code, delivery.donor, kept_text(content), SEQUENCE, salt,
                  RECORDED_AT),
             ),
         ),
@@ -296,7 +320,7 @@ def basket_reversal(
         kind="reversal",
         key=command.key,
         client=command.client,
-        request=request_digest("reverse", reference, reason),
+        request=reversal_request(reference, reason),
         effective_at=effective_at,
         actor=command.actor,
         reason=reason,
@@ -318,7 +342,7 @@ def return_reversal(
         kind="reversal",
         key=command.key,
         client=command.client,
-        request=request_digest("reverse", reference, reason),
+        request=reversal_request(reference, reason),
         effective_at=effective_at,
         actor=command.actor,
         reason=reason,

@@ -10,9 +10,18 @@ from sqlalchemy import Connection, select
 
 from pointsbank.engine.commands import Command, new_salt
 from pointsbank.engine.registry import Ledger
-from pointsbank.intake.lines import Place
+from pointsbank.engine.writer import receipt_of_entry
+from pointsbank.intake.lines import Place, effective_micros, verdicts_at
 from pointsbank.ledger.model import Draft, Receipt
-from pointsbank.ledger.refusals import NotReversible, Refusal, UnknownEntry
+from pointsbank.ledger.refusals import (
+    AlreadyReversed,
+    GroupRefused,
+    InsufficientBalance,
+    KeyConflict,
+    NotReversible,
+    Refusal,
+    UnknownEntry,
+)
 from pointsbank.market.context import Counterfoil, load_returns_desk, load_sold
 from pointsbank.market.model import Basket, BasketJudgement, ReturnJudgement, ReturnLine
 from pointsbank.market.postings import (
@@ -21,25 +30,30 @@ from pointsbank.market.postings import (
     JudgedBasket,
     JudgedReturn,
     basket_draft,
+    basket_request,
     basket_reversal,
     delivery_draft,
     price_list,
     return_draft,
+    return_request,
     return_reversal,
+    reversal_request,
 )
-from pointsbank.market.rules import give_back, judge_basket, judge_return
+from pointsbank.market.rules import give_back, judge_basket, judge_return, pieces_of
 from pointsbank.market.tables import receipts, returns
-from pointsbank.places.stations import Station, stations
-from pointsbank.points.lots import HeldLot, expiry
+from pointsbank.points.lots import expiry
 from pointsbank.policy.book import NoPolicyError, PolicyBook
-from pointsbank.policy.calendar import city_day, city_to_utc_micros, local_day, local_second
+from pointsbank.policy.calendar import city_day, local_day, local_second
 from pointsbank.policy.model import Policy
+from pointsbank.readers.journal import entry_by_key, reversals_of
 
-ATTEMPTS = 8
+ATTEMPTS = 10
+FOIL_SIZE = 50_000
+"""People and receipts that a counterfoil remembers before it is left for a fresh one."""
 
 
-class MarketRefused(Exception):
-    """The ledger refused what the rules accepted, again and again: nothing was written."""
+class MarketRefused(Exception):  # noqa: N818 - what happened, and not an error of anybody
+    """The ledger refused what the rules accepted, for good or again and again: nothing was written."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.code)
@@ -57,7 +71,7 @@ class Sale(msgspec.Struct, frozen=True):
 
 
 class GoodsBack(msgspec.Struct, frozen=True):
-    """What became of a return."""
+    """What became of a return. `receipt` is there if it was taken, now or by an earlier command with this key."""
 
     line: ReturnLine
     judgement: ReturnJudgement
@@ -65,106 +79,128 @@ class GoodsBack(msgspec.Struct, frozen=True):
     number: int = 0
 
 
+Order = tuple[Place | None, Basket, Command]
+"""A basket, where it stands in a file if it comes from one, and the command to sell it."""
+
+
 class MarketService:
     """The love supermarket's till, for all shops of the city.
 
     With `keeps_refusals` (files, replays) a refused basket takes its number and keeps its verdict; at a live till
-    it leaves nothing, so that the cashier may try again with less.
+    it leaves nothing, so that the cashier may try again with less. With `expires_first` a basket or a return posts
+    the expiry that is due for the wallet before itself; a replay does not, its expiry is a step of its own.
     """
 
-    def __init__(self, ledger: Ledger, policies: PolicyBook, *, keeps_refusals: bool = False) -> None:
+    def __init__(
+        self, ledger: Ledger, policies: PolicyBook, *, keeps_refusals: bool = False, expires_first: bool = True
+    ) -> None:
         self._ledger = ledger
         self._policies = policies
         self._keeps_refusals = keeps_refusals
-        self._stations: dict[str, Station] = {}
+        self._expires_first = expires_first
         self._foil: Counterfoil | None = None
+        """What is remembered between two calls of `sell_all`. Who sells with it takes it away meanwhile."""
 
     async def sell(self, basket: Basket, command: Command) -> Sale:
-        """Sell one basket at a till: as a whole or not at all."""
+        """Sell one basket at a till: as a whole or not at all. A key that sold before gives that sale again."""
         self._foil = None
         return (await self.sell_all([(None, basket, command)]))[0]
 
-    async def sell_all(self, baskets: Sequence[tuple[Place | None, Basket, Command]]) -> list[Sale]:
+    async def sell_all(self, orders: Sequence[Order]) -> list[Sale]:
         """Judge and sell baskets in the order given, each as a whole or not at all.
 
         What the ledger finds moved is judged again. Raises MarketRefused, WriterError.
         """
         sales: dict[int, Sale] = {}
-        left = list(range(len(baskets)))
+        foil, self._foil = self._foil, None
+        refusal: Refusal | None = None
         for _ in range(ATTEMPTS):
-            left, refusal = await self._try_to_sell(baskets, left, sales)
+            left = [i for i in range(len(orders)) if i not in sales]
             if not left:
-                return [sales[i] for i in range(len(baskets))]
-            self._foil = None
-        assert refusal is not None
-        raise MarketRefused(refusal)
+                break
+            if foil is None or foil.size > FOIL_SIZE:
+                foil = Counterfoil()
+            refusal = await self._try_to_sell(foil, orders, left, sales)
+            if refusal is not None:
+                foil = None
+                sales |= await self._earlier_sales(orders, [i for i in left if orders[i][0] is not None])
+        else:
+            assert refusal is not None
+            raise MarketRefused(refusal)
+        self._foil = foil
+        return [sales[i] for i in range(len(orders))]
 
     async def _try_to_sell(
-        self, baskets: Sequence[tuple[Place | None, Basket, Command]], left: list[int], sales: dict[int, Sale]
-    ) -> tuple[list[int], Refusal | None]:
-        foil = await self._load_foil([baskets[i][1] for i in left])
+        self, foil: Counterfoil, orders: Sequence[Order], left: list[int], sales: dict[int, Sale]
+    ) -> Refusal | None:
+        """One try, all of them or none; gives the refusal after which it must be tried again."""
+        await self._ledger.database.read(foil.load, self._ledger.id, [orders[i][1] for i in left])
         drafts: list[Draft] = []
-        owners: list[int] = []
-        judged: dict[int, JudgedBasket] = {}
+        handed: list[tuple[int, JudgedBasket, int]] = []
+        refused: dict[int, Sale] = {}
         for i in left:
-            place, basket, command = baskets[i]
-            expiring, j = self._judge(foil, place, basket, command)
-            judged[i] = j
-            if j.judgement.verdict == "accepted" or self._keeps_refusals:
-                drafts += [*expiring, basket_draft(j, command)]
-                owners += [-1] * len(expiring) + [i]
+            place, basket, command = orders[i]
+            expiring, judged = self._judge(foil, place, basket, command)
+            if judged.judgement.verdict == "accepted" or self._keeps_refusals:
+                handed.append((i, judged, len(drafts) + len(expiring)))
+                drafts += [*expiring, basket_draft(judged, command)]
             else:
-                sales[i] = Sale(basket, j.judgement)
-        again: list[int] = []
-        last: Refusal | None = None
-        for i, result in zip(owners, await self._ledger.submit(drafts, MARKET), strict=True):
-            if i < 0:
-                continue
-            if isinstance(result, Refusal):
-                if result.code == "idempotency-conflict":
+                refused[i] = Sale(basket, judged.judgement)
+        results = await self._ledger.submit(drafts, MARKET, atomic=len(drafts) > 1) if drafts else []
+        for result in results:
+            if isinstance(result, Refusal) and not isinstance(result, GroupRefused):
+                if not (result.retry or isinstance(result, InsufficientBalance)):
                     raise MarketRefused(result)
-                again.append(i)
-                last = result
-            else:
-                sales[i] = _sale(judged[i], result)
-        return again, last
+                return result
+        replayed = []
+        for i, judged, position in handed:
+            receipt = results[position]
+            assert isinstance(receipt, Receipt)
+            sales[i] = _sale(judged, receipt)
+            if receipt.replayed:
+                replayed.append(i)
+        sales |= refused
+        # The key comes before every rule: what it did before is the answer, even if the shelf is empty by now.
+        sales |= await self._earlier_sales(orders, [*refused, *replayed])
+        return None
 
-    async def _load_foil(self, baskets: list[Basket]) -> Counterfoil:
-        foil = self._foil
-        if foil is None or len(foil.people) > 50_000:
-            foil = self._foil = Counterfoil(await self._known_stations({basket.station for basket in baskets}))
-        elif not {basket.station for basket in baskets} <= set(foil.stations):
-            foil.stations = await self._known_stations({basket.station for basket in baskets})
-        await self._ledger.database.read(foil.load, self._ledger.id, baskets)
-        return foil
-
-    async def _known_stations(self, codes: set[str]) -> dict[str, Station]:
-        if not codes <= set(self._stations):
-            self._stations |= await self._ledger.database.read(stations, self._ledger.id, codes)
-        return self._stations
+    async def _earlier_sales(self, orders: Sequence[Order], some: list[int]) -> dict[int, Sale]:
+        """What earlier commands with the keys of some orders did; those whose keys are free are left out."""
+        read, ledger_id = self._ledger.database.read, self._ledger.id
+        sales: dict[int, Sale] = {}
+        for i in some:
+            place, basket, command = orders[i]
+            entry = await read(entry_by_key, ledger_id, command.client, command.key)
+            if entry is not None:
+                if entry.request != basket_request(basket, place):
+                    raise MarketRefused(KeyConflict(command.key))
+                reference, price = await read(_receipt_of_entry, ledger_id, entry.sequence)
+                basket = msgspec.structs.replace(basket, receipt_no=basket.receipt_no if place else reference)
+                receipt = receipt_of_entry(entry)
+                judgement = BasketJudgement("accepted", price, pieces_of(basket))
+                sales[i] = Sale(basket, judgement, receipt, _number(receipt, "receipt:"))
+            elif place is not None:
+                for verdict in (await read(verdicts_at, ledger_id, place.source, [place.line])).values():
+                    sales[i] = Sale(basket, BasketJudgement(verdict.verdict))  # type: ignore[arg-type]
+        return sales
 
     def _judge(
         self, foil: Counterfoil, place: Place | None, basket: Basket, command: Command
     ) -> tuple[list[Draft], JudgedBasket]:
-        policy = self._policy_for(basket.at)
-        second = local_second(basket.at)
+        policy, second = self._policy_for(basket.at), local_second(basket.at)
         if policy is None or second is None:
             return [], JudgedBasket(basket, BasketJudgement("malformed"), place)
-        effective_at = city_to_utc_micros(second, policy.timezone)
-        today = local_day(basket.at[:10])
-        assert today is not None
-        expiring = []
-        for held in _expired(foil.wallets.get(basket.volunteer, []), today):
-            expiring.append(expiry(held, today, effective_at, command.client))
-            foil.expire(basket.volunteer, held)
+        effective_at = effective_micros(second, policy.timezone)
+        today = basket.at[:10]
+        due = foil.take_expired(basket.volunteer, today) if self._expires_first else []
+        expiring = [expiry(held, date.fromisoformat(today), effective_at, command.client) for held in due]
         judgement = judge_basket(basket, foil, policy)
-        volunteer = foil.people.get(basket.volunteer)
         judged = JudgedBasket(
-            basket, judgement, place, volunteer, foil.stations.get(basket.station),
+            basket, judgement, place, foil.people.get(basket.volunteer), foil.stations.get(basket.station),
             foil.versions.get(basket.volunteer, 0), policy.version,
             price_list(policy, tuple(judgement.pieces)), effective_at, new_salt(),
         )
-        if judged.is_new:
+        if judged.is_new and (judgement.verdict == "accepted" or self._keeps_refusals):
             foil.take(basket, judgement)
         return expiring, judged
 
@@ -176,52 +212,78 @@ class MarketService:
             return None
 
     async def take_back(self, line: ReturnLine, command: Command, place: Place | None = None) -> GoodsBack:
-        """Take goods of a receipt back: points into the lots they came from, goods onto the shelf."""
-        refusal: Refusal | None = None
-        for _ in range(ATTEMPTS):
-            judged = await self._judge_return(line, place)
-            if judged.judgement.verdict != "accepted" and not self._keeps_refusals:
-                return GoodsBack(line, judged.judgement)
-            [result] = await self._ledger.submit([return_draft(judged, command)], MARKET)
-            self._foil = None
-            if isinstance(result, Receipt):
-                return GoodsBack(line, judged.judgement, result, _number(result, "return:"))
-            refusal = result
-            if not result.retry:
-                break
-        assert refusal is not None
-        raise MarketRefused(refusal)
+        """Take goods of a receipt back: points into the lots they came from, goods onto the shelf.
 
-    async def _judge_return(self, line: ReturnLine, place: Place | None) -> JudgedReturn:
+        A key that took goods back before gives that return again. Raises MarketRefused, WriterError.
+        """
+        for _ in range(ATTEMPTS):
+            judged, expiring = await self._judge_return(line, place, command)
+            accepted = judged.judgement.verdict == "accepted"
+            if not accepted and not self._keeps_refusals:
+                return await self._earlier_return(line, place, command) or GoodsBack(line, judged.judgement)
+            drafts = [*expiring, return_draft(judged, command)]
+            results = await self._ledger.submit(drafts, MARKET, atomic=len(drafts) > 1)
+            refusals = [r for r in results if isinstance(r, Refusal) and not isinstance(r, GroupRefused)]
+            receipt = results[-1]
+            if isinstance(receipt, Receipt):
+                earlier = await self._earlier_return(line, place, command) if receipt.replayed else None
+                return earlier or GoodsBack(
+                    line, judged.judgement, receipt if accepted else None, _number(receipt, "return:")
+                )
+            if not (refusals[0].retry or isinstance(refusals[0], InsufficientBalance)):
+                break
+            earlier = await self._earlier_return(line, place, command)
+            if earlier is not None:
+                return earlier
+        raise MarketRefused(refusals[0])
+
+    async def _earlier_return(self, line: ReturnLine, place: Place | None, command: Command) -> GoodsBack | None:
+        """What an earlier command with this key did, None if the key is free."""
+        read, ledger_id = self._ledger.database.read, self._ledger.id
+        entry = await read(entry_by_key, ledger_id, command.client, command.key)
+        if entry is not None:
+            if entry.request != return_request(line, place):
+                raise MarketRefused(KeyConflict(command.key))
+            reference, pieces, points = await read(_return_of_entry, ledger_id, entry.sequence)
+            line = msgspec.structs.replace(line, return_no=line.return_no if place else reference)
+            receipt = receipt_of_entry(entry)
+            judgement = ReturnJudgement("accepted", pieces, points)
+            return GoodsBack(line, judgement, receipt, _number(receipt, "return:"))
+        if place is not None:
+            for verdict in (await read(verdicts_at, ledger_id, place.source, [place.line])).values():
+                return GoodsBack(line, ReturnJudgement(verdict.verdict))  # type: ignore[arg-type]
+        return None
+
+    async def _judge_return(
+        self, line: ReturnLine, place: Place | None, command: Command
+    ) -> tuple[JudgedReturn, list[Draft]]:
         policy, second = self._policy_for(line.at), local_second(line.at)
         if policy is None or second is None:
-            return JudgedReturn(line, ReturnJudgement("malformed"), place)
-        known = await self._all_stations()
-        desk = await self._ledger.database.read(
-            load_returns_desk, self._ledger.id, line.return_no, line.receipt_no, known
-        )
+            return JudgedReturn(line, ReturnJudgement("malformed"), place), []
+        desk = await self._ledger.database.read(load_returns_desk, self._ledger.id, line.return_no, line.receipt_no)
         judgement, sold = judge_return(line, desk, policy), desk.sold
+        effective_at = effective_micros(second, policy.timezone)
         point_lots: list[tuple[str, int]] = []
         goods_lots: list[tuple[str, int]] = []
+        expiring: list[Draft] = []
         if judgement.verdict == "accepted":
             assert sold is not None
             point_lots = give_back(sold.points_taken, sold.points_back, judgement.points)
             goods_lots = give_back(sold.goods_taken[line.sku], sold.goods_back[line.sku], judgement.quantity)
-        return JudgedReturn(
-            line, judgement, place, sold, tuple(point_lots), tuple(goods_lots),
-            city_to_utc_micros(second, policy.timezone), new_salt(),
+            if self._expires_first:
+                today = line.at[:10]
+                due = [held for held in desk.held if held.expires_on < today]
+                expiring = [expiry(h, date.fromisoformat(today), effective_at, command.client) for h in due]
+        judged = JudgedReturn(
+            line, judgement, place, sold, tuple(point_lots), tuple(goods_lots), effective_at, new_salt()
         )
-
-    async def _all_stations(self) -> dict[str, Station]:
-        self._stations |= await self._ledger.database.read(stations, self._ledger.id) if not self._stations else {}
-        return self._stations
+        return judged, expiring
 
     async def receive(self, deliveries: Sequence[tuple[Delivery, Command]]) -> list[Receipt | Refusal]:
         """Put delivered goods on the shelf."""
         now = self._ledger.writer.clock.now()
         drafts = [delivery_draft(delivery, new_salt(), now, command) for delivery, command in deliveries]
         results = await self._ledger.submit(drafts, MARKET)
-        self._foil = None
         return list(results)
 
     async def reverse(self, sequence: int, reason: str, command: Command) -> list[Receipt] | Refusal:
@@ -230,23 +292,25 @@ class MarketService:
         for _ in range(ATTEMPTS):
             draft = await self._reversal(sequence, reason, command)
             if not isinstance(draft, Draft):
-                return draft
+                return await self._earlier_reversal(sequence, reason, command) or draft
             [result] = await self._ledger.submit([draft], MARKET)
-            self._foil = None
             if isinstance(result, Receipt):
                 return [result]
             refusal = result
-            if not result.retry or result.code == "state-changed":
-                break
+            if not result.retry:
+                return await self._earlier_reversal(sequence, reason, command) or refusal
         return refusal
 
     async def _reversal(self, sequence: int, reason: str, command: Command) -> Draft | Refusal:
-        known, now = await self._all_stations(), self._ledger.writer.clock.now()
-        found = await self._ledger.database.read(_document_of_entry, self._ledger.id, sequence)
+        read, ledger_id, now = self._ledger.database.read, self._ledger.id, self._ledger.writer.clock.now()
+        found = await read(_document_of_entry, ledger_id, sequence)
         if found is None:
             return UnknownEntry(sequence)
         kind, reference, receipt_no = found
-        sold, _ = await self._ledger.database.read(load_sold, self._ledger.id, receipt_no, known)
+        reversed_by = (await read(reversals_of, ledger_id, [sequence])).get(sequence)
+        if reversed_by is not None:
+            return AlreadyReversed(sequence, reversed_by)
+        sold, _ = await read(load_sold, ledger_id, receipt_no)
         if sold is None:
             return NotReversible(sequence, kind)
         if kind == "return":
@@ -256,13 +320,19 @@ class MarketService:
         skus = tuple(sold.goods_taken)
         return basket_reversal(reference, sequence, skus, sold.volunteer, sold.version, reason, now, command)
 
+    async def _earlier_reversal(self, sequence: int, reason: str, command: Command) -> list[Receipt] | Refusal | None:
+        """What an earlier command with this key did, None if the key is free."""
+        read, ledger_id = self._ledger.database.read, self._ledger.id
+        entry = await read(entry_by_key, ledger_id, command.client, command.key)
+        if entry is None:
+            return None
+        found = await read(_document_of_entry, ledger_id, sequence)
+        same = found is not None and entry.request == reversal_request(found[1], reason)
+        return [receipt_of_entry(entry)] if same else KeyConflict(command.key)
+
     def today(self) -> date:
         """The city's date by the server's clock."""
         return city_day(self._ledger.writer.clock.now(), self._policies.policies[-1].timezone)
-
-
-def _expired(held: list[HeldLot], today: date) -> list[HeldLot]:
-    return [lot for lot in held if lot.expires_on < today.isoformat()]
 
 
 def _sale(judged: JudgedBasket, receipt: Receipt) -> Sale:
@@ -272,6 +342,24 @@ def _sale(judged: JudgedBasket, receipt: Receipt) -> Sale:
 
 def _number(receipt: Receipt, prefix: str) -> int:
     return next((number for name, number in receipt.numbers if name.startswith(prefix)), 0)
+
+
+def _receipt_of_entry(connection: Connection, ledger_id: int, sequence: int) -> tuple[str, int]:
+    """Reference and price of the basket that an entry posted."""
+    t = receipts.c
+    row = connection.execute(
+        select(t.reference, t.price).where(t.ledger_id == ledger_id, t.sequence == sequence)
+    ).one()
+    return row[0], row[1]
+
+
+def _return_of_entry(connection: Connection, ledger_id: int, sequence: int) -> tuple[str, int, int]:
+    """Reference, pieces and points of the return that an entry posted."""
+    t = returns.c
+    row = connection.execute(
+        select(t.reference, t.pieces, t.points).where(t.ledger_id == ledger_id, t.sequence == sequence)
+    ).one()
+    return row[0], row[1], row[2]
 
 
 def _document_of_entry(connection: Connection, ledger_id: int, sequence: int) -> tuple[str, str, str] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 import msgspec
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import ColumnElement, Connection, and_, select
 
 from pointsbank.engine.commands import request_digest
 from pointsbank.ledger.chart import POINT
@@ -102,7 +102,9 @@ def expired_lots(
     return _held(connection, ledger_id, due, limit)
 
 
-def _held(connection: Connection, ledger_id: int, where: object, limit: int | None = None) -> list[HeldLot]:
+def _held(
+    connection: Connection, ledger_id: int, where: ColumnElement[bool], limit: int | None = None
+) -> list[HeldLot]:
     query = (
         select(
             accounts.c.path, balances.c.account, lots.c.code, lots.c.expires_on, balances.c.balance,

@@ -1,8 +1,9 @@
 """What an account holds, by commodity and lot, now or as of an earlier moment; and a volunteer's wallet.
 
-A balance now is a range of the balance rows that every commit maintains. A balance as of a moment is, for each of
-these rows, the later of two index look-ups (the newest posting that debited it, the newest that credited it), which
-carries the running balance: the cost depends on the number of lots, not on how much has happened since.
+A balance now is a range of the balance rows that every commit maintains. A balance as of a moment is, for
+each of these rows, the later of two index look-ups (the newest posting that debited it, the newest that
+credited it), which carries the running balance: the cost depends on the number of lots, not on how much has
+happened since.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class LotBalance(msgspec.Struct, frozen=True, gc=False):
 
 
 class CommodityBalance(msgspec.Struct, frozen=True):
-    """What an account holds of one commodity: the total, and the lots that are not empty, first-expiring first."""
+    """One commodity of an account: the total, and the lots that are not empty, first-expiring first."""
 
     commodity: str
     total: int
@@ -53,7 +54,7 @@ class CommodityBalance(msgspec.Struct, frozen=True):
 
 
 class AccountBalance(msgspec.Struct, frozen=True):
-    """What an account holds as of `sequence`. Commodities that it never held are not listed: their total is 0."""
+    """What an account holds as of `sequence`. A commodity that it never held is not listed."""
 
     account: str
     kind: str
@@ -70,8 +71,8 @@ class AccountBalance(msgspec.Struct, frozen=True):
 class Wallet(msgspec.Struct, frozen=True):
     """A volunteer's points (minor units) and merit minutes as of `sequence`.
 
-    `pending` stand on public notice, `held` are promised to open authorisations. `expiring` of the available points
-    lapse at the end of `expiring_on`, the next such day; None if no point ever does.
+    `pending` stand on public notice, `held` are promised to open authorisations. `expiring` of the
+    available points lapse at the end of `expiring_on`, the next such day; None if no point ever does.
     """
 
     holder: str
@@ -107,8 +108,8 @@ def balance(
 ) -> AccountBalance | UnknownAccount | SequenceAhead | QuestionInvalid:
     """What an account holds now, or as of a sequence number or a recorded time (microseconds UTC).
 
-    `commodity` and `lot` narrow the answer. The answer names its sequence number; of a time that is the greatest
-    one recorded at or before it.
+    `commodity` and `lot` narrow the answer. The answer names its sequence number; of a time that is the
+    greatest one recorded at or before it.
     """
     found: dict[str, AccountBalance]
     if sequence is None and recorded_at is None:
@@ -124,7 +125,7 @@ def balance(
 
 
 def wallet(connection: Connection, ledger_id: int, holder_id: str) -> Wallet | UnknownAccount:
-    """What a volunteer has now. Refused as UnknownAccount if none of the wallet's accounts was ever opened."""
+    """What a volunteer has now; UnknownAccount if none of the wallet's accounts was ever opened."""
     return wallet_of(holder_id, balances_now(connection, ledger_id, wallet_paths(holder_id)))
 
 
@@ -181,7 +182,11 @@ def assemble(rows: Iterable[Any]) -> dict[str, AccountBalance]:
             held.setdefault(commodity, []).append(LotBalance(lot, expiry(expires_on), amount))
     return {
         path: AccountBalance(
-            path, first[2], first[3], first[4], first[0],
+            path,
+            first[2],
+            first[3],
+            first[4],
+            first[0],
             tuple(commodity_balance(commodity, held[commodity]) for commodity in sorted(held)),
         )
         for path, (first, held) in by_path.items()
@@ -224,7 +229,8 @@ def _later_on_sqlite(element: _Later, compiler: Any, **options: Any) -> str:
 
 
 def balance_as_of(row: FromClause = balances) -> ColumnElement[int]:
-    """The balance of a balance row as of the posting bound as `posting`; NULL if nothing had touched it by then.
+    """The balance of a balance row as of the posting bound as `posting`; NULL if nothing had touched it by
+    then.
 
     Scalar look-ups and no join: whatever a planner believes about the tables, it can only walk the indexes.
     """
@@ -245,7 +251,12 @@ def balance_as_of(row: FromClause = balances) -> ColumnElement[int]:
         newest.append(func.coalesce(look_up.scalar_subquery(), 0))
     carried = postings.alias("carried")
     return (
-        select(case((carried.c.debit_account == row.c.account, carried.c.debit_balance), else_=carried.c.credit_balance))
+        select(
+            case(
+                (carried.c.debit_account == row.c.account, carried.c.debit_balance),
+                else_=carried.c.credit_balance,
+            )
+        )
         .where(carried.c.ledger_id == bindparam("ledger"), carried.c.posting == _Later(*newest))
         .correlate(row)
         .scalar_subquery()
@@ -254,7 +265,7 @@ def balance_as_of(row: FromClause = balances) -> ColumnElement[int]:
 
 @cache
 def _question(dialect: str, *, is_now: bool) -> Select[Any]:
-    """Rows for `assemble` about the paths in `asked`: all of them now, all but the sequence as of a moment."""
+    """Rows for `assemble` about the paths asked for; as of a moment without their first column."""
     ledger: BindParameter[int] = bindparam("ledger")
     paths = asked(dialect)
     held = (
@@ -264,8 +275,15 @@ def _question(dialect: str, *, is_now: bool) -> Select[Any]:
     )
     sequence = select(heads.c.sequence).where(heads.c.ledger_id == ledger).scalar_subquery()
     return select(
-        *([sequence] if is_now else []), accounts.c.path, accounts.c.kind, accounts.c.type, accounts.c.floor,
-        lots.c.commodity, lots.c.code, lots.c.expires_on, balances.c.balance if is_now else balance_as_of(),
+        *([sequence] if is_now else []),
+        accounts.c.path,
+        accounts.c.kind,
+        accounts.c.type,
+        accounts.c.floor,
+        lots.c.commodity,
+        lots.c.code,
+        lots.c.expires_on,
+        balances.c.balance if is_now else balance_as_of(),
     ).select_from(held)
 
 

@@ -1,8 +1,8 @@
 """Cursors: where the next page begins, as a text that a client hands back unread.
 
-A cursor names its ledger, account and posting, with four bytes of a digest over them. It holds no secret and grants
-nothing: the digest tells a slip of the hand or another account's cursor from a real one, so that nobody gets a
-wrong page without a word.
+A cursor names its ledger, account and posting, with four bytes of a digest over them. It holds no secret
+and grants nothing: the digest tells a slip of the hand or another account's cursor from a real one, so that
+nobody gets a wrong page without a word.
 """
 
 from __future__ import annotations

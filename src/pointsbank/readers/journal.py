@@ -1,4 +1,4 @@
-"""The journal itself: one entry, or entries in order with their postings, as exports and the API want them."""
+"""The journal itself: one entry with its postings, or entries in order, for exports and the API."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ def entry(connection: Connection, ledger_id: int, sequence: int) -> JournalEntry
     if not 0 < sequence < 2**63:
         return UnknownEntry(sequence)
     found = _with_postings(
-        connection, ledger_id, connection.execute(_BY_SEQUENCE, {"ledger": ledger_id, "sequence": sequence}).all()
+        connection,
+        ledger_id,
+        connection.execute(_BY_SEQUENCE, {"ledger": ledger_id, "sequence": sequence}).all(),
     )
     return found[0] if found else UnknownEntry(sequence)
 
@@ -35,8 +37,9 @@ def entries_after(
 ) -> list[JournalEntry]:
     """The next `limit` entries after a sequence number, oldest first, with their postings.
 
-    Go on with the last one's sequence until the list is empty. `up_to` is the last sequence number wanted: a reader
-    that names the head at its start sees the same books in every call, however many postings arrive meanwhile.
+    Go on with the last one's sequence until the list is empty. `up_to` is the last sequence number wanted:
+    a reader that names the head at its start sees the same books in every call, however many postings
+    arrive meanwhile.
     """
     if not 0 <= after < 2**62:
         return []
@@ -57,7 +60,11 @@ def entry_by_key(connection: Connection, ledger_id: int, client: str, key: str) 
 
 def reversals_of(connection: Connection, ledger_id: int, sequences: Sequence[int]) -> dict[int, int]:
     """Which of these entries were reversed, and by which entry."""
-    rows = connection.execute(_REVERSALS, {"ledger": ledger_id, "sequences": list(sequences)}) if sequences else ()
+    rows = (
+        connection.execute(_REVERSALS, {"ledger": ledger_id, "sequences": list(sequences)})
+        if sequences
+        else ()
+    )
     return {original: reversal for original, reversal in rows}  # noqa: C416
 
 
@@ -68,7 +75,8 @@ def _with_postings(connection: Connection, ledger_id: int, rows: Sequence[Any]) 
         _POSTINGS, {"ledger": ledger_id, "first": rows[0][13], "last": rows[-1][13] + rows[-1][15] - 1}
     )
     by_sequence = {
-        sequence: tuple(Posting(*line) for line in group) for sequence, group in groupby(lines, key=lambda p: p[1])
+        sequence: tuple(Posting(*line) for line in group)
+        for sequence, group in groupby(lines, key=lambda p: p[1])
     }
     return [_entry(row, by_sequence.get(row[0], ())) for row in rows]
 
@@ -79,12 +87,26 @@ def _entry(row: Any, lines: tuple[Posting, ...]) -> JournalEntry:
     return JournalEntry(*values)
 
 
-# The statements. Names are scalar look-ups, not joins, so that no planner reads a whole table to name ten lines.
+# The statements. Names are scalar look-ups, not joins, so that no planner reads a whole table to name ten
+# lines.
 
 _ENTRY: Select[Any] = select(
-    entries.c.sequence, entries.c.kind, entries.c.client, entries.c.key, entries.c.request, entries.c.effective_at,
-    entries.c.recorded_at, entries.c.actor, entries.c.place, entries.c.reason, entries.c.reverses,
-    entries.c.metadata, entries.c.documents, entries.c.first_posting, entries.c.leaf, entries.c.postings,
+    entries.c.sequence,
+    entries.c.kind,
+    entries.c.client,
+    entries.c.key,
+    entries.c.request,
+    entries.c.effective_at,
+    entries.c.recorded_at,
+    entries.c.actor,
+    entries.c.place,
+    entries.c.reason,
+    entries.c.reverses,
+    entries.c.metadata,
+    entries.c.documents,
+    entries.c.first_posting,
+    entries.c.leaf,
+    entries.c.postings,
 ).where(entries.c.ledger_id == bindparam("ledger"))
 
 _BY_SEQUENCE = _ENTRY.where(entries.c.sequence == bindparam("sequence"))
@@ -112,17 +134,27 @@ def path_of(number: ColumnElement[int]) -> ColumnElement[str]:
 
 def _of_lot(wanted: ColumnElement[str]) -> ColumnElement[str]:
     return (
-        select(wanted).where(lots.c.ledger_id == bindparam("ledger"), lots.c.lot == postings.c.lot).scalar_subquery()
+        select(wanted)
+        .where(lots.c.ledger_id == bindparam("ledger"), lots.c.lot == postings.c.lot)
+        .scalar_subquery()
     )
 
 
 _POSTINGS = (
     select(
-        postings.c.posting, postings.c.sequence,
-        path_of(postings.c.debit_account), path_of(postings.c.credit_account),
-        _of_lot(lots.c.commodity), _of_lot(lots.c.code), postings.c.amount,
-        postings.c.debit_version, postings.c.credit_version, postings.c.debit_balance, postings.c.credit_balance,
-        postings.c.debit_total, postings.c.credit_total,
+        postings.c.posting,
+        postings.c.sequence,
+        path_of(postings.c.debit_account),
+        path_of(postings.c.credit_account),
+        _of_lot(lots.c.commodity),
+        _of_lot(lots.c.code),
+        postings.c.amount,
+        postings.c.debit_version,
+        postings.c.credit_version,
+        postings.c.debit_balance,
+        postings.c.credit_balance,
+        postings.c.debit_total,
+        postings.c.credit_total,
     )
     .where(
         postings.c.ledger_id == bindparam("ledger"),

@@ -1,7 +1,8 @@
 """Joins that are look-ups: read the left side, look each row's partner up by its whole key.
 
-SQLite has no figures of our tables and takes any ledger for ten rows, so it may turn a join round and read a whole
-table to save a sort; its CROSS JOIN is a promise to keep the order. PostgreSQL has figures and needs no promise.
+SQLite has no figures of our tables and takes any ledger for ten rows, so it may turn a join round and read
+a whole table to save a sort; its CROSS JOIN is a promise to keep the order. PostgreSQL has figures and
+needs no promise.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Moments of a ledger: its head, the sequence number of a time, the days of the city's calendar.
 
-An as-of answer rests on one number, the last posting of an entry: everything up to it had happened, nothing else.
+An as-of answer rests on one number, the last posting of an entry: everything up to it had happened, nothing
+else.
 """
 
 from __future__ import annotations
@@ -24,8 +25,10 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class LedgerHead(msgspec.Struct, frozen=True):
-    """Where a ledger stands. Entries, postings, accounts and lots are numbered from 1 without gaps, so these are
-    also their counts. `recorded_at` is the time of the newest commit (microseconds UTC), 0 before the first."""
+    """Where a ledger stands. Entries, postings, accounts and lots are numbered from 1 without gaps, so
+    these are also their counts. `recorded_at` is the time of the newest commit (microseconds UTC), 0 before
+    the first.
+    """
 
     name: str
     chart: str
@@ -39,15 +42,22 @@ class LedgerHead(msgspec.Struct, frozen=True):
 
 
 class Moment(msgspec.Struct, frozen=True):
-    """A point in the journal: an entry's sequence number and the number of its last posting (0, 0: before all)."""
+    """A point in the journal: an entry's number and that of its last posting; 0, 0 before the first."""
 
     sequence: int
     posting: int
 
 
 _HEAD = select(
-    heads.c.name, heads.c.chart, heads.c.sequence, heads.c.posting, heads.c.account, heads.c.lot,
-    heads.c.recorded_at, heads.c.batch, heads.c.epoch,
+    heads.c.name,
+    heads.c.chart,
+    heads.c.sequence,
+    heads.c.posting,
+    heads.c.account,
+    heads.c.lot,
+    heads.c.recorded_at,
+    heads.c.batch,
+    heads.c.epoch,
 ).where(heads.c.ledger_id == bindparam("ledger"))
 
 _AT_TIME = (
@@ -77,7 +87,7 @@ def sequence_at(connection: Connection, ledger_id: int, recorded_at: int) -> int
 def moment(
     connection: Connection, ledger_id: int, *, sequence: int | None = None, recorded_at: int | None = None
 ) -> Moment | SequenceAhead | QuestionInvalid:
-    """The point in the journal that a caller means: a sequence number, a time, or (neither given) the head."""
+    """The point in the journal that a caller means: a sequence number, a time, or else the head."""
     if sequence is not None and recorded_at is not None:
         return QuestionInvalid("give a sequence number or a time, not both")
     if sequence is not None and sequence < 0:

@@ -1,7 +1,8 @@
 """What the bank holds now, for the overview page; and the search for an account.
 
-The sums come from the balance rows, as in the trial balance; today's figures are differences of running balances
-between last midnight and now, so they are exact however much was posted today, and returns and reversals are netted.
+The sums come from the balance rows, as in the trial balance; today's figures are differences of running
+balances between last midnight and now, so they are exact however much was posted today, and returns and
+reversals are netted.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import date
 from time import monotonic
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from sqlalchemy import BigInteger, BindParameter, Connection, bindparam, func, select
@@ -27,7 +28,7 @@ MAX_FOUND: Final = 100
 
 
 class Today(msgspec.Struct, frozen=True):
-    """What was recorded since midnight in the city: entries, and points in minor units, net of what was undone."""
+    """What was recorded since the city's midnight. Points in minor units, net of what was undone."""
 
     day: date
     entries: int
@@ -37,7 +38,7 @@ class Today(msgspec.Struct, frozen=True):
 
 
 class Overview(msgspec.Struct, frozen=True):
-    """The bank at a glance as of `sequence` (recorded at `recorded_at`, microseconds UTC). Points in minor units."""
+    """The bank at a glance as of `sequence`. Points in minor units, `recorded_at` in microseconds UTC."""
 
     sequence: int
     recorded_at: int
@@ -76,12 +77,14 @@ def overview(connection: Connection, ledger_id: int, today: date) -> Overview:
 
 
 def _sum(sums: TrialBalance, kind: str, commodity: str) -> int:
-    """The sum over a kind of accounts whose balances never are negative, of a commodity or of a class (`SKU:`)."""
+    """The sum over a kind of accounts with floor 0, of a commodity or of a class of them (`SKU:`)."""
     return sum(
         line.debit + line.credit
         for line in sums.lines
         if line.kind == kind
-        and (line.commodity == commodity or (commodity.endswith(":") and line.commodity.startswith(commodity)))
+        and (
+            line.commodity == commodity or (commodity.endswith(":") and line.commodity.startswith(commodity))
+        )
     )
 
 
@@ -89,7 +92,8 @@ def _today(connection: Connection, ledger_id: int, day: date, sequence: int) -> 
     midnight = moment(connection, ledger_id, recorded_at=day_start(day) - 1)
     assert isinstance(midnight, Moment)
     rows = connection.execute(
-        _MOVED, {"ledger": ledger_id, "posting": midnight.posting, "commodity": POINT, "kinds": list(_COUNTED)}
+        _MOVED,
+        {"ledger": ledger_id, "posting": midnight.posting, "commodity": POINT, "kinds": list(_COUNTED)},
     )
     moved = {kind: int(difference) for kind, difference in rows}
     return Today(
@@ -113,7 +117,7 @@ class FoundAccount(msgspec.Struct, frozen=True):
 def find_accounts(
     connection: Connection, ledger_id: int, words: str, *, limit: int = 20, chart: Chart = SHIPPED
 ) -> tuple[FoundAccount, ...]:
-    """Accounts whose path begins with what was typed, or whose first id does (`V0001` finds `volunteer:V0001:…`)."""
+    """Accounts whose path begins with what was typed, or whose id does: `V01` finds `volunteer:V01:…`."""
     typed = words.strip()
     if not typed or not is_plain(typed) or " " in typed:
         return ()
@@ -174,7 +178,11 @@ _MOVED = (
     select(accounts.c.kind, func.sum(balances.c.balance - func.coalesce(balance_as_of(), 0)))
     .select_from(
         then(
-            then(accounts, balances, (balances.c.ledger_id == _LEDGER) & (balances.c.account == accounts.c.account)),
+            then(
+                accounts,
+                balances,
+                (balances.c.ledger_id == _LEDGER) & (balances.c.account == accounts.c.account),
+            ),
             lots,
             (lots.c.ledger_id == _LEDGER) & (lots.c.lot == balances.c.lot),
         )
@@ -190,7 +198,11 @@ _MOVED = (
 
 _FIND = (
     select(accounts.c.path)
-    .where(accounts.c.ledger_id == _LEDGER, accounts.c.path >= bindparam("from"), accounts.c.path < bindparam("to"))
+    .where(
+        accounts.c.ledger_id == _LEDGER,
+        accounts.c.path >= bindparam("from"),
+        accounts.c.path < bindparam("to"),
+    )
     .order_by(accounts.c.path)
     .limit(bindparam("limit", type_=BigInteger))
 )

@@ -1,4 +1,4 @@
-"""Why a question has no answer. `code` is stable; the ledger's own UnknownAccount and UnknownEntry are used too."""
+"""Why a question has no answer; the ledger's own UnknownAccount and UnknownEntry are used too."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class QuestionRefused(msgspec.Struct, frozen=True, tag_field="code"):
-    """Base of the refusals of questions: values, not exceptions, since the caller can do something about them."""
+    """Base of the refusals of questions. `code` is stable."""
 
     @property
     def code(self) -> str:

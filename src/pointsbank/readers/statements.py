@@ -1,8 +1,9 @@
 """An account's statement (对账单): its postings newest first, each with the balance after it.
 
-A page rests on the posting number of the line above it, so a page already seen never shifts, whatever is posted
-meanwhile. Narrowing by commodity or lot narrows the index ranges that are read; narrowing by kind or date means
-passing over lines, at most `MAX_READ` in one call: the page may then be short, even empty, and still have a next.
+A page rests on the posting number of the line above it, so a page already seen never shifts, whatever is
+posted meanwhile. Narrowing by commodity or lot narrows the index ranges that are read; narrowing by kind or
+date means passing over lines, at most `MAX_READ` in one call: the page may then be short, even empty, and
+still have a next.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _INDEX_ENTRIES: Final = 40_000
 
 
 class StatementFilter(msgspec.Struct, frozen=True):
-    """Which lines to show. Dates are effective dates on the city's calendar, both included; empty means all."""
+    """Which lines to show; empty means all. Effective dates on the city's calendar, both included."""
 
     kind: str = ""
     commodity: str = ""
@@ -81,7 +82,7 @@ class StatementLine(msgspec.Struct, frozen=True):
 
 
 class StatementPage(msgspec.Struct, frozen=True):
-    """Lines newest first, as of `sequence`. `next` is the cursor of the next page, None at the account's first line.
+    """Lines newest first, as of `sequence`. `next` is the cursor of the next page, None at the end.
 
     `read` counts the postings passed over for this page.
     """
@@ -116,7 +117,7 @@ def statement(
     limit: int = 50,
     only: StatementFilter = NO_FILTER,
 ) -> StatementPage | UnknownAccount | CursorInvalid | QuestionInvalid:
-    """A page of at most `limit` (1 to 200) lines of an account, newest first, beginning at `cursor` or the newest."""
+    """A page of `limit` (1 to 200) lines of an account, newest first, from `cursor` or the newest on."""
     if not 1 <= limit <= MAX_LINES:
         return QuestionInvalid(f"a page has 1 to {MAX_LINES} lines, not {limit}")
     if not only.kind.isprintable():
@@ -145,7 +146,9 @@ def _account(connection: Connection, ledger_id: int, path: str) -> _Account | No
     if not rows:
         return None
     sequence, number, kind, its_type = rows[0][:4]
-    return _Account(sequence, number, kind, its_type, {row[4]: tuple(row[5:]) for row in rows if row[4] is not None})
+    return _Account(
+        sequence, number, kind, its_type, {row[4]: tuple(row[5:]) for row in rows if row[4] is not None}
+    )
 
 
 def _read(
@@ -157,7 +160,7 @@ def _read(
     before: int,
     limit: int,
 ) -> tuple[list[Any], int | None, int]:
-    """The rows of a page, the posting after which the next page goes on (None: no more), the postings passed over."""
+    """The rows of a page, the posting after which to go on (None: no more), the postings passed over."""
     dialect = connection.dialect.name
     chunk = limit + 1
     if only.passes_over:
@@ -178,8 +181,13 @@ def _read(
         reach = wanted[:steps] if before == NO_END else wanted
         rows = connection.execute(
             question,
-            arguments | {"lots": listed(dialect, reach), "before": before, "steps": steps,
-                         "limit": limit + 1 - len(found)},
+            arguments
+            | {
+                "lots": listed(dialect, reach),
+                "before": before,
+                "steps": steps,
+                "limit": limit + 1 - len(found),
+            },
         ).all()
         walked, oldest = rows[0][:2]
         found += [row for row in rows if row[2] is not None]
@@ -195,14 +203,50 @@ def _read(
 
 
 def _line(row: Any, account: _Account) -> StatementLine:
-    (_, _, posting, sequence, is_debit, lot, amount, balance, total, counter, kind, effective_at, recorded_at, key,
-     actor, place, reason, metadata, reverses, reversed_by) = row
+    (
+        _,
+        _,
+        posting,
+        sequence,
+        is_debit,
+        lot,
+        amount,
+        balance,
+        total,
+        counter,
+        kind,
+        effective_at,
+        recorded_at,
+        key,
+        actor,
+        place,
+        reason,
+        metadata,
+        reverses,
+        reversed_by,
+    ) = row
     raises = bool(is_debit) == (NORMAL_SIDE[account.type] is Side.DEBIT)
     commodity, code, expires_on = account.lots[lot]
     return StatementLine(
-        posting, sequence, kind, effective_at, recorded_at, amount if raises else -amount, counter, commodity, code,
-        expiry(expires_on), balance, total, key, actor, place, reason,
-        msgspec.json.decode(metadata) if metadata else {}, reverses, reversed_by or 0,
+        posting,
+        sequence,
+        kind,
+        effective_at,
+        recorded_at,
+        amount if raises else -amount,
+        counter,
+        commodity,
+        code,
+        expiry(expires_on),
+        balance,
+        total,
+        key,
+        actor,
+        place,
+        reason,
+        msgspec.json.decode(metadata) if metadata else {},
+        reverses,
+        reversed_by or 0,
     )
 
 
@@ -213,8 +257,13 @@ _LEDGER: Final[BindParameter[int]] = bindparam("ledger")
 _ACCOUNT = (
     select(
         select(heads.c.sequence).where(heads.c.ledger_id == _LEDGER).scalar_subquery(),
-        accounts.c.account, accounts.c.kind, accounts.c.type,
-        balances.c.lot, lots.c.commodity, lots.c.code, lots.c.expires_on,
+        accounts.c.account,
+        accounts.c.kind,
+        accounts.c.type,
+        balances.c.lot,
+        lots.c.commodity,
+        lots.c.code,
+        lots.c.expires_on,
     )
     .select_from(
         accounts.outerjoin(
@@ -228,31 +277,46 @@ _ACCOUNT = (
 
 @cache
 def _page(dialect: str, is_filtered: bool) -> Select[Any]:
-    """Rows of (postings walked, oldest of them, then a line's columns); one row of NULLs if no line is let through."""
+    """Rows of postings walked, oldest of them, a line's columns; if no line is let through, one of NULLs."""
     walked = walk(dialect).cte("walked")
     reversal = entries.alias("reversal")
     is_debit = postings.c.debit_account == bindparam("account")
     counter = case((is_debit, postings.c.credit_account), else_=postings.c.debit_account)
     lines = (
         select(
-            postings.c.posting, postings.c.sequence,
+            postings.c.posting,
+            postings.c.sequence,
             case((is_debit, 1), else_=0).label("is_debit"),
-            postings.c.lot, postings.c.amount,
+            postings.c.lot,
+            postings.c.amount,
             case((is_debit, postings.c.debit_balance), else_=postings.c.credit_balance).label("balance"),
             case((is_debit, postings.c.debit_total), else_=postings.c.credit_total).label("total"),
             path_of(counter).label("counter"),
-            entries.c.kind, entries.c.effective_at, entries.c.recorded_at, entries.c.key, entries.c.actor,
-            entries.c.place, entries.c.reason, entries.c.metadata, entries.c.reverses,
+            entries.c.kind,
+            entries.c.effective_at,
+            entries.c.recorded_at,
+            entries.c.key,
+            entries.c.actor,
+            entries.c.place,
+            entries.c.reason,
+            entries.c.metadata,
+            entries.c.reverses,
             select(reversal.c.sequence)
             .where(
-                reversal.c.ledger_id == _LEDGER, reversal.c.reverses == entries.c.sequence, reversal.c.reverses > 0
+                reversal.c.ledger_id == _LEDGER,
+                reversal.c.reverses == entries.c.sequence,
+                reversal.c.reverses > 0,
             )
             .scalar_subquery()
             .label("reversed_by"),
         )
         .select_from(
             then(
-                then(walked, postings, (postings.c.ledger_id == _LEDGER) & (postings.c.posting == walked.c.posting)),
+                then(
+                    walked,
+                    postings,
+                    (postings.c.ledger_id == _LEDGER) & (postings.c.posting == walked.c.posting),
+                ),
                 entries,
                 (entries.c.ledger_id == _LEDGER) & (entries.c.sequence == postings.c.sequence),
             )
@@ -268,7 +332,9 @@ def _page(dialect: str, is_filtered: bool) -> Select[Any]:
             entries.c.effective_at < bindparam("until"),
         )
     found = lines.subquery("found")
-    extent = select(func.count(walked.c.posting).label("walked"), func.min(walked.c.posting).label("oldest")).subquery()
+    extent = select(
+        func.count(walked.c.posting).label("walked"), func.min(walked.c.posting).label("oldest")
+    ).subquery()
     return (
         select(extent.c.walked, extent.c.oldest, *found.c)
         .select_from(extent.outerjoin(found, true()))

@@ -1,8 +1,9 @@
-"""The trial balance (试算平衡表): every kind of account by commodity, debits beside credits, and that they agree.
+"""The trial balance (试算平衡表): kinds of accounts by commodity, debits beside credits, and that they agree.
 
-It reads the balance rows, one for each account and lot that was ever moved, so it grows with the number of accounts
-and never with the journal. As of an earlier moment each of these rows costs two index look-ups more: some ten times
-slower, still without reading the journal. Neither is a proof of the running balances it rests on; that is `verify`.
+It reads the balance rows, one for each account and lot that was ever moved, so it grows with the number of
+accounts and never with the journal. As of an earlier moment each of these rows costs two index look-ups
+more: some ten times slower, still without reading the journal. Neither is a proof of the running balances
+it rests on; that is `verify`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ MAX_ACCOUNTS: Final = 500
 
 
 class TrialLine(msgspec.Struct, frozen=True):
-    """One kind of account and commodity: its balance, in minor units, in the column of the side on which it stands."""
+    """One kind of account and commodity: its balance, in minor units, in the column of its side."""
 
     kind: str
     type: str
@@ -55,7 +56,7 @@ class TrialBalance(msgspec.Struct, frozen=True):
 
     @property
     def agrees(self) -> bool:
-        """Whether debits equal credits in every commodity. If not, the balance rows are damaged: run verify."""
+        """Whether debits equal credits in every commodity. If not, balance rows are damaged: run verify."""
         return all(total.agrees for total in self.totals)
 
 
@@ -71,7 +72,7 @@ class AccountLine(msgspec.Struct, frozen=True):
 
 
 class AccountLines(msgspec.Struct, frozen=True):
-    """A page of the long trial balance as of `sequence`; `next` is the path to go on after, None at the end."""
+    """A page of the long trial balance as of `sequence`. `next` goes into `after`, None at the end."""
 
     sequence: int
     lines: tuple[AccountLine, ...]
@@ -94,7 +95,8 @@ def trial_balance(
 def account_lines(
     connection: Connection, ledger_id: int, *, prefix: str = "", after: str = "", limit: int = 100
 ) -> AccountLines | QuestionInvalid:
-    """The trial balance account by account, in the order of their paths: those that begin with `prefix`, after `after`.
+    """The trial balance account by account, in the order of their paths: those that begin with `prefix`,
+    after `after`.
 
     `limit` (1 to 500) counts accounts; an account has a line for each commodity that it ever held.
     """
@@ -123,8 +125,10 @@ def columns(account_type: str, amount: int) -> tuple[int, int]:
 
 
 def page_start(prefix: str, after: str) -> str:
-    """The first text, in byte order, at which a page of paths with `prefix` may begin if `after` was seen last."""
-    return max(prefix, after + " ") if after else prefix  # a blank sorts before every letter that a path may have
+    """The first text, in byte order, at which a page may begin if `after` was seen last."""
+    return (
+        max(prefix, after + " ") if after else prefix
+    )  # a blank sorts before every letter that a path may have
 
 
 def prefix_end(prefix: str) -> str:
@@ -158,7 +162,9 @@ _LEDGER: Final[BindParameter[int]] = bindparam("ledger")
 
 def _by_kind(amount: ColumnElement[int]) -> Select[Any]:
     held = then(
-        then(balances, accounts, (accounts.c.ledger_id == _LEDGER) & (accounts.c.account == balances.c.account)),
+        then(
+            balances, accounts, (accounts.c.ledger_id == _LEDGER) & (accounts.c.account == balances.c.account)
+        ),
         lots,
         (lots.c.ledger_id == _LEDGER) & (lots.c.lot == balances.c.lot),
     )
@@ -176,7 +182,11 @@ _AS_OF = _by_kind(balance_as_of())
 
 _PAGE = (
     select(accounts.c.account, accounts.c.path, accounts.c.kind, accounts.c.type)
-    .where(accounts.c.ledger_id == _LEDGER, accounts.c.path >= bindparam("from"), accounts.c.path < bindparam("to"))
+    .where(
+        accounts.c.ledger_id == _LEDGER,
+        accounts.c.path >= bindparam("from"),
+        accounts.c.path < bindparam("to"),
+    )
     .order_by(accounts.c.path)
     .limit(bindparam("limit", type_=BigInteger))
     .subquery("page")

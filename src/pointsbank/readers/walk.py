@@ -1,10 +1,10 @@
 """The walk through an account's postings, newest first: a merge of the index ranges of its (lot, side) pairs.
 
-The two side indexes hold the postings of each account and lot in order. SQLite merges the ranges one posting at a
-time (a recursive query whose ORDER BY makes its queue a priority queue): `limit` steps and no more. PostgreSQL has
-no such queue: it looks up the newest posting of each range, takes the ranges that can reach the page, and of each
-at most `limit` index entries. Neither reads more when history grows; both read more when the account has had more
-lots.
+The two side indexes hold the postings of each account and lot in order. SQLite merges the ranges one
+posting at a time (a recursive query whose ORDER BY makes its queue a priority queue): `limit` steps and no
+more. PostgreSQL has no such queue: it looks up the newest posting of each range, takes the ranges that can
+reach the page, and of each at most `limit` index entries. Neither reads more when history grows; both read
+more when the account has had more lots.
 """
 
 from __future__ import annotations

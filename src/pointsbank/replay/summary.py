@@ -14,7 +14,7 @@ from sqlalchemy import Connection, and_, case, func, select
 
 from pointsbank.engine.registry import Ledger
 from pointsbank.hours.model import HOURS_VERDICTS
-from pointsbank.intake.lines import LineVerdict, verdicts_of
+from pointsbank.intake.lines import DIGEST_MARK, LineVerdict, filed_id, verdicts_of
 from pointsbank.ledger.chart import MINUTE, POINT
 from pointsbank.market.model import BASKET_VERDICTS, RETURN_VERDICTS
 from pointsbank.people.tables import volunteers
@@ -30,11 +30,15 @@ async def write_results(
     dataset: Dataset, policy: Policy, ledger: Ledger, marks: dict[str, int], out: Path
 ) -> None:
     """Write `summary.json` and `verdicts-*.csv`, each whole or not at all."""
+    out.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - once, on a local disk
     counts = {}
     for source, verdicts in VERDICTS.items():
-        counts[source] = await _write_verdicts(ledger, source, verdicts, out / f"verdicts-{source}.csv")
+        path = out / f"verdicts-{source}.csv"
+        counts[source] = await _write_verdicts(dataset, ledger, source, verdicts, path)
     read, ledger_id = ledger.database.read, ledger.id
-    people = await read(_people, ledger_id, marks["returns"])
+    held = await read(_people, ledger_id, marks["returns"])
+    people = sorted((person.id, *held[filed_id(person.id)]) for person in dataset.volunteers())
+    shelves = await read(_stock, ledger_id, marks["expiry"])
     summary = {
         "units": {"points": "hundredths of a point", "merit": "minutes", "stock": "pieces"},
         "expiry_run": "2028-01-01 00:00",
@@ -46,7 +50,10 @@ async def write_results(
         },
         "volunteers_sha256": sha256("".join(_canonical(people)).encode()).hexdigest(),
         "volunteers": {number: {"merit_minutes": merit, "balances": held} for number, merit, held in people},
-        "stock": await read(_stock, ledger_id, policy, marks["expiry"]),
+        "stock": {
+            code: {sku: shelves[filed_id(code), filed_id(sku)] for sku in policy.goods}
+            for code in sorted(station.code for station in dataset.stations())
+        },
     }
     _replace(out / "summary.json", json.dumps(summary, ensure_ascii=False, indent=1) + "\n")
 
@@ -62,23 +69,42 @@ def _replace(path: Path, text: str) -> None:
     part.replace(path)
 
 
-async def _write_verdicts(ledger: Ledger, source: str, verdicts: tuple[str, ...], path: Path) -> dict[str, int]:
+async def _write_verdicts(
+    dataset: Dataset, ledger: Ledger, source: str, verdicts: tuple[str, ...], path: Path
+) -> dict[str, int]:
     counts: Counter[str] = Counter()
+    odd: dict[int, str] = {}
     part = path.with_name(path.name + ".part")
     with part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("id", "line", "verdict", "minutes", "points"))
         after = -1
         while page := await ledger.database.read(verdicts_of, ledger.id, source, after):
-            writer.writerows(_row(verdict) for verdict in page)
+            if not odd and any(verdict.id.startswith(DIGEST_MARK) for verdict in page):
+                odd = _ids_not_filed_as_they_are(dataset, source)
+            writer.writerows(_row(verdict, odd) for verdict in page)
             counts.update(verdict.verdict for verdict in page)
             after = page[-1].line
     part.replace(path)
     return dict.fromkeys(verdicts, 0) | counts
 
 
-def _row(verdict: LineVerdict) -> tuple[Any, ...]:
-    return verdict.id, verdict.line, verdict.verdict, verdict.minutes, verdict.points
+def _row(verdict: LineVerdict, odd: dict[int, str]) -> tuple[Any, ...]:
+    id_ = odd.get(verdict.line, verdict.id)
+    return id_, verdict.line, verdict.verdict, verdict.minutes, verdict.points
+
+
+def _ids_not_filed_as_they_are(dataset: Dataset, source: str) -> dict[int, str]:
+    """Ids by line that are filed by their digest: what they were, only the file says."""
+    lines: Iterator[tuple[int, str]]
+    match source:
+        case "hours":
+            lines = ((number, fields[0]) for number, fields in dataset.records())
+        case "redemptions":
+            lines = ((basket.line_no, basket.receipt_no) for basket in dataset.baskets())
+        case _:
+            lines = ((line.line_no, line.return_no) for line in dataset.returns())
+    return {number: id_ for number, id_ in lines if filed_id(id_) != id_}
 
 
 def _totals(connection: Connection, ledger_id: int, mark: int) -> dict[str, int]:
@@ -127,8 +153,8 @@ def _held(
             yield path, commodity, lot, expires_on, int(balance)
 
 
-def _people(connection: Connection, ledger_id: int, mark: int) -> list[tuple[str, int, dict[str, int]]]:
-    """Number, merit minutes and points by last day of every volunteer as of a sequence, by number."""
+def _people(connection: Connection, ledger_id: int, mark: int) -> dict[str, tuple[int, dict[str, int]]]:
+    """Merit minutes and points by last day of every volunteer as of a sequence, by number."""
     points: dict[str, Counter[str]] = {}
     merit: Counter[str] = Counter()
     for path, commodity, _, expires_on, balance in _held(
@@ -140,22 +166,17 @@ def _people(connection: Connection, ledger_id: int, mark: int) -> list[tuple[str
         else:
             points.setdefault(holder, Counter())[expires_on] += balance
     t = volunteers.c
-    rows = connection.execute(
-        select(t.number, t.volunteer_id).where(t.ledger_id == ledger_id)
-    )
-    people = [
-        (number, merit[id_], {day: held for day, held in sorted(points.get(id_, {}).items()) if held})
+    rows = connection.execute(select(t.number, t.volunteer_id).where(t.ledger_id == ledger_id))
+    return {
+        number: (merit[id_], {day: held for day, held in sorted(points.get(id_, {}).items()) if held})
         for number, id_ in rows
-    ]
-    return sorted(people)
+    }
 
 
-def _stock(connection: Connection, ledger_id: int, policy: Policy, mark: int) -> dict[str, dict[str, int]]:
+def _stock(connection: Connection, ledger_id: int, mark: int) -> Counter[tuple[str, str]]:
     """Pieces on the shelf by station and SKU as of a sequence."""
+    by_path = {station.stock: code for code, station in stations(connection, ledger_id).items()}
     pieces: Counter[tuple[str, str]] = Counter()
     for path, commodity, _, _, balance in _held(connection, ledger_id, mark, ("stock",)):
-        pieces[path, commodity] += balance
-    return {
-        code: {sku: pieces[station.stock, f"SKU:{sku}"] for sku in policy.goods}
-        for code, station in sorted(stations(connection, ledger_id).items())
-    }
+        pieces[by_path[path], commodity.removeprefix("SKU:")] += balance
+    return pieces

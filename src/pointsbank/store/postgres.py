@@ -14,6 +14,7 @@ from itertools import groupby
 from typing import Any
 
 import asyncpg
+import msgspec
 
 from pointsbank.ledger.books import Head
 from pointsbank.ledger.chart import Chart
@@ -35,7 +36,9 @@ SEPARATOR = "\x1f"
 
 _HEAD = "SELECT sequence, posting, account, lot, recorded_at, batch, epoch FROM heads WHERE ledger_id = $1"
 
-# ROWS FROM keeps the arrays in step; WITH ORDINALITY numbers the rows, so sequence numbers need no array.
+# ROWS FROM keeps the arrays in step; WITH ORDINALITY numbers the rows, so sequence numbers need no array. Postings
+# have many columns of fixed width: there a subscript is cheaper than eleven rows sources in step (OFFSET 0 keeps the
+# arrays from being parsed again for each row), and rows in the order of an account index find its pages sooner.
 _WRITE = """
 WITH h AS (
   UPDATE heads SET sequence = $4::bigint, posting = $5::bigint, account = $6::int, lot = $7::int,
@@ -69,13 +72,19 @@ WITH h AS (
     debit_version, credit_version, debit_balance, credit_balance, debit_total, credit_total)
   SELECT h.ledger_id, $27::bigint + i, sequence, debit_account, credit_account, lot, amount,
     debit_version, credit_version, debit_balance, credit_balance, debit_total, credit_total
-  FROM h, ROWS FROM (
-    unnest($28::text::bigint[]), unnest($29::text::int[]), unnest($30::text::int[]), unnest($31::text::int[]),
-    unnest($32::text::bigint[]), unnest($33::text::bigint[]), unnest($34::text::bigint[]),
-    unnest($35::text::bigint[]), unnest($36::text::bigint[]), unnest($37::text::bigint[]),
-    unnest($38::text::bigint[])
-  ) WITH ORDINALITY AS x(sequence, debit_account, credit_account, lot, amount,
-    debit_version, credit_version, debit_balance, credit_balance, debit_total, credit_total, i)
+  FROM h, (
+    SELECT i, sequences[i] AS sequence, debits[i] AS debit_account, credits[i] AS credit_account, lots[i] AS lot,
+      amounts[i] AS amount, debit_versions[i] AS debit_version, credit_versions[i] AS credit_version,
+      debit_balances[i] AS debit_balance, credit_balances[i] AS credit_balance,
+      debit_totals[i] AS debit_total, credit_totals[i] AS credit_total
+    FROM (
+      SELECT $28::text::bigint[] AS sequences, $29::text::int[] AS debits, $30::text::int[] AS credits,
+        $31::text::int[] AS lots, $32::text::bigint[] AS amounts,
+        $33::text::bigint[] AS debit_versions, $34::text::bigint[] AS credit_versions,
+        $35::text::bigint[] AS debit_balances, $36::text::bigint[] AS credit_balances,
+        $37::text::bigint[] AS debit_totals, $38::text::bigint[] AS credit_totals OFFSET 0
+    ) AS arrays, generate_series(1, cardinality(sequences)) AS i
+  ) AS x ORDER BY debit_account
 ), u AS (
   UPDATE balances t SET balance = x.balance, version = x.version, posting = x.posting
   FROM h, ROWS FROM (
@@ -94,9 +103,9 @@ SELECT count(*) FROM h
 """
 
 
-def integers(values: Iterable[int]) -> str:
-    """An array literal of integers."""
-    return "{" + ",".join(map(str, values)) + "}"
+def integers(values: Sequence[int]) -> str:
+    """An array literal of integers, by way of JSON, whose encoder is the fastest printer of integers at hand."""
+    return "{" + msgspec.json.encode(values)[1:-1].decode() + "}"
 
 
 def texts(values: Sequence[str]) -> str:
@@ -113,16 +122,16 @@ def write_arguments(batch: Batch) -> tuple[Any, ...]:
     head, accepted, written = batch.head, batch.accepted, batch.written
     entries = [a for a in accepted if a.effects]
     drafts = [a.draft for a in entries]
-    effects = [(a.sequence, e) for a in entries for e in a.effects]
+    effects = [e for a in entries for e in a.effects]
     changed, new = _columns(written.changed_balances, 5), _columns(written.new_balances, 5)
     return (
         batch.ledger_id, batch.expected_batch, batch.expected_epoch,
         head.sequence, head.posting, head.account, head.lot, head.recorded_at, head.batch, batch.token,
         head.sequence - len(entries),
-        integers(d.effective_at for d in drafts),
-        integers(a.reverses for a in entries),
-        integers(a.first_posting for a in entries),
-        integers(len(a.effects) for a in entries),
+        integers([d.effective_at for d in drafts]),
+        integers([a.reverses for a in entries]),
+        integers([a.first_posting for a in entries]),
+        integers([len(a.effects) for a in entries]),
         texts([d.kind for d in drafts]),
         texts([d.client for d in drafts]),
         texts([d.key for d in drafts]),
@@ -135,17 +144,17 @@ def write_arguments(batch: Batch) -> tuple[Any, ...]:
         b"".join([d.request for d in drafts]),
         b"".join([a.leaf for a in entries]),
         head.posting - len(effects),
-        integers([s for s, _ in effects]),
-        integers([e.debit.number for _, e in effects]),
-        integers([e.credit.number for _, e in effects]),
-        integers([e.lot.number for _, e in effects]),
-        integers([e.amount for _, e in effects]),
-        integers([e.debit_version for _, e in effects]),
-        integers([e.credit_version for _, e in effects]),
-        integers([e.debit_balance for _, e in effects]),
-        integers([e.credit_balance for _, e in effects]),
-        integers([e.debit_total for _, e in effects]),
-        integers([e.credit_total for _, e in effects]),
+        integers([a.sequence for a in entries for _ in a.effects]),
+        integers([e.debit.number for e in effects]),
+        integers([e.credit.number for e in effects]),
+        integers([e.lot.number for e in effects]),
+        integers([e.amount for e in effects]),
+        integers([e.debit_version for e in effects]),
+        integers([e.credit_version for e in effects]),
+        integers([e.debit_balance for e in effects]),
+        integers([e.credit_balance for e in effects]),
+        integers([e.debit_total for e in effects]),
+        integers([e.credit_total for e in effects]),
         *(integers(column) for column in changed),
         *(integers(column) for column in new),
     )

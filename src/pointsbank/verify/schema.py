@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-from sqlalchemy import (
-    CheckConstraint,
-    Connection,
-    ForeignKeyConstraint,
-    Inspector,
-    Table,
-    UniqueConstraint,
-    inspect,
-)
+from sqlalchemy import CheckConstraint, Connection, Table, UniqueConstraint, inspect
+from sqlalchemy.engine.default import DefaultDialect
 
 from pointsbank.store.tables import metadata
 from pointsbank.store.triggers import create_triggers
@@ -25,26 +19,48 @@ _CREATE_TRIGGER = re.compile(
 )
 
 
+class _Found(NamedTuple):
+    """What the database has, by table: asked once for all tables."""
+
+    dialect: str
+    columns: dict[str, Any]
+    keys: dict[str, Any]
+    indexes: dict[str, Any]
+    checks: dict[str, Any]
+    uniques: dict[str, Any]
+
+
 def check_schema(connection: Connection, ledger_id: int, findings: Findings) -> dict[str, int]:
     """Compare the database with what the program defines. Returns how many of each kind were looked for."""
     inspector = inspect(connection)
-    present = set(inspector.get_table_names())
+    found = _Found(
+        connection.dialect.name,
+        _by_table(inspector.get_multi_columns()),
+        _by_table(inspector.get_multi_pk_constraint()),
+        _by_table(inspector.get_multi_indexes()),
+        _by_table(inspector.get_multi_check_constraints()),
+        _by_table(inspector.get_multi_unique_constraints()),
+    )
     counts = {"tables": 0, "indexes": 0, "constraints": 0, "triggers": 0}
     for table in metadata.sorted_tables:
         counts["tables"] += 1
-        if table.name not in present:
+        if table.name not in found.columns:
             findings.add("table-missing", f"schema/{table.name}")
             continue
-        _check_columns(inspector, table, findings)
-        counts["indexes"] += _check_indexes(inspector, table, findings)
-        counts["constraints"] += _check_constraints(inspector, table, findings)
-    if connection.dialect.name == "sqlite":
-        _check_strict(connection, present, findings)
+        _check_columns(found, table, findings)
+        counts["indexes"] += _check_indexes(found, table, findings)
+        counts["constraints"] += _check_constraints(found, table, findings)
+    if found.dialect == "sqlite":
+        _check_strict(connection, set(found.columns), findings)
         counts["triggers"] = _check_sqlite_triggers(connection, findings)
     else:
         _check_validated(connection, findings)
         counts["triggers"] = _check_postgres_triggers(connection, findings)
     return counts
+
+
+def _by_table(found: Mapping[Any, Any]) -> dict[str, Any]:
+    return {table: what for (_, table), what in found.items()}
 
 
 def core_tables_present(connection: Connection, ledger_id: int) -> bool:
@@ -64,30 +80,29 @@ def core_tables_present(connection: Connection, ledger_id: int) -> bool:
     return needed <= set(inspect(connection).get_table_names())
 
 
-def _check_columns(inspector: Inspector, table: Table, findings: Findings) -> None:
-    found = {c["name"]: c for c in inspector.get_columns(table.name)}
+def _check_columns(found: _Found, table: Table, findings: Findings) -> None:
+    columns = {column["name"]: column for column in found.columns[table.name]}
     for column in table.columns:
         place = f"schema/{table.name}.{column.name}"
-        if column.name not in found:
+        if column.name not in columns:
             findings.add("column-missing", place)
-        elif found[column.name]["nullable"] and not column.nullable:
+        elif columns[column.name]["nullable"] and not column.nullable:
             findings.add("column-null", place, "NOT NULL", "NULL")
     wanted = [column.name for column in table.primary_key.columns]
-    key = inspector.get_pk_constraint(table.name)["constrained_columns"]
+    key = (found.keys.get(table.name) or {}).get("constrained_columns") or []
     if key != wanted:
         findings.add("primary-key", f"schema/{table.name}", ", ".join(wanted), ", ".join(key))
 
 
-def _check_indexes(inspector: Inspector, table: Table, findings: Findings) -> int:
-    found: dict[str, Any] = {str(index["name"]): index for index in inspector.get_indexes(table.name)}
-    dialect = inspector.dialect.name
+def _check_indexes(found: _Found, table: Table, findings: Findings) -> int:
+    indexes = {str(index["name"]): index for index in found.indexes.get(table.name, ())}
     for index in table.indexes:
         place = f"schema/{index.name}"
-        if str(index.name) not in found:
+        if str(index.name) not in indexes:
             findings.add("index-missing", place)
             continue
-        there = found[str(index.name)]
-        condition = index.dialect_options[dialect]["where"]
+        there = indexes[str(index.name)]
+        condition = index.dialect_options[found.dialect]["where"]
         wanted = (
             [column.name for column in index.columns],
             bool(index.unique),
@@ -96,7 +111,7 @@ def _check_indexes(inspector: Inspector, table: Table, findings: Findings) -> in
         actual = (
             there["column_names"],
             bool(there["unique"]),
-            _condensed(str(there.get("dialect_options", {}).get(f"{dialect}_where", ""))),
+            _condensed(str(there.get("dialect_options", {}).get(f"{found.dialect}_where", ""))),
         )
         if wanted != actual:
             findings.add("index-altered", place, wanted, actual)
@@ -108,32 +123,30 @@ def _condensed(condition: str) -> str:
     return re.sub(r"::\w+|[\s()\"]", "", condition).lower()
 
 
-def _check_constraints(inspector: Inspector, table: Table, findings: Findings) -> int:
-    checks = {str(c["name"]): str(c["sqltext"]) for c in inspector.get_check_constraints(table.name)}
-    others = {str(c["name"]) for c in inspector.get_unique_constraints(table.name)}
-    others |= {str(c["name"]) for c in inspector.get_foreign_keys(table.name)}
+def _check_constraints(found: _Found, table: Table, findings: Findings) -> int:
+    checks = {str(c["name"]): str(c["sqltext"]) for c in found.checks.get(table.name, ())}
+    uniques = {str(c["name"]) for c in found.uniques.get(table.name, ())}
     count = 0
     for constraint in table.constraints:
-        if not isinstance(constraint, CheckConstraint | UniqueConstraint | ForeignKeyConstraint):
+        if not isinstance(constraint, CheckConstraint | UniqueConstraint):
             continue
         count += 1
-        name = _name(inspector, constraint)
+        name = _NAMER.format_constraint(constraint)
         place = f"schema/{name}"
-        if name not in checks and name not in others:
+        if name not in checks and name not in uniques:
             findings.add("constraint-missing", place)
         elif (
             # PostgreSQL keeps a constraint in words of its own, so there the name must do.
-            inspector.dialect.name == "sqlite"
+            found.dialect == "sqlite"
             and isinstance(constraint, CheckConstraint)
-            and _condensed(checks[name]) != _condensed(str(constraint.sqltext))
+            and _condensed(checks[str(name)]) != _condensed(str(constraint.sqltext))
         ):
-            findings.add("constraint-altered", place, constraint.sqltext, checks[name])
+            findings.add("constraint-altered", place, constraint.sqltext, checks[str(name)])
     return count
 
 
-def _name(inspector: Inspector, constraint: Any) -> str:
-    """A constraint's name in the database, the naming convention applied."""
-    return str(inspector.dialect.identifier_preparer.format_constraint(constraint)).strip('"')
+_NAMER: Any = DefaultDialect().identifier_preparer
+"""Knows a constraint's name in the database, the naming convention applied."""
 
 
 def _check_strict(connection: Connection, present: set[str], findings: Findings) -> None:

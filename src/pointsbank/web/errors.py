@@ -46,7 +46,7 @@ def error_handlers(page_of: Callable[[AnyRequest, Problem], bytes]) -> Mapping[A
         ended = problem_for(error, request_id(request), route)
         content = page_of(request, problem_of(ended, request_id(request)))
         return Response(
-            content, status_code=ended.type.status, headers=_headers(ended), media_type="text/html; charset=utf-8"
+            content, status_code=ended.type.status, headers=_headers(ended), media_type="text/html"
         )
 
     def sign_in(request: AnyRequest, error: SignInNeeded) -> Response[Any]:

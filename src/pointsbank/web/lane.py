@@ -15,14 +15,12 @@ from litestar.types import Message, Receive, Send
 
 from pointsbank.access.authorize import authorize
 from pointsbank.access.model import Actor, Scope
-from pointsbank.engine.writer import WriterError
 from pointsbank.readers.balances import AccountBalance
 from pointsbank.readers.hot import BalancesUnavailableError
 from pointsbank.web.api.shapes import BulkIn, EntryIn, receipt_out
 from pointsbank.web.bank import Bank
 from pointsbank.web.errors import problem_answer
 from pointsbank.web.posting import BULK_PATH, ENTRIES_PATH, post_bulk, post_entry
-from pointsbank.web.problems import ProblemError
 
 T = TypeVar("T")
 
@@ -86,7 +84,7 @@ class FastLane:
         try:
             held = await bank.balances.get(path)
         except BalancesUnavailableError:
-            return False
+            return False  # the framework asks once more, and says so if that fails too
         if not isinstance(held, AccountBalance):
             return False
         scope["path_template"] = _BALANCE_ROUTE
@@ -128,7 +126,7 @@ class FastLane:
         scope["state"]["actor"] = actor
         try:
             status, content, more = await act(bank, actor, key.decode("ascii"), data)
-        except (ProblemError, WriterError) as error:
+        except Exception as error:
             status, content, named = problem_answer(error, scope["state"]["request_id"], scope["path_template"])
             more = [(name.lower().encode(), value.encode()) for name, value in named.items()]
         else:

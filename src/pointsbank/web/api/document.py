@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from litestar import Router
+from typing import Any
+
+from litestar import Response, Router
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from pointsbank.web.api import accounts, health, hours, journal, keys, market, trial_balance
 from pointsbank.web.guard import PUBLIC
+from pointsbank.web.problems import ProblemError
 
 VERSION = "1"
 
@@ -32,7 +35,7 @@ def api_router() -> Router:
 
 
 def openapi_config() -> OpenAPIConfig:
-    """The document at /api/openapi.json. The page for people is our own, at /api."""
+    """The document at /api/openapi.json. The page for people is our own, at /api-docs."""
     scheme = SecurityScheme(
         type="http", scheme="bearer", bearer_format="pbk_<id>_<secret>", description="API 密钥 / an API key"
     )
@@ -41,6 +44,15 @@ def openapi_config() -> OpenAPIConfig:
         version=VERSION,
         description=DESCRIPTION,
         components=Components(security_schemes={"apiKey": scheme}),
-        openapi_router=Router("/api", route_handlers=[], opt=PUBLIC, include_in_schema=False),
+        openapi_router=Router(
+            "/api", route_handlers=[], opt=PUBLIC, include_in_schema=False, after_request=_refuse_unknown_documents
+        ),
         render_plugins=[JsonRenderPlugin(path="/openapi.json")],
     )
+
+
+def _refuse_unknown_documents(response: Response[Any]) -> Response[Any]:
+    """The framework has a page of its own for what it does not find beside the document; ours is like all others."""
+    if response.status_code == 404:
+        raise ProblemError("not-found")
+    return response

@@ -29,7 +29,7 @@ class Operation(msgspec.Struct, frozen=True):
     answers: list[tuple[str, str, str]]
 
 
-@get("/api", opt=PUBLIC, include_in_schema=False)
+@get("/api-docs", opt=PUBLIC, include_in_schema=False)
 async def show_api(request: BankRequest) -> Response[bytes]:
     """Every operation with its parameters, body and answers."""
     return draw(request, "api.html", keeps=True, groups=_groups(request.app))

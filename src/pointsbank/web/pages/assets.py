@@ -13,7 +13,7 @@ from pointsbank.web.guard import PUBLIC
 from pointsbank.web.problems import ProblemError
 
 _FOLDER: Final = Path(__file__).parent / "static"
-_TYPES: Final = {".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
+_TYPES: Final = {".css": "text/css", ".svg": "image/svg+xml"}
 
 
 def _load() -> tuple[dict[str, str], dict[str, tuple[bytes, str]]]:

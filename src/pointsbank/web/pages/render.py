@@ -24,7 +24,7 @@ from pointsbank.web.problems import DECIMALS, Problem, amount_text
 Language = Literal["zh", "en"]
 
 LANGUAGE_COOKIE: Final = "pointsbank_lang"
-HTML: Final = "text/html; charset=utf-8"
+HTML: Final = "text/html"
 
 _environment = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
