@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import sys
 
+import structlog
+
 from pointsbank.engine.registry import open_ledger
 from pointsbank.ledger.model import Draft, Receipt
 from pointsbank.store.database import Database
@@ -20,8 +22,12 @@ def drafts(process: str, count: int) -> list[Draft]:
     """One point each from the shared fund into a wallet; shared keys credit the shared wallet."""
     made = []
     for n in range(count):
-        key, wallet = (f"shared-{n}", "wallet:shared") if n % 10 == 0 else (f"{process}-{n}", f"wallet:{process}")
-        made.append(draft("issue", key, move("mint:m", wallet, 1, LATE), opens=["mint:m", wallet], touches=("all",)))
+        key, wallet = (
+            (f"shared-{n}", "wallet:shared") if n % 10 == 0 else (f"{process}-{n}", f"wallet:{process}")
+        )
+        made.append(
+            draft("issue", key, move("mint:m", wallet, 1, LATE), opens=["mint:m", wallet], touches=("all",))
+        )
     return made
 
 
@@ -43,4 +49,8 @@ async def main(url: str, ledger_name: str, process: str, count: int, callers: in
 
 
 if __name__ == "__main__":
+    structlog.configure(  # what is printed is read by a test
+        wrapper_class=structlog.make_filtering_bound_logger("error"),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
     asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5])))

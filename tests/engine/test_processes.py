@@ -21,7 +21,9 @@ from tests.simulate.audit import audit
 async def test_several_processes_take_turns_on_one_postgresql_ledger(postgres_url: str) -> None:
     names, count = ("p1", "p2", "p3"), 300
     async with AsyncExitStack() as stack:
-        starting = (stack.enter_async_context(posting_process(postgres_url, "city", name, count)) for name in names)
+        starting = (
+            stack.enter_async_context(posting_process(postgres_url, "city", name, count)) for name in names
+        )
         processes = [await each for each in starting]
         for process in processes:
             go(process)
@@ -40,10 +42,9 @@ async def test_several_processes_take_turns_on_one_postgresql_ledger(postgres_ur
     assert books.subjects == {"all": 840}
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-async def test_what_was_acknowledged_survives_kill_minus_nine(database_url: str, seed: int) -> None:
-    """Killed at a random moment, then again: whatever was acknowledged is there, and the rest can be repeated."""
-    rng = random.Random(seed)
+async def test_what_was_acknowledged_survives_kill_minus_nine(database_url: str) -> None:
+    """Killed at a random moment, then again: whatever was acknowledged is there, the rest can be repeated."""
+    rng = random.Random()
     seen: dict[str, int] = {}
     for stop_after in (rng.randrange(1, 60), rng.randrange(60, 150)):
         async with posting_process(database_url, "city", "p1", 2000) as process:

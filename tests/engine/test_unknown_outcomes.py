@@ -41,7 +41,9 @@ async def writer(proxy: Proxy) -> AsyncIterator[LedgerWriter]:
     writer = LedgerWriter(store, CHART, limits=Limits(patience=8, cautious_batches=1))
     await writer.start()
     await store.create("toy", CHART)
-    await writer.submit([issue("fill", "wallet:a", 1000, EARLY), draft("open", "open", opens=["wallet:b"])], TOY)
+    await writer.submit(
+        [issue("fill", "wallet:a", 1000, EARLY), draft("open", "open", opens=["wallet:b"])], TOY
+    )
     yield writer
     await writer.stop()
 
@@ -87,7 +89,9 @@ async def test_an_entry_whose_answer_is_lost_is_there_once(
     assert books.balance("wallet:b") == 10
 
 
-async def test_a_plain_entry_is_found_committed_and_not_decided_again(proxy: Proxy, writer: LedgerWriter) -> None:
+async def test_a_plain_entry_is_found_committed_and_not_decided_again(
+    proxy: Proxy, writer: LedgerWriter
+) -> None:
     """The statement was durable before its answer was lost, so the first receipt is the answer."""
     proxy.expect(Mode.DROP_ANSWER, b"the-key")
     assert not (await post(writer, plain("the-key"))).replayed
@@ -105,7 +109,11 @@ async def test_a_statement_that_comes_after_the_fence_changes_nothing(
     before = await books_of(postgres_url)
     await proxy.deliver()
     after = await books_of(postgres_url)
-    assert (after.entries, after.balances, after.subjects) == (before.entries, before.balances, before.subjects)
+    assert (after.entries, after.balances, after.subjects) == (
+        before.entries,
+        before.balances,
+        before.subjects,
+    )
     assert after.balance("wallet:b") == 10
     assert (await post(writer, make("next"))).sequence == 3  # type: ignore[operator]
 

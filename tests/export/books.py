@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from hashlib import md5, sha256
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from pointsbank.engine.registry import Ledger, open_ledger
-from pointsbank.ledger.chart import SHIPPED
+from pointsbank.ledger.chart import SHIPPED, AccountType
 from pointsbank.ledger.model import Attachment, Commodity, Draft, Movement, OpenAccount, Receipt
 from pointsbank.policy.calendar import city_to_utc_micros, local_second
+from pointsbank.readers.trial_balance import AccountLines, account_lines
 from pointsbank.store import tables as t
 from pointsbank.store.database import Database
 
@@ -147,24 +148,26 @@ class Balance(NamedTuple):
     """One line of the trial balance, debit positive, in minor units."""
 
     path: str
-    type: str
+    type: AccountType
     commodity: str
     scale: int
     amount: int
 
 
 def trial_balance(connection: Connection, ledger_id: int) -> list[Balance]:
-    """What the bank itself says stands where, from its balance rows."""
-    a, b = t.accounts.c, t.balances.c
-    rows = connection.execute(
-        select(a.path, a.type, t.lots.c.commodity, t.commodities.c.scale, func.sum(b.balance))
-        .where(b.ledger_id == ledger_id)
-        .where(a.ledger_id == ledger_id, a.account == b.account)
-        .where(t.lots.c.ledger_id == ledger_id, t.lots.c.lot == b.lot)
-        .where(t.commodities.c.ledger_id == ledger_id, t.commodities.c.commodity == t.lots.c.commodity)
-        .group_by(a.path, a.type, t.lots.c.commodity, t.commodities.c.scale)
-    )
+    """What the bank itself says stands where, account by account."""
+    rows = connection.execute(select(t.commodities.c.commodity, t.commodities.c.scale)).all()
+    scales = {code: scale for code, scale in rows}  # noqa: C416 - rows are not pairs to a type checker
+    page = account_lines(connection, ledger_id, limit=500)
+    assert isinstance(page, AccountLines)
+    assert page.next is None
     return [
-        Balance(path, kind, commodity, scale, int(total) if kind in ("asset", "expense") else -int(total))
-        for path, kind, commodity, scale, total in rows
+        Balance(
+            line.account,
+            cast(AccountType, line.type),
+            line.commodity,
+            scales[line.commodity],
+            line.debit - line.credit,
+        )
+        for line in page.lines
     ]

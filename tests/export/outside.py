@@ -31,7 +31,7 @@ def tool(name: str) -> Tool:
             timeout=60,
             env={"LC_ALL": "C", "PATH": os.environ["PATH"]},
         )
-        assert done.returncode == 0, f"{name} says: {done.stdout}{done.stderr}"
+        assert done.returncode == 0, f"{name} says: {(done.stdout + done.stderr)[:2000]}"
         return done.stdout
 
     return run

@@ -6,6 +6,7 @@ import asyncio
 import csv
 import re
 from collections import Counter
+from collections.abc import AsyncIterator
 from datetime import date
 from decimal import Decimal
 from io import StringIO
@@ -37,6 +38,16 @@ from pointsbank.export.sheet import COLUMNS
 from pointsbank.export.text import decimal_text
 from pointsbank.ledger.model import Movement
 from pointsbank.store.database import Database
+
+
+@pytest.fixture
+async def town(sqlite_url: str) -> AsyncIterator[Ledger]:
+    """The small town for rules that have nothing to do with the engine."""
+    database = Database(sqlite_url)
+    async with small_town(database) as ledger:
+        yield ledger
+    await database.close()
+
 
 Figures = dict[tuple[str, str], Decimal]
 
@@ -119,14 +130,11 @@ async def test_the_sheet_adds_up_to_our_trial_balance(database: Database) -> Non
     assert HOSTILE_LOT in {row["lot"] for row in rows}
 
 
-async def test_an_export_is_the_same_however_many_rows_are_read_at_a_time(sqlite_url: str) -> None:
-    database = Database(sqlite_url)
-    async with small_town(database) as ledger:
-        for form in ("hledger", "beancount", "csv"):
-            texts = {rows: await exported(ledger, form, rows=rows) for rows in (1, 3, 2000)}
-            assert texts[1] == texts[3] == texts[2000]
-            assert texts[1][1].entries == texts[1][1].last_sequence
-    await database.close()
+async def test_an_export_is_the_same_however_many_rows_are_read_at_a_time(town: Ledger) -> None:
+    for form in ("hledger", "beancount", "csv"):
+        texts = {rows: await exported(town, form, rows=rows) for rows in (1, 3, 2000)}
+        assert texts[1] == texts[3] == texts[2000]
+        assert texts[1][1].entries == texts[1][1].last_sequence
 
 
 async def test_an_export_ends_at_the_head_that_it_found(database: Database) -> None:
@@ -149,10 +157,9 @@ async def test_an_export_ends_at_the_head_that_it_found(database: Database) -> N
 
 
 async def test_entries_stand_on_their_day_in_the_city_and_declarations_the_day_before(
-    database: Database,
+    town: Ledger,
 ) -> None:
-    async with small_town(database) as ledger:
-        text, done = await exported(ledger, "beancount")
+    text, done = await exported(town, "beancount")
     assert done.declared_on == date(2026, 1, 2)
     entries = re.findall(r"^(\S+) \* \"(\S+)\"$", text, re.MULTILINE)
     assert ("2026-01-03", "earn") in entries
@@ -183,14 +190,13 @@ async def test_an_export_of_a_period_holds_its_entries_and_no_others(
 
 
 async def test_free_text_cannot_add_a_line_a_tag_or_a_date(
-    database: Database, hledger: Tool, tmp_path: Path
+    town: Ledger, hledger: Tool, tmp_path: Path
 ) -> None:
-    async with small_town(database) as ledger:
-        for form in ("hledger", "beancount"):
-            text, _ = await exported(ledger, form)
-            assert text.isascii()
-            assert "[" not in text
-        text, done = await exported(ledger, "hledger")
+    for form in ("hledger", "beancount"):
+        text, _ = await exported(town, form)
+        assert text.isascii()
+        assert "[" not in text
+    text, done = await exported(town, "hledger")
     journal = tmp_path / "town.journal"
     journal.write_text(text, encoding="ascii")
     legs = list(csv.DictReader(StringIO(hledger("-f", journal, "print", "-O", "csv"))))
@@ -201,13 +207,12 @@ async def test_free_text_cannot_add_a_line_a_tag_or_a_date(
     assert set(hledger("-f", journal, "tags").split()) == set(TAGS) - {"name"}
 
 
-async def test_an_entry_says_what_it_is_and_what_it_reverses(database: Database) -> None:
-    async with small_town(database) as ledger:
-        [wrong] = await post(ledger, [goods("receive", "twice", "2026-03-04 10:00:00", OIL, 1005)])
-        undo = draft("undo", "rv2", "2026-03-05 10:00:00", reverses=wrong.sequence)
-        [receipt] = await post(ledger, [undo])
-        journal, _ = await exported(ledger, "hledger")
-        beans, _ = await exported(ledger, "beancount")
+async def test_an_entry_says_what_it_is_and_what_it_reverses(town: Ledger) -> None:
+    [wrong] = await post(town, [goods("receive", "twice", "2026-03-04 10:00:00", OIL, 1005)])
+    undo = draft("undo", "rv2", "2026-03-05 10:00:00", reverses=wrong.sequence)
+    [receipt] = await post(town, [undo])
+    journal, _ = await exported(town, "hledger")
+    beans, _ = await exported(town, "beancount")
     sequence, leaf = receipt.sequence, receipt.leaf.hex()
     [line] = [line for line in journal.splitlines() if f"* ({sequence}) " in line]
     assert line.startswith(f"2026-03-05 * ({sequence}) undo  ; sequence:{sequence}, kind:undo, key-hash:")
@@ -221,10 +226,9 @@ async def test_an_entry_says_what_it_is_and_what_it_reverses(database: Database)
     )
 
 
-async def test_a_commodity_without_a_legal_name_is_declared_with_its_full_name(database: Database) -> None:
-    async with small_town(database) as ledger:
-        journal, _ = await exported(ledger, "hledger")
-        beans, _ = await exported(ledger, "beancount")
+async def test_a_commodity_without_a_legal_name_is_declared_with_its_full_name(town: Ledger) -> None:
+    journal, _ = await exported(town, "hledger")
+    beans, _ = await exported(town, "beancount")
     name = commodity_name(HOSTILE.code)
     full = "SKU:%E5%A4%A7%E7%B1%B3%22%20%3B%20%2C%20date:1999-01-01%20%5B2001-01-01%5D%20%5C"
     assert f'commodity 1000.0 "{name}"  ; name:{full}\n' in journal

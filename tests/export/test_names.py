@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pointsbank.export.names import (
@@ -18,6 +18,7 @@ from pointsbank.export.names import (
 )
 from pointsbank.ledger.chart import AccountType
 
+patient = settings(deadline=None)
 ACCOUNT = re.compile(r"(Assets|Liabilities|Equity|Income|Expenses)(:[A-Z0-9][A-Za-z0-9-]*)+")
 COMMODITY = re.compile(r"[A-Z][A-Z0-9'._-]{0,22}[A-Z0-9]")
 
@@ -91,6 +92,7 @@ def test_commodity_names_of_the_manual(code: str, name: str) -> None:
     assert commodity_of(name) == (None if is_short_code(name) else code)
 
 
+@patient
 @given(types, paths)
 @example("asset", "--110000-")
 @example("asset", "\ud800")
@@ -100,11 +102,13 @@ def test_every_account_name_is_legal_and_leads_back(kind: AccountType, path: str
     assert account_of(name) == (kind, path)
 
 
+@patient
 @given(st.lists(st.tuples(types, paths), min_size=2, max_size=20, unique=True))
 def test_two_accounts_never_share_a_name(accounts: list[tuple[AccountType, str]]) -> None:
     assert len({account_name(kind, path) for kind, path in accounts}) == len(accounts)
 
 
+@patient
 @given(codes)
 @example("X.UEDSICUFZQQRZQFGIT7XN2")
 def test_every_commodity_name_is_legal_and_leads_back(code: str) -> None:
@@ -114,11 +118,13 @@ def test_every_commodity_name_is_legal_and_leads_back(code: str) -> None:
     assert commodity_of(name) == (None if is_short_code(name) else code)
 
 
+@patient
 @given(st.lists(codes, min_size=2, max_size=20, unique=True))
 def test_two_commodities_never_share_a_name(wanted: list[str]) -> None:
     assert len(set(map(commodity_name, wanted))) == len(wanted)
 
 
+@patient
 @given(
     st.one_of(
         paths, st.builds(lambda root, rest: f"{root}:{rest}", st.sampled_from(sorted(ROOTS.values())), paths)
@@ -133,6 +139,7 @@ def test_a_name_leads_to_an_account_only_if_the_account_leads_to_the_name(name: 
     assert found is None or account_name(*found) == name
 
 
+@patient
 @given(codes)
 def test_a_name_leads_to_a_commodity_only_if_the_commodity_leads_to_the_name(name: str) -> None:
     found = commodity_of(name)

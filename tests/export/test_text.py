@@ -6,10 +6,12 @@ import re
 from urllib.parse import unquote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointsbank.export.text import cell, decimal_text, inert
+
+patient = settings(deadline=None)
 
 
 @pytest.mark.parametrize(
@@ -27,11 +29,13 @@ def test_minor_units_become_decimals(amount: int, scale: int, text: str) -> None
     assert decimal_text(amount, scale) == text
 
 
+@patient
 @given(st.integers(-(10**18), 10**18), st.integers(0, 9))
 def test_a_decimal_without_its_point_is_the_integer_again(amount: int, scale: int) -> None:
     assert int(decimal_text(amount, scale).replace(".", "")) == amount
 
 
+@patient
 @given(st.text())
 def test_inert_text_is_harmless_and_leads_back(text: str) -> None:
     written = inert(text)
@@ -39,6 +43,7 @@ def test_inert_text_is_harmless_and_leads_back(text: str) -> None:
     assert unquote(written) == text
 
 
+@patient
 @given(st.text(alphabet="'=+-@＝ \t\r\n1a"))
 def test_no_cell_begins_like_a_formula_and_all_lead_back(text: str) -> None:
     written = cell(text)

@@ -40,10 +40,14 @@ def _audit(connection: Connection, ledger_id: int) -> Books:
     def rows(statement: str) -> list[Any]:
         return list(connection.execute(text(statement), {"l": ledger_id}))
 
-    head = rows("SELECT sequence, posting, account, lot, recorded_at, batch FROM heads WHERE ledger_id = :l")[0]
+    head = rows("SELECT sequence, posting, account, lot, recorded_at, batch FROM heads WHERE ledger_id = :l")[
+        0
+    ]
     accounts = {
         number: (path, kind in ("liability", "equity", "income"), floor)
-        for number, path, kind, floor in rows("SELECT account, path, type, floor FROM accounts WHERE ledger_id = :l")
+        for number, path, kind, floor in rows(
+            "SELECT account, path, type, floor FROM accounts WHERE ledger_id = :l"
+        )
     }
     lots = {n: (c, code) for n, c, code in rows("SELECT lot, commodity, code FROM lots WHERE ledger_id = :l")}
     assert (len(accounts), len(lots)) == (head.account, head.lot), "numbers of accounts and lots have a gap"
@@ -60,7 +64,9 @@ def _audit(connection: Connection, ledger_id: int) -> Books:
     assert not books.document_keys & books.sequences.keys(), "a key was consumed twice"
     books.subjects = dict(map(tuple, rows("SELECT subject, version FROM subjects WHERE ledger_id = :l")))
     books.counters = dict(map(tuple, rows("SELECT counter, value FROM counters WHERE ledger_id = :l")))
-    batches = rows("SELECT batch, last_sequence, recorded_at FROM batches WHERE ledger_id = :l ORDER BY batch")
+    batches = rows(
+        "SELECT batch, last_sequence, recorded_at FROM batches WHERE ledger_id = :l ORDER BY batch"
+    )
     assert [b.batch for b in batches] == list(range(1, head.batch + 1)), "batches have a gap"
     assert [b.recorded_at for b in batches] == sorted(b.recorded_at for b in batches), "time ran backwards"
     assert not batches or batches[-1].last_sequence == head.sequence
@@ -85,7 +91,11 @@ def _fold(
             balances[path, commodity, lot] += change
             totals[path, commodity] += change
             versions[account] += 1
-            running = getattr(p, f"{side}_balance"), getattr(p, f"{side}_total"), getattr(p, f"{side}_version")
+            running = (
+                getattr(p, f"{side}_balance"),
+                getattr(p, f"{side}_total"),
+                getattr(p, f"{side}_version"),
+            )
             assert running == (balances[path, commodity, lot], totals[path, commodity], versions[account])
             if floor is not None:
                 assert totals[path, commodity] >= floor, f"{path} fell under its floor"

@@ -15,7 +15,9 @@ WALLETS = ("wallet:a", "wallet:b", "wallet:c")
 LOTS = ("2026-12-31/f", "2027-12-31/f", "never/f")
 ACCOUNTS = ("mint:m", "fund:f", "till:t", *WALLETS)
 OPENING = draft(
-    "open", "open accounts", opens=[OpenAccount(path, BUDGET if path == "fund:f" else None) for path in ACCOUNTS]
+    "open",
+    "open accounts",
+    opens=[OpenAccount(path, BUDGET if path == "fund:f" else None) for path in ACCOUNTS],
 )
 
 
@@ -38,7 +40,10 @@ def code_and_postings(result: Result) -> tuple[str, tuple[Posted, ...]]:
 
 
 def compare(
-    commands: Sequence[Command], results: Sequence[Result], answers: Sequence[tuple[str, object]], judge: Judge
+    commands: Sequence[Command],
+    results: Sequence[Result],
+    answers: Sequence[tuple[str, object]],
+    judge: Judge,
 ) -> None:
     """Assert that the bank answered as the judge does, and that receipts carry the balances of their moment."""
     for command, result, answer in zip(commands, results, answers, strict=True):

@@ -10,7 +10,16 @@ from contextlib import asynccontextmanager
 from pointsbank.ledger.books import Head
 from pointsbank.ledger.chart import Chart
 from pointsbank.ledger.model import JournalEntry
-from pointsbank.store.port import Batch, BatchConflict, Loaded, OutcomeUnknown, Store, StoreError, Turn, Wanted
+from pointsbank.store.port import (
+    Batch,
+    BatchConflict,
+    Loaded,
+    OutcomeUnknown,
+    Store,
+    StoreError,
+    Turn,
+    Wanted,
+)
 
 
 class FlakyStore:

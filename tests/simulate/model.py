@@ -94,7 +94,9 @@ class Judge:
         """Lots of an account, the first to expire first: dates sort as text, `never` comes after all."""
         return sorted(lot for p, c, lot in self.balances if (p, c) == (path, commodity))
 
-    def _post(self, debit: str, credit: str, commodity: str, lot: str, amount: int, posted: list[Posted]) -> bool:
+    def _post(
+        self, debit: str, credit: str, commodity: str, lot: str, amount: int, posted: list[Posted]
+    ) -> bool:
         self.balances[debit, commodity, lot] -= amount
         self.balances[credit, commodity, lot] += amount
         posted.append((debit, credit, commodity, lot, amount))

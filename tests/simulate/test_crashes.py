@@ -41,13 +41,19 @@ def _errand(rng: random.Random, number: int) -> list[Draft]:
     for part in range(rng.choice([1, 1, 1, 3])):
         key = f"shared {rng.randrange(4)}" if rng.random() < 0.1 else f"{number}.{part}"
         if rng.random() < 0.4:
-            made = draft("issue", key, move("mint:m", rng.choice(WALLETS), 1 + rng.randrange(90), rng.choice(LOTS)))
+            made = draft(
+                "issue", key, move("mint:m", rng.choice(WALLETS), 1 + rng.randrange(90), rng.choice(LOTS))
+            )
         elif rng.random() < 0.1:
             made = draft("note", key, touches=("volunteer:1",))
         else:
             debit, credit = rng.sample(WALLETS, 2)
             made = draft(
-                "pay", key, move(debit, credit, 1 + rng.randrange(60)), touches=("volunteer:1",), counters=("receipt",)
+                "pay",
+                key,
+                move(debit, credit, 1 + rng.randrange(60)),
+                touches=("volunteer:1",),
+                counters=("receipt",),
             )
         drafts.append(made)
     return drafts

@@ -187,5 +187,3 @@ def test_the_judge_refuses_what_a_bank_must_refuse() -> None:
     assert judge.judge(Command("undo", "5", undoes="4"))[0] == "not-reversible"
     assert judge.judge(Command("undo", "5", undoes="2"))[0] == "already-reversed"
     assert +judge.balances == {("wallet:a", "POINT", LOTS[1]): 10}
-
-

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from tests.verify.town import Town, build_town
 
 from pointsbank.store.database import Database
-from tests.verify.town import Town, build_town
 
 
 def _administer(server: str, statement: str) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
+from tests.verify.town import Town
 
 from pointsbank.engine.registry import CITY_LEDGER
 from pointsbank.store.database import Database
 from pointsbank.verify import UnknownLedger, render, verify
-
-from tests.verify.town import Town
 
 
 async def test_an_untouched_ledger_is_clean(books: Database, town: Town) -> None:

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import pytest
+import pytest_asyncio
 from sqlalchemy.exc import DBAPIError
+from tests.verify.mutations import HERE, MUTATIONS, Mutation, Sql
+from tests.verify.town import Town
+from tests.verify.uncommitted import close_engines, uncommitted
 
 from pointsbank.engine.registry import CITY_LEDGER
 from pointsbank.store.tables import JOURNAL
 from pointsbank.verify import verify
-from tests.verify.mutations import HERE, MUTATIONS, Mutation, Sql
-from tests.verify.town import Town
-from tests.verify.uncommitted import uncommitted
+from pointsbank.verify.report import Findings
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(autouse=True, scope="module", loop_scope="module")
+async def _engines() -> AsyncIterator[None]:
+    yield
+    await close_engines()
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda m: m.name)
@@ -34,7 +46,10 @@ async def test_what_was_corrupted_was_not_kept(town_file: tuple[str, Town]) -> N
 async def test_the_database_itself_refuses_while_its_triggers_stand(
     town_file: tuple[str, Town], table: str
 ) -> None:
-    for statement in (f"UPDATE {table} SET ledger_id = ledger_id WHERE {HERE}", f"DELETE FROM {table} WHERE {HERE}"):
+    for statement in (
+        f"UPDATE {table} SET ledger_id = ledger_id WHERE {HERE}",
+        f"DELETE FROM {table} WHERE {HERE}",
+    ):
         async with uncommitted(town_file[0]) as books:
             with pytest.raises(DBAPIError, match="never changed or removed"):
                 await books.execute(statement)
@@ -63,7 +78,9 @@ async def test_each_missing_trigger_is_named(town_file: tuple[str, Town]) -> Non
         on = " ON postings" if books.dialect == "postgresql" else ""
         await books.execute(f"DROP TRIGGER postings_refuse_update{on}")
         report = await verify(books, CITY_LEDGER)
-    assert [(f.code, f.place) for f in report.findings] == [("trigger-missing", "schema/postings_refuse_update")]
+    assert [(f.code, f.place) for f in report.findings] == [
+        ("trigger-missing", "schema/postings_refuse_update")
+    ]
 
 
 async def test_a_trigger_that_no_longer_refuses_is_named(town_file: tuple[str, Town]) -> None:
@@ -112,15 +129,17 @@ async def test_missing_constraints_are_named_on_postgresql(postgres_town: tuple[
     }
 
 
-async def test_a_table_rebuilt_without_its_safeguards_is_named_on_sqlite(sqlite_town: tuple[str, Town]) -> None:
+async def test_a_table_rebuilt_without_its_safeguards_is_named_on_sqlite(
+    sqlite_town: tuple[str, Town],
+) -> None:
     async with uncommitted(sqlite_town[0]) as books:
         await books.execute(
             "CREATE TABLE rebuilt (ledger_id INTEGER NOT NULL, counter TEXT NOT NULL, value INTEGER)",
             "INSERT INTO rebuilt SELECT * FROM counters",
             "DROP TABLE counters",
             "ALTER TABLE rebuilt RENAME TO counters",
-            "CREATE TABLE rebuilt (ledger_id INTEGER NOT NULL, commodity TEXT NOT NULL, scale INTEGER NOT NULL,"
-            " has_lots INTEGER NOT NULL, CONSTRAINT commodities_scale_check CHECK (scale < 99),"
+            "CREATE TABLE rebuilt (ledger_id INTEGER NOT NULL, commodity TEXT NOT NULL,"
+            " scale INTEGER NOT NULL, has_lots INTEGER NOT NULL, CONSTRAINT commodities_scale_check CHECK (scale < 99),"
             " PRIMARY KEY (ledger_id, commodity)) STRICT",
             "INSERT INTO rebuilt SELECT * FROM commodities",
             "DROP TABLE commodities",
@@ -164,9 +183,7 @@ async def test_a_part_of_the_journal_shows_what_is_broken_in_it(town_file: tuple
     }
 
 
-async def test_findings_are_counted_beyond_those_listed(town_file: tuple[str, Town]) -> None:
-    from pointsbank.verify.report import Findings
-
+async def test_findings_are_counted_beyond_those_listed() -> None:
     findings = Findings(listed=2)
     for n in range(5):
         findings.add("entry-leaf", f"entries/{n}")

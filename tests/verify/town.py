@@ -1,4 +1,4 @@
-"""A small town whose ledger has something of everything: deliveries, records, baskets, returns, expiry, reversals."""
+"""A small town whose ledger has something of everything: records, baskets, returns, expiry, reversals."""
 
 from __future__ import annotations
 
@@ -105,7 +105,9 @@ def _numbers(connection: object, ledger_id: int) -> tuple[dict[str, int], dict[t
 
 async def _found(b: _Builder) -> None:
     await b.post(
-        "fund", "open-fund", opens=(OpenAccount("fund:fund1:issued", -1_000_000), OpenAccount("fund:fund1:expired"))
+        "fund",
+        "open-fund",
+        opens=(OpenAccount("fund:fund1:issued", -1_000_000), OpenAccount("fund:fund1:expired")),
     )
     await b.post("category", "open-categories", opens=(OpenAccount("category:care:given"),))
     shop = tuple(OpenAccount(f"station:s1:{what}") for what in ("stock", "handed-out", "redeemed"))
@@ -114,7 +116,9 @@ async def _found(b: _Builder) -> None:
         await b.post(
             f"register-{person}",
             "register-volunteer",
-            opens=tuple(OpenAccount(f"volunteer:{person}:{what}") for what in ("available", "pending", "merit")),
+            opens=tuple(
+                OpenAccount(f"volunteer:{person}:{what}") for what in ("available", "pending", "merit")
+            ),
             rows=(Row("volunteers", (person.upper(), person, "1960-01-01", RECORDED_AT, "active")),),
         )
     content = ("s1", "donor1", "2027-06-30", "RICE=50")
@@ -126,7 +130,11 @@ async def _found(b: _Builder) -> None:
         commodities=(Commodity(RICE, 0, has_lots=True), Commodity(OIL, 0, has_lots=True)),
         opens=(OpenAccount("donor:donor1:given"),),
         documents=(attach("delivery", "D1", _salt("D1"), *content),),
-        rows=(Row("deliveries", ("D1", "s1", "donor1", "\x1f".join(content), SEQUENCE, _salt("D1"), RECORDED_AT)),),
+        rows=(
+            Row(
+                "deliveries", ("D1", "s1", "donor1", "\x1f".join(content), SEQUENCE, _salt("D1"), RECORDED_AT)
+            ),
+        ),
     )
 
 
@@ -136,8 +144,9 @@ async def _earn(
     fields = (name, person.upper(), "2026-11-20", "care", str(minutes))
     state = "pending" if wallet == "pending" else "credited"
     values: tuple[Cell, ...] = (
-        name, person.upper(), "\x1f".join(fields), "accepted", state, "2026-11-20", 0, minutes, minutes, minutes,
-        points, "care", "s1", "harbin-2026/1", lot, "2026-12-01" if wallet == "pending" else "", SEQUENCE, 0,
+        name, person.upper(), "\x1f".join(fields), "accepted", state,
+        "2026-11-20", 0, minutes, minutes,
+        minutes, points, "care", "s1", "harbin-2026/1", lot, "2026-12-01" if wallet == "pending" else "", SEQUENCE, 0,
         _salt(name), RECORDED_AT,
     )  # fmt: skip
     await b.post(
@@ -176,8 +185,8 @@ async def _serve(b: _Builder) -> None:
 
 async def _sell(b: _Builder, name: str, person: str, price: int, **pieces: int) -> None:
     values: tuple[Cell, ...] = (
-        name, f"basket {name}", "accepted", "sold", "2026-11-21 10:00:00", "T1", number_of("receipt:T1"), "s1",
-        person.upper(), price, "harbin-2026/1", SEQUENCE, _salt(name), RECORDED_AT,
+        name, f"basket {name}", "accepted", "sold", "2026-11-21 10:00:00", "T1", number_of("receipt:T1"),
+        "s1", person.upper(), price, "harbin-2026/1", SEQUENCE, _salt(name), RECORDED_AT,
     )  # fmt: skip
     lines = (
         Row("receipt_lines", (name, sku, count, 1, person.upper(), "2026-11", "sold"), key_length=2)
@@ -187,7 +196,10 @@ async def _sell(b: _Builder, name: str, person: str, price: int, **pieces: int) 
         name,
         "basket",
         _paid(f"volunteer:{person}:available", "station:s1:redeemed", price),
-        *(Movement("station:s1:handed-out", "station:s1:stock", f"SKU:{sku}", n) for sku, n in pieces.items()),
+        *(
+            Movement("station:s1:handed-out", "station:s1:stock", f"SKU:{sku}", n)
+            for sku, n in pieces.items()
+        ),
         place="s1",
         actor="cashier",
         metadata=(("policy", "harbin-2026/1"),),
@@ -202,8 +214,8 @@ async def _shop(b: _Builder) -> None:
     await _sell(b, "B2", "v2", 300, RICE=1)
     content = ("2026-11-22 09:00:00", "B1", "RICE", "1")
     values: tuple[Cell, ...] = (
-        "RT1", "\x1f".join(content), "accepted", "taken", "2026-11-22 09:00:00", "B1", "T1", number_of("return:T1"),
-        "RICE", 1, 500, SEQUENCE, _salt("RT1"), RECORDED_AT,
+        "RT1", "\x1f".join(content), "accepted", "taken", "2026-11-22 09:00:00", "B1", "T1",
+        number_of("return:T1"), "RICE", 1, 500, SEQUENCE, _salt("RT1"), RECORDED_AT,
     )  # fmt: skip
     await b.post(
         "RT1",

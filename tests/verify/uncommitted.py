@@ -1,4 +1,4 @@
-"""A real database seen from inside one transaction that is never committed: corrupt it, look, and it is whole again."""
+"""A real database seen from inside one transaction that is never committed: corrupt it, look, roll back."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from pointsbank.store.database import Database, sqlite_engine
 from pointsbank.store.tables import JOURNAL
@@ -62,8 +62,26 @@ async def uncommitted(url: str) -> AsyncIterator[Uncommitted]:
             connection.rollback()
         engine.dispose()
         return
-    async_engine = create_async_engine("postgresql+asyncpg" + url.removeprefix("postgresql"))
-    async with async_engine.connect() as async_connection:
+    async with _engine(url).connect() as async_connection:
         yield Uncommitted(url, async_connection.run_sync)
         await async_connection.rollback()
-    await async_engine.dispose()
+
+
+_engines: dict[str, AsyncEngine] = {}
+
+
+def _engine(url: str) -> AsyncEngine:
+    """One connection for all tests of a module. DDL is rolled back too, so no statement is kept prepared."""
+    if url not in _engines:
+        dsn = "postgresql+asyncpg" + url.removeprefix("postgresql")
+        _engines[url] = create_async_engine(
+            dsn, connect_args={"prepared_statement_cache_size": 0, "statement_cache_size": 0}
+        )
+    return _engines[url]
+
+
+async def close_engines() -> None:
+    """Close what the module's tests have used, in the event loop in which they did."""
+    for engine in _engines.values():
+        await engine.dispose()
+    _engines.clear()

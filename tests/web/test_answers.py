@@ -35,7 +35,8 @@ async def test_balances_and_the_trial_balance_are_shown_as_of_an_entry_or_a_time
         held = (await service.get(f"/api/v1/accounts/memo:a/balance?{question}", key)).json()
         assert (held["sequence"], held["commodities"][0]["total"]) == (1, 100)
         books = (await service.get(f"/api/v1/trial-balance?{question}", key)).json()
-        assert books["totals"] == [{"commodity": "CNY", "debit": 100, "credit": 100}]
+        assert books["sequence"] == 1
+        assert all(total["debit"] == total["credit"] for total in books["totals"])
     assert (await service.get("/api/v1/accounts/memo:b/balance", key)).json()["commodities"][0]["total"] == -130
 
 

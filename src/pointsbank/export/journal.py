@@ -1,13 +1,13 @@
 """Questions to the tables: each is one short read of bounded size, so an export never holds back the bank.
 
-Names are fetched by the numbers at hand and not joined, so that no planner reads a million accounts for a page.
+Names are fetched by the numbers at hand and not joined, so no planner reads a million accounts for a page.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, bindparam, func, select
+from sqlalchemy import BindParameter, Connection, Row, and_, bindparam, func, select
 
 from pointsbank.ledger.chart import AccountType
 from pointsbank.ledger.model import Commodity
@@ -176,5 +176,5 @@ def _lots(connection: Connection, ledger_id: int, numbers: set[int]) -> dict[int
     return {row[0]: Lot._make(row) for row in rows}
 
 
-_NUMBERS = bindparam("numbers", expanding=True, literal_execute=True)
+_NUMBERS: Final[BindParameter[Any]] = bindparam("numbers", expanding=True, literal_execute=True)
 """Our own integers, written into the statement: a driver takes 32,767 parameters at most."""

@@ -21,7 +21,7 @@ class Book(NamedTuple):
 
 
 class Page(Protocol):
-    """The texts in the order in which they are asked for make a file: an account, then what is posted to it."""
+    """The texts in the order in which they are asked for make a file: an account, then its entries."""
 
     def __init__(self, book: Book) -> None: ...
 

@@ -152,7 +152,7 @@ def _declared_on(head: Head, found: list[Found]) -> date:
         return first - timedelta(days=1)
     except (ValueError, OverflowError):
         raise ExportError(
-            "账本中有分录的生效日期不在公元 1 年至 9999 年之间，无法写成日期；请用起止日期把它排除。"
+            "账本中有凭证的生效日期不在公元 1 年至 9999 年之间，无法写成日期；请用起止日期把它排除。"
             " An entry has an effective date outside of the years 1 to 9999, which cannot be written:"
             " leave it out by the first and last date of the export."
         ) from None
@@ -186,7 +186,7 @@ async def _commodities(database: Database, ledger_id: int, limit: int) -> AsyncI
             name = commodity_name(commodity.code)
             if is_short_code(name) and short_codes.setdefault(name, commodity.code) != commodity.code:
                 raise ExportError(
-                    f"两种计量单位的短代码同为 {name}。Two commodities share the short code {name}."
+                    f"两个品类的短代码同为 {name}。Two commodities share the short code {name}."
                 )
             yield commodity
         after = found[-1].code

@@ -43,6 +43,7 @@ class HoursDesk:
         self.people: dict[str, Volunteer | None] = {}
         self.versions: dict[str, int] = {}
         self._longest_session = longest_session
+        self._years: dict[str, int] = {}
         self._stations: dict[str, Station] = {}
         self._contents: dict[str, str | None] = {}
         self._since: dict[str, int] = {}
@@ -110,15 +111,23 @@ class HoursDesk:
                 lacking.numbers[number] = min(since, lacking.numbers.get(number, since))
         return lacking
 
-    def goes_back(self, lacking: Lacking) -> bool:
+    def goes_back(self, records: Iterable[RecordFields]) -> bool:
         """Whether known volunteers must be loaded anew, and so everything judged of them must be on file."""
-        return any(self.people.get(number) is not None for number in lacking.numbers)
+        return any(
+            self.people.get(fields.volunteer) is not None
+            and self._needed_since(fields.session_start) < self._since[fields.volunteer]
+            for fields in records
+        )
 
     def _needed_since(self, session_start: str) -> int:
         """The local minute from which a record with this session start must know its neighbours."""
-        first = local_minute(session_start[:4] + "-01-01 00:00")
-        assert first is not None, "a well-formed record has a date"
-        return first - self._longest_session
+        year = session_start[:4]
+        since = self._years.get(year)
+        if since is None:
+            first = local_minute(year + "-01-01 00:00")
+            assert first is not None, "a well-formed record has a date"
+            since = self._years[year] = first - self._longest_session
+        return since
 
     def load(self, connection: Connection, ledger_id: int, lacking: Lacking) -> None:
         """Load records by id, and volunteers with what was accepted of them, from one snapshot."""

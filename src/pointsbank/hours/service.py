@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import date
 
 import msgspec
 from sqlalchemy import Connection, select
 
-from pointsbank.engine.commands import Command, new_salt, request_digest
+from pointsbank.engine.commands import Command, request_digest
 from pointsbank.engine.registry import Ledger
 from pointsbank.engine.writer import Result
 from pointsbank.hours.context import HoursDesk
@@ -61,7 +62,7 @@ class RecordRefused(Exception):  # noqa: N818 - what happened, and not an error 
 
 
 class _Flight(msgspec.Struct):
-    """Lines that were judged and handed to the ledger, all or none."""
+    """Lines that were judged and handed to the ledger."""
 
     lines: Sequence[Line]
     judged: list[Judged]
@@ -128,22 +129,19 @@ class HoursService:
     ) -> AsyncIterator[list[LineVerdict]]:
         """Like `submit` for chunk after chunk: the next is judged while the last is being written.
 
-        For a ledger into which nobody else brings hours meanwhile, such as that of a replay. Lines that have a
-        verdict already are passed over. Yields the new verdicts, chunk by chunk.
+        For lines without a verdict, in a ledger into which nobody else brings hours meanwhile, such as that of a
+        replay: what this call has sent is not all or nothing. Yields the verdicts, chunk by chunk.
         """
         desk = HoursDesk(self._longest_session)
         flying: _Flight | None = None
         for chunk in chunks:
-            on_file = await self._on_file(source, chunk)
-            lines = [line for line in chunk if line[0] not in on_file]
-            if not lines:
-                continue
-            if desk.size > DESK_SIZE or desk.goes_back(desk.lacks(_well_formed(lines))):
+            lines = list(chunk)
+            if desk.size > DESK_SIZE or desk.goes_back(_well_formed(lines)):
                 if flying is not None:
                     yield await self._settle(flying, source, command)
                     flying = None
                 desk = HoursDesk(self._longest_session)
-            flight = await self._send(desk, source, lines, command)
+            flight = await self._send(desk, source, lines, command, atomic=False)
             if flying is not None:
                 landed: dict[int, LineVerdict] = {}
                 if await self._land(flying, source, landed) is not None:
@@ -162,16 +160,9 @@ class HoursService:
         desk = self._preview_desk
         await self._load(desk, lines)
         known = await self._on_file(source, lines)
-        now = self._ledger.writer.clock.now()
-        told = []
-        for number, fields in lines:
-            if number in known:
-                told.append(known[number])
-                continue
-            j = self._judge(desk, Place(source, number), fields, now)
-            verdict = j.judgement
-            told.append(LineVerdict(number, j.record_id, verdict.verdict, verdict.minutes, verdict.points))
-        return told
+        judged = self._judge_all(desk, source, [line for line in lines if line[0] not in known])
+        told = known | {j.place.line: _verdict(j) for j in judged}
+        return [told[number] for number, _ in lines]
 
     async def _on_file(self, source: str, lines: Sequence[Line]) -> dict[int, LineVerdict]:
         """The verdicts that these lines have already."""
@@ -183,13 +174,22 @@ class HoursService:
         if lacking:
             await self._ledger.database.read(desk.load, self._ledger.id, lacking)
 
-    async def _send(self, desk: HoursDesk, source: str, lines: Sequence[Line], command: Command) -> _Flight:
+    async def _send(
+        self, desk: HoursDesk, source: str, lines: Sequence[Line], command: Command, *, atomic: bool = True
+    ) -> _Flight:
         """Judge lines at a desk and hand them to the ledger."""
         await self._load(desk, lines)
-        now = self._ledger.writer.clock.now()
-        judged = [self._judge(desk, Place(source, number), fields, now) for number, fields in lines]
+        judged = self._judge_all(desk, source, lines)
         drafts = [record_draft(j, command.client, command.actor) for j in judged]
-        return _Flight(lines, judged, self._ledger.submit(drafts, HOURS, atomic=True))
+        return _Flight(lines, judged, self._ledger.submit(drafts, HOURS, atomic=atomic))
+
+    def _judge_all(self, desk: HoursDesk, source: str, lines: Sequence[Line]) -> list[Judged]:
+        now = self._ledger.writer.clock.now()
+        salts = os.urandom(16 * len(lines))
+        return [
+            self._judge(desk, Place(source, number), fields, now, salts[16 * i : 16 * i + 16])
+            for i, (number, fields) in enumerate(lines)
+        ]
 
     async def _land(
         self, flight: _Flight, source: str, verdicts: dict[int, LineVerdict]
@@ -202,10 +202,7 @@ class HoursService:
                 return flight.lines[result.position], _cause(results, result)
             if isinstance(result, Refusal):
                 return line, result
-            j = judged.judgement
-            verdicts[line[0]] = LineVerdict(
-                line[0], judged.record_id, j.verdict, j.minutes, j.points, result.sequence
-            )
+            verdicts[line[0]] = _verdict(judged, result.sequence)
             if result.replayed:
                 replayed.append(line)
         if replayed:  # booked by another call at the same time, whose verdicts stand
@@ -218,7 +215,9 @@ class HoursService:
             return await self.submit(source, flight.lines, command)
         return [verdicts[number] for number, _ in flight.lines]
 
-    def _judge(self, desk: HoursDesk, place: Place, fields: tuple[str, ...], now: int) -> Judged:
+    def _judge(
+        self, desk: HoursDesk, place: Place, fields: tuple[str, ...], now: int, salt: bytes
+    ) -> Judged:
         policy = self._policy_for(fields)
         record = parse_record(fields, policy) if policy else None
         if policy is None or record is None:
@@ -233,7 +232,7 @@ class HoursService:
         return Judged(
             place, fields, judgement, record.start, record.end, volunteer, version, policy.version,
             policy.fund.code, _notice(judgement, policy, now),
-            effective_micros(record.session_end * 60, policy.timezone), new_salt(),
+            effective_micros(record.session_end * 60, policy.timezone), salt,
         )
 
     def _policy_for(self, fields: tuple[str, ...]) -> Policy | None:
@@ -303,6 +302,11 @@ def _well_formed(lines: Iterable[Line]) -> Iterable[RecordFields]:
         for _, fields in lines
         if len(fields) == len(RecordFields._fields) and local_minute(fields[6]) is not None
     )
+
+
+def _verdict(judged: Judged, sequence: int = 0) -> LineVerdict:
+    j = judged.judgement
+    return LineVerdict(judged.place.line, judged.record_id, j.verdict, j.minutes, j.points, sequence)
 
 
 def _cause(results: Sequence[Result], group: GroupRefused) -> Refusal:

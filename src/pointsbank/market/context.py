@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, func, select, tuple_
+from sqlalchemy import Connection, and_, func, select
 
 from pointsbank.intake.lines import filed_id, parts_of
 from pointsbank.market.model import Basket, BasketJudgement, PaidReceipt
@@ -15,8 +16,8 @@ from pointsbank.market.tables import receipt_lines, receipts, returns
 from pointsbank.people import volunteers
 from pointsbank.people.volunteers import Volunteer, chunks
 from pointsbank.places.stations import Station, stations
-from pointsbank.points.lots import HeldLot, lots_of
-from pointsbank.store.tables import accounts, balances, entries, lots, postings, subjects
+from pointsbank.points.lots import HeldLot, accounts_at, lots_named, lots_of
+from pointsbank.store.tables import balances, entries, lots, postings, subjects
 
 
 class Counterfoil:
@@ -30,7 +31,7 @@ class Counterfoil:
         self._contents: dict[str, str | None] = {}
         self._bought: Counter[tuple[str, str, str]] = Counter()
         self._months: set[tuple[str, str]] = set()
-        self._stock: dict[tuple[str, str], int] = {}
+        self._stock: Counter[tuple[str, str]] = Counter()
         self._shops: set[str] = set()
 
     # BasketContext
@@ -49,7 +50,7 @@ class Counterfoil:
         return self._bought[volunteer, sku, month]
 
     def stock(self, station: str, sku: str) -> int:
-        return self._stock.get((station, filed_id(sku)), 0)
+        return self._stock[station, filed_id(sku)]
 
     def points(self, volunteer: str) -> int:
         return sum(lot.balance for lot in self._wallets[volunteer])
@@ -125,35 +126,36 @@ class Counterfoil:
         filed = {(filed_id(volunteer), month): volunteer for volunteer, month in months}
         t = receipt_lines.c
         wanted = sorted(filed)
-        for start in range(0, len(wanted), 300):
+        for start in range(0, len(wanted), 500):
+            some = set(wanted[start : start + 500])
             rows = connection.execute(
                 select(t.volunteer, t.sku, t.month, func.sum(t.pieces))
                 .where(
                     t.ledger_id == ledger_id,
-                    tuple_(t.volunteer, t.month).in_(wanted[start : start + 300]),
+                    t.volunteer.in_({volunteer for volunteer, _ in some}),
+                    t.month.in_({month for _, month in some}),
                     t.state == "sold",
                 )
                 .group_by(t.volunteer, t.sku, t.month)
             )
             for volunteer, sku, month, pieces in rows:
-                self._bought[filed[volunteer, month], sku, month] += int(pieces)
+                if (volunteer, month) in some:
+                    self._bought[filed[volunteer, month], sku, month] += int(pieces)
 
     def _load_stock(self, connection: Connection, ledger_id: int, codes: set[str]) -> None:
         self._shops |= codes
         by_path = {self.stations[code].stock: code for code in codes}
-        for chunk in chunks(sorted(by_path), 500):
-            rows = connection.execute(
-                select(accounts.c.path, lots.c.commodity, func.sum(balances.c.balance))
-                .join_from(
-                    accounts, balances,
-                    and_(balances.c.ledger_id == accounts.c.ledger_id, balances.c.account == accounts.c.account),
+        paths = accounts_at(connection, ledger_id, list(by_path))
+        rows: list[Any] = []
+        for start in range(0, len(numbers := list(paths)), 500):
+            rows += connection.execute(
+                select(balances.c.account, balances.c.lot, balances.c.balance).where(
+                    balances.c.ledger_id == ledger_id, balances.c.account.in_(numbers[start : start + 500])
                 )
-                .join(lots, and_(lots.c.ledger_id == balances.c.ledger_id, lots.c.lot == balances.c.lot))
-                .where(accounts.c.ledger_id == ledger_id, accounts.c.path.in_(chunk))
-                .group_by(accounts.c.path, lots.c.commodity)
             )
-            for path, commodity, pieces in rows:
-                self._stock[by_path[path], commodity.removeprefix("SKU:")] = int(pieces)
+        named = lots_named(connection, ledger_id, {row.lot for row in rows})
+        for account, lot, pieces in rows:
+            self._stock[by_path[paths[account]], named[lot][0].removeprefix("SKU:")] += pieces
 
 
 def _after_spending(held: list[HeldLot], price: int) -> list[HeldLot]:

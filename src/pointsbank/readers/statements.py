@@ -34,8 +34,10 @@ MAX_READ: Final = 10_000
 """Most postings that one call passes over in search of lines that a filter lets through."""
 
 _CHUNK: Final = 2_000
-_INDEX_ENTRIES: Final = 40_000
-"""About how many index entries one statement may touch: with many lots a chunk is smaller."""
+"""Postings that one statement walks through when lines have to be passed over."""
+_SMALL_CHUNK: Final = 500
+"""The same on PostgreSQL for an account of many lots, where a chunk may cost its square in index entries."""
+_MANY_LOTS: Final = 60
 
 
 class StatementFilter(msgspec.Struct, frozen=True):
@@ -162,9 +164,10 @@ def _read(
 ) -> tuple[list[Any], int | None, int]:
     """The rows of a page, the posting after which to go on (None: no more), the postings passed over."""
     dialect = connection.dialect.name
-    chunk = limit + 1
+    chunk = largest = limit + 1
     if only.passes_over:
-        chunk = max(chunk, min(_CHUNK, _INDEX_ENTRIES // max(1, 2 * len(wanted))))
+        is_small = dialect == "postgresql" and len(wanted) > _MANY_LOTS
+        largest = _SMALL_CHUNK if is_small else _CHUNK
     question = _page(dialect, only.passes_over)
     arguments: dict[str, Any] = {"ledger": ledger_id, "account": account.number}
     if only.passes_over:
@@ -198,7 +201,7 @@ def _read(
             break
         if read >= MAX_READ:
             return found, oldest, read
-        before = oldest
+        before, chunk = oldest, max(chunk, min(4 * chunk, largest))
     return found, None, read
 
 

@@ -234,7 +234,7 @@ class PostgresStore:
         except (asyncpg.UniqueViolationError, BatchConflict) as error:
             raise BatchConflict(str(error)) from error
         except _LOST as error:
-            raise OutcomeUnknown(str(error) or type(error).__name__) from error
+            raise _loss(connection, error) from error
         except asyncpg.PostgresError as error:
             raise StoreError(f"{type(error).__name__}: {error}") from error
 
@@ -257,7 +257,10 @@ class PostgresStore:
             await transaction.rollback()
             raise BatchConflict(str(error)) from error
         except _LOST as error:
-            raise OutcomeUnknown(str(error) or type(error).__name__) from error
+            if not connection.is_closed():
+                with suppress(*_LOST, asyncpg.PostgresError):
+                    await transaction.rollback()
+            raise _loss(connection, error) from error
         except asyncpg.PostgresError as error:
             await transaction.rollback()
             raise StoreError(f"{type(error).__name__}: {error}") from error
@@ -329,11 +332,19 @@ _LOST = (
 )
 
 
+def _loss(connection: Any, error: BaseException) -> StoreError:
+    """What an error of `_LOST` means: of an open connection, a wrong call (too few values) is no loss."""
+    text = str(error) or type(error).__name__
+    if isinstance(error, asyncpg.InterfaceError) and not connection.is_closed():
+        return StoreError(f"{type(error).__name__}: {text}")
+    return OutcomeUnknown(text)
+
+
 async def _fetch(connection: Any, statement: str, *arguments: Any) -> list[Any]:
     try:
         return list(await connection.fetch(statement, *arguments))
     except _LOST as error:
-        raise OutcomeUnknown(str(error) or type(error).__name__) from error
+        raise _loss(connection, error) from error
 
 
 _KNOWN = {

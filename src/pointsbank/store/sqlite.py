@@ -30,24 +30,13 @@ from pointsbank.store.port import (
     check_ledger,
 )
 from pointsbank.store.sqlite_driver import sqlite3
-from pointsbank.store.tables import metadata
+from pointsbank.store.sqlite_write import insert_rows, write_batch
 
 T = TypeVar("T")
 
 PAGE_SIZE = 8192
 
 _HEAD = "SELECT sequence, posting, account, lot, recorded_at, batch, epoch FROM heads WHERE ledger_id = ?"
-_SWAP = """UPDATE heads SET sequence = ?, posting = ?, account = ?, lot = ?, recorded_at = ?, batch = ?
-    WHERE ledger_id = ? AND batch = ? AND epoch = ?"""
-_BATCH = "INSERT INTO batches (ledger_id, batch, epoch, token, last_sequence, recorded_at) VALUES (?, ?, ?, ?, ?, ?)"
-_ENTRY = """INSERT INTO entries (ledger_id, sequence, effective_at, recorded_at, reverses, first_posting, postings,
-    kind, client, key, key_digest, request, actor, place, reason, metadata, documents, leaf)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-_POSTING = """INSERT INTO postings (ledger_id, posting, sequence, debit_account, credit_account, lot, amount,
-    debit_version, credit_version, debit_balance, credit_balance, debit_total, credit_total)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-_CHANGED = "UPDATE balances SET balance = ?, version = ?, posting = ? WHERE ledger_id = ? AND account = ? AND lot = ?"
-_NEW = "INSERT INTO balances (ledger_id, account, lot, balance, version, posting) VALUES (?, ?, ?, ?, ?, ?)"
 
 
 def connect(path: Path | str, *, read_only: bool = False) -> Any:
@@ -150,9 +139,9 @@ class SqliteStore:
                 (self.ledger_id, name, chart.name),
             )
             if made.rowcount:
-                connection.executemany(
-                    _insert("commodities"),
-                    [(self.ledger_id, c.code, c.scale, int(c.has_lots)) for c in chart.commodities],
+                insert_rows(
+                    connection, self.ledger_id, "commodities",
+                    [(c.code, c.scale, int(c.has_lots)) for c in chart.commodities],
                 )
             found = connection.execute(
                 "SELECT name, chart FROM heads WHERE ledger_id = ?", (self.ledger_id,)
@@ -176,7 +165,7 @@ class SqliteStore:
         connection = self._connection
         try:
             connection.execute("BEGIN IMMEDIATE")
-            if not _write(connection, batch):
+            if not write_batch(connection, batch):
                 connection.execute("ROLLBACK")
                 return False
         except (sqlite3.IntegrityError, BatchConflict) as error:
@@ -264,71 +253,8 @@ class SqliteTurn:
         return await self._store.load(wanted)
 
     async def append(self, batch: Batch) -> None:
-        if not await self._store._run(_write, self._store._connection, batch):
+        if not await self._store._run(write_batch, self._store._connection, batch):
             raise BatchConflict("the head moved although it is locked")
-
-
-def _write(connection: Any, batch: Batch) -> bool:
-    ledger, head, w = batch.ledger_id, batch.head, batch.written
-    swapped = connection.execute(
-        _SWAP,
-        (head.sequence, head.posting, head.account, head.lot, head.recorded_at, head.batch,
-         ledger, batch.expected_batch, batch.expected_epoch),
-    )
-    if swapped.rowcount != 1:
-        return False
-    many = connection.executemany
-    connection.execute(
-        _BATCH, (ledger, head.batch, batch.expected_epoch, batch.token, head.sequence, head.recorded_at)
-    )
-    many(_ENTRY, (
-        (ledger, a.sequence, d.effective_at, a.recorded_at, a.reverses, a.first_posting, len(a.effects),
-         d.kind, d.client, d.key, a.key_digest, d.request, d.actor, d.place, d.reason, a.metadata, a.documents, a.leaf)
-        for a in batch.accepted if a.effects for d in (a.draft,)
-    ))
-    many(_POSTING, (
-        (ledger, e.number, a.sequence, e.debit.number, e.credit.number, e.lot.number, e.amount,
-         e.debit_version, e.credit_version, e.debit_balance, e.credit_balance, e.debit_total, e.credit_total)
-        for a in batch.accepted for e in a.effects
-    ))
-    many(_CHANGED, [(balance, version, posting, ledger, account, lot)
-                    for account, lot, balance, version, posting in w.changed_balances])
-    many(_NEW, [(ledger, *line) for line in w.new_balances])
-    if not w.is_plain:
-        _write_documents(connection, batch)
-    return True
-
-
-def _write_documents(connection: Any, batch: Batch) -> None:
-    ledger, w = batch.ledger_id, batch.written
-    for table, rows in (
-        ("accounts", w.accounts), ("lots", w.lots), ("commodities", w.commodities), ("document_keys", w.keys),
-        *w.rows.items(),
-    ):
-        if rows:
-            connection.executemany(_insert(table), [(ledger, *row) for row in rows])
-    connection.executemany(
-        _insert("subjects") + " ON CONFLICT (ledger_id, subject) DO UPDATE SET version = excluded.version",
-        [(ledger, *item) for item in w.subjects.items()],
-    )
-    connection.executemany(
-        _insert("counters") + " ON CONFLICT (ledger_id, counter) DO UPDATE SET value = excluded.value",
-        [(ledger, *item) for item in w.counters.items()],
-    )
-    for change, values in w.changes:
-        names = ["state", *(name for name, _ in change.values)]
-        where = " AND ".join(f"{n} = ?" for n in ("ledger_id", *key_columns(change.table), "state"))
-        done = connection.execute(
-            f"UPDATE {change.table} SET {', '.join(f'{n} = ?' for n in names)} WHERE {where}",
-            (change.new, *values, ledger, *change.key, change.old),
-        )
-        if done.rowcount != 1:
-            raise BatchConflict(f"{change.table} {change.key} is no longer {change.old}")
-
-
-def _insert(table: str) -> str:
-    names = [c.name for c in metadata.tables[table].columns]
-    return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
 
 
 def _load(connection: Any, ledger: int, wanted: Wanted) -> Loaded:

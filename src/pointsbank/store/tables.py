@@ -213,4 +213,4 @@ counters = table("counters", column("counter", Text), column("value", Big), key=
 """Numbers that must have no gap, such as a terminal's receipts: advanced only in the commit that uses them."""
 
 JOURNAL = ("entries", "postings", "batches", "lots", "commodities", "document_keys")
-"""Tables whose rows are never changed or removed (law). Rooms add their own with `journal_table`."""
+"""Tables whose rows are never changed or removed (law); `triggers` refuses it on both engines."""

@@ -2,7 +2,7 @@
 
 Postings are walked in posting order, which is every account's version order too. What the walk remembers is
 bounded: when it has seen too much it forgets, and takes an account up again from its newest posting before
-the chunk. That posting was compared with its own predecessor when it was passed: no link of the chain is open.
+the chunk. That posting was compared with its own predecessor when it was passed: the chain has no open link.
 """
 
 from __future__ import annotations

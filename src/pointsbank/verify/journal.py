@@ -22,6 +22,7 @@ from pointsbank.verify.names import AccountFacts, LotFacts, Names
 from pointsbank.verify.report import Findings
 from pointsbank.verify.source import Row, Rows
 
+EMPTY: Final = sized("")
 NOBODY: Final = AccountFacts(sized("?"), "?", False, None, 0, 0)
 NO_SUCH_LOT: Final = LotFacts(sized("?") + sized("?"), "?", -1)
 
@@ -36,7 +37,7 @@ class Journal:
         self._chart = chart
         self._findings = findings
         self._from_the_start = place.sequence == 0
-        self._texts: dict[str, bytes] = {}
+        self._texts: dict[tuple[str, ...], bytes] = {}
         self._plain_metadata: set[str] = {""}
 
     def check(self, chunk: Chunk, names: Names) -> None:
@@ -113,7 +114,7 @@ class Journal:
             documents,
             leaf,
         ) = entry
-        add, text = self._findings.add, self._text
+        add, texts = self._findings.add, self._texts_of
         lines: list[bytes] = []
         accounts, lots = names.accounts, names.lots
         carried: list[str] | None = None
@@ -145,15 +146,12 @@ class Journal:
         if leaf != leaf_hash(
             six_numbers(self._ledger_id, sequence, effective_at, recorded_at, reverses, len(rows)),
             (
-                text(kind),
-                text(client),
+                texts((kind, client)),
                 sized(key),
                 request,
-                text(actor),
-                text(place),
-                text(reason),
-                sized(metadata),
-                sized(documents),
+                texts((actor, place, reason)),
+                sized(metadata) if metadata else EMPTY,
+                sized(documents) if documents else EMPTY,
             ),
             b"".join(lines),
         ):
@@ -167,11 +165,11 @@ class Journal:
         if documents and parse_documents(documents) is None:
             add("entry-documents", f"entries/{sequence}", "", documents)
 
-    def _text(self, value: str) -> bytes:
-        """A text that recurs (a kind, an actor), encoded once."""
-        encoded = self._texts.get(value)
+    def _texts_of(self, values: tuple[str, ...]) -> bytes:
+        """Texts that recur together (actor, place and reason), encoded once."""
+        encoded = self._texts.get(values)
         if encoded is None:
-            encoded = self._texts[value] = sized(value)
+            encoded = self._texts[values] = b"".join(map(sized, values))
         return encoded
 
     def _check_metadata(self, sequence: int, text: str) -> None:

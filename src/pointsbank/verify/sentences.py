@@ -83,9 +83,9 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "account-opened-at": ("开户时间不是任何一次提交的时间", "the account was opened at the time of no batch"),
     "lot-gap": ("批次号不连续，缺少批次", "lot numbers have a gap: a lot is missing"),
     "lot-expiry": ("批次到期日与批次名不符", "the lot's expiry date is not the one in its name"),
-    "lot-commodity": ("批次的品种不存在", "the lot's commodity is not there"),
-    "lot-not-allowed": ("不分批次的品种出现了批次", "a commodity without lots has a lot"),
-    "commodity-differs": ("品种的定义与科目表不符", "the commodity is not as the chart defines it"),
+    "lot-commodity": ("批次的品类不存在", "the lot's commodity is not there"),
+    "lot-not-allowed": ("不分批次的品类出现了批次", "a commodity without lots has a lot"),
+    "commodity-differs": ("品类的定义与科目表不符", "the commodity is not as the chart defines it"),
     "document-key-digest": (
         "单据幂等键与其摘要不符",
         "the digest of a document's key is not that of client and key",
@@ -102,7 +102,7 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "counter-value": ("票号计数器与最后使用的号码不符", "the counter does not stand at the last number used"),
     # domain
     "volunteer-points": (
-        "志愿者积分收支不平：入账加退回不等于待生效、可用、已用与过期之和",
+        "志愿者积分收支不平：入账加退回不等于公示中、可用、已用与已过期之和",
         "a volunteer's points do not add up: credited and put back is not what stands, was spent and expired",
     ),
     "volunteer-movement": (

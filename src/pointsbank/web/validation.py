@@ -38,10 +38,12 @@ def is_json(content_type: str) -> bool:
 def decode(body: bytes, kind: Any) -> Any:
     """Decode JSON into `kind`. Raises ProblemError: malformed-json, or invalid-request with all faults."""
     try:
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.ValidationError as error:
-        faults = faults_of(msgspec.json.decode(body), kind) or [FieldError("body", "", str(error))]
-        raise ProblemError("invalid-request", errors=faults, count=len(faults)) from error
+        try:
+            return msgspec.json.decode(body, type=kind)
+        except msgspec.ValidationError as error:
+            # the first fault ended the reading: what comes behind it may be no JSON at all
+            faults = faults_of(msgspec.json.decode(body), kind) or [FieldError("body", "", str(error))]
+            raise ProblemError("invalid-request", errors=faults, count=len(faults)) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ProblemError("malformed-json", problem=str(error)) from error
 
