@@ -125,7 +125,8 @@ def copy_of_entry(t: Town, s: Sql, sequence: int, first: int) -> list[str]:
         client, 'forged', {s.blob(bytes(16))}, request, actor, place, reason, metadata, documents, leaf
         FROM entries WHERE {HERE} AND sequence = {last}""",
         f"""INSERT INTO postings SELECT ledger_id, {first}, {sequence}, debit_account, credit_account, lot,
-        amount, debit_version + 1, credit_version + 1, debit_balance, credit_balance, debit_total, credit_total
+        amount, debit_version + 1, credit_version + 1, debit_balance, credit_balance,
+        debit_total, credit_total
         FROM postings WHERE {HERE} AND posting = {t.posting("memo-8")}""",
     ]
 

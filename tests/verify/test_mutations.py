@@ -139,7 +139,8 @@ async def test_a_table_rebuilt_without_its_safeguards_is_named_on_sqlite(
             "DROP TABLE counters",
             "ALTER TABLE rebuilt RENAME TO counters",
             "CREATE TABLE rebuilt (ledger_id INTEGER NOT NULL, commodity TEXT NOT NULL,"
-            " scale INTEGER NOT NULL, has_lots INTEGER NOT NULL, CONSTRAINT commodities_scale_check CHECK (scale < 99),"
+            " scale INTEGER NOT NULL, has_lots INTEGER NOT NULL,"
+            " CONSTRAINT commodities_scale_check CHECK (scale < 99),"
             " PRIMARY KEY (ledger_id, commodity)) STRICT",
             "INSERT INTO rebuilt SELECT * FROM commodities",
             "DROP TABLE commodities",

@@ -145,9 +145,8 @@ async def _earn(
     state = "pending" if wallet == "pending" else "credited"
     values: tuple[Cell, ...] = (
         name, person.upper(), "\x1f".join(fields), "accepted", state,
-        "2026-11-20", 0, minutes, minutes,
-        minutes, points, "care", "s1", "harbin-2026/1", lot, "2026-12-01" if wallet == "pending" else "", SEQUENCE, 0,
-        _salt(name), RECORDED_AT,
+        "2026-11-20", 0, minutes, minutes, minutes, points, "care", "s1", "harbin-2026/1", lot,
+        "2026-12-01" if wallet == "pending" else "", SEQUENCE, 0, _salt(name), RECORDED_AT,
     )  # fmt: skip
     await b.post(
         name,

@@ -37,9 +37,13 @@ Int = Integer()
 Small = SmallInteger().with_variant(Integer, "sqlite")
 
 
+ByteOrdered = Text().with_variant(Text(collation="C"), "postgresql")
+"""Text in the order of its bytes on both engines, whatever the server's language: pages and prefixes rely on it."""
+
+
 def column(name: str, kind: Any, *, null: bool = False) -> Column[Any]:
-    """A column that does not take NULL unless it says so."""
-    return Column(name, kind, nullable=null)
+    """A column that does not take NULL unless it says so; text is byte-ordered."""
+    return Column(name, ByteOrdered if kind is Text else kind, nullable=null)
 
 
 def table(name: str, *columns: Any, key: tuple[str, ...], fill: int | None = None) -> Table:
