@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from pointsbank.store.triggers import create_triggers
+from pointsbank.store.triggers import create_triggers, drop_triggers
 from pointsbank.tables import metadata
 
 connection = context.config.attributes["connection"]
@@ -11,6 +11,10 @@ context.configure(
 )
 
 with context.begin_transaction():
+    # SQLite renames no table while a trigger of another table names it, so the triggers stand aside.
+    if connection.dialect.name == "sqlite":
+        for statement in drop_triggers("sqlite"):
+            connection.exec_driver_sql(statement)
     context.run_migrations()
     # Batch mode rebuilds tables on SQLite and loses their triggers, so they are put back after every migration.
     if connection.dialect.has_table(connection, "postings"):

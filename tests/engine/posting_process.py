@@ -11,11 +11,11 @@ import asyncio
 import sys
 
 import structlog
+from tests.ledger.toy import CHART, LATE, TOY, draft, move
 
 from pointsbank.engine.registry import open_ledger
 from pointsbank.ledger.model import Draft, Receipt
 from pointsbank.store.database import Database
-from tests.ledger.toy import CHART, LATE, TOY, draft, move
 
 
 def drafts(process: str, count: int) -> list[Draft]:

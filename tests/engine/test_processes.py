@@ -7,15 +7,15 @@ import random
 from contextlib import AsyncExitStack
 
 import pytest
+from tests.engine.posting_process import drafts
+from tests.engine.processes import acknowledged, go, posting_process
+from tests.ledger.toy import CHART, TOY
+from tests.simulate.audit import audit
 
 from pointsbank.engine.registry import open_ledger
 from pointsbank.ledger.model import Receipt
 from pointsbank.store.database import Database
 from pointsbank.store.port import LedgerBusy
-from tests.engine.posting_process import drafts
-from tests.engine.processes import acknowledged, go, posting_process
-from tests.ledger.toy import CHART, TOY
-from tests.simulate.audit import audit
 
 
 async def test_several_processes_take_turns_on_one_postgresql_ledger(postgres_url: str) -> None:

@@ -8,6 +8,8 @@ from contextlib import AsyncExitStack
 
 import pytest
 from sqlalchemy import Connection, text
+from tests.ledger.toy import CHART, EARLY, LATE, TOY, draft, issue, move
+from tests.simulate.audit import audit
 
 from pointsbank.engine.registry import Ledger, open_ledger
 from pointsbank.engine.writer import Result
@@ -15,8 +17,6 @@ from pointsbank.ledger.model import Draft, OpenAccount, Receipt, Row
 from pointsbank.ledger.refusals import InsufficientBalance, StaleRead
 from pointsbank.store.database import Database
 from pointsbank.store.port import ledger_id_of
-from tests.ledger.toy import CHART, EARLY, LATE, TOY, draft, issue, move
-from tests.simulate.audit import audit
 
 LIMIT = 1
 """handbooks that one volunteer may take, for no points at all"""

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
+from tests.ledger.toy import CHART, LATE, TOY, draft, move
+from tests.simulate.audit import audit
 
 from pointsbank.engine.registry import open_ledger
 from pointsbank.engine.writer import (
     CommitOutcomeUnknown,
     LedgerWriter,
     Limits,
-    WriterError,
     WriterOverloaded,
     WriterStopped,
 )
@@ -23,8 +24,6 @@ from pointsbank.ledger.chart import AllowedMovement, Chart
 from pointsbank.ledger.model import Change, Draft, Receipt, Row
 from pointsbank.store.database import Database
 from pointsbank.store.port import Batch, ledger_id_of
-from tests.ledger.toy import CHART, LATE, TOY, draft, move
-from tests.simulate.audit import audit
 
 
 class BrokenChart(Chart):

@@ -8,15 +8,15 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from structlog.testing import capture_logs
+from tests.engine.proxy import Mode, Proxy, proxy_to
+from tests.ledger.toy import CHART, EARLY, TOY, draft, issue, move
+from tests.simulate.audit import Books, audit
 
 from pointsbank.engine.writer import CommitOutcomeUnknown, LedgerWriter, Limits
 from pointsbank.ledger.model import Draft, Receipt
 from pointsbank.store.database import Database
 from pointsbank.store.port import ledger_id_of
 from pointsbank.store.postgres import PostgresStore
-from tests.engine.proxy import Mode, Proxy, proxy_to
-from tests.ledger.toy import CHART, EARLY, TOY, draft, issue, move
-from tests.simulate.audit import Books, audit
 
 TIMEOUT = 0.4
 """seconds after which the store takes a statement for lost"""

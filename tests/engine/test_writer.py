@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+from tests.ledger.toy import CHART, EARLY, LATE, TOY, Desk, draft, issue, move
+from tests.simulate.audit import audit
+
 from pointsbank.engine.clock import FixedClock
 from pointsbank.engine.registry import open_ledger
 from pointsbank.ledger.model import RECORDED_AT, SEQUENCE, Change, Draft, Movement, Receipt, Row, number_of
@@ -18,8 +21,6 @@ from pointsbank.ledger.refusals import (
 )
 from pointsbank.store.database import Database
 from pointsbank.store.port import LedgerMismatch
-from tests.ledger.toy import CHART, EARLY, LATE, TOY, Desk, draft, issue, move
-from tests.simulate.audit import audit
 
 OTHER = b"another request."
 

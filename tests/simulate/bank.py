@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pointsbank.engine.writer import Result
-from pointsbank.ledger.model import Draft, Movement, OpenAccount, Receipt
-from pointsbank.ledger.refusals import Refusal
 from tests.ledger.toy import draft
 from tests.simulate.audit import Books
 from tests.simulate.model import BUDGET, Command, Judge, Posted
+
+from pointsbank.engine.writer import Result
+from pointsbank.ledger.model import Draft, Movement, OpenAccount, Receipt
+from pointsbank.ledger.refusals import Refusal
 
 WALLETS = ("wallet:a", "wallet:b", "wallet:c")
 LOTS = ("2026-12-31/f", "2027-12-31/f", "never/f")

@@ -9,16 +9,16 @@ from collections.abc import Iterator
 
 import pytest
 from structlog.testing import capture_logs
+from tests.ledger.toy import CHART, TOY, draft, move
+from tests.simulate.audit import Books, audit
+from tests.simulate.bank import LOTS, OPENING, WALLETS
+from tests.simulate.flaky import FlakyStore
 
 from pointsbank.engine.writer import LedgerWriter, Limits, WriterError
 from pointsbank.ledger.model import Draft, Receipt
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.store.database import Database
 from pointsbank.store.port import ledger_id_of
-from tests.ledger.toy import CHART, TOY, draft, move
-from tests.simulate.audit import Books, audit
-from tests.simulate.bank import LOTS, OPENING, WALLETS
-from tests.simulate.flaky import FlakyStore
 
 SEEDS = range(5)
 TROUBLES = {

@@ -11,13 +11,13 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
-
-from pointsbank.engine.registry import Ledger, open_ledger
-from pointsbank.store.database import Database
 from tests.ledger.toy import CHART, TOY
 from tests.simulate.audit import audit
 from tests.simulate.bank import LOTS, OPENING, WALLETS, as_draft, compare, same_books
 from tests.simulate.model import Command, Judge
+
+from pointsbank.engine.registry import Ledger, open_ledger
+from pointsbank.store.database import Database
 
 wallets = st.sampled_from(WALLETS)
 lots = st.sampled_from(LOTS)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from tests.store.raw import RawBooks, populate
 
 from pointsbank.store import schema
 from pointsbank.store.database import Database
-from tests.store.raw import RawBooks, populate
 
 REBUILD = '''"""Rebuilds every table of the ledger, as a later migration may have to."""
 
@@ -85,6 +85,8 @@ def books(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         from pointsbank.store.tables import JOURNAL
 
         rebuild(url, folder, (*JOURNAL, "accounts", "balances", "heads", "subjects", "counters"))
-    yield RawBooks(url)
+    books = RawBooks(url)
+    yield books
+    books.close()
     if drop:
         asyncio.run(_administer(*drop))

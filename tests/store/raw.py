@@ -6,19 +6,19 @@ import asyncio
 from typing import Any
 
 import asyncpg
+from tests.ledger.toy import CHART, EARLY, TOY, draft, issue, move
 
 from pointsbank.engine.registry import open_ledger
 from pointsbank.store.database import Database
 from pointsbank.store.port import ledger_id_of
 from pointsbank.store.sqlite_driver import sqlite3
-from tests.ledger.toy import CHART, EARLY, TOY, draft, issue, move
 
 LEDGER = ledger_id_of("toy")
 
 Row = dict[str, Any]
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 - that is what it is
     """The database said no."""
 
 
@@ -28,6 +28,8 @@ class RawBooks:
     def __init__(self, url: str) -> None:
         self.url = url
         self.is_sqlite = url.startswith("sqlite")
+        self._runner = asyncio.Runner()
+        self._connection: asyncpg.Connection | None = None
 
     def attempt(self, statement: str, *values: Any) -> None:
         """Run one statement. Raises Refused, with the words of the database, if it does not like it."""
@@ -41,10 +43,10 @@ class RawBooks:
             finally:
                 connection.close()
             return
-        asyncio.run(self._attempt(statement, values))
+        self._runner.run(self._attempt(statement, values))
 
     async def _attempt(self, statement: str, values: tuple[Any, ...]) -> None:
-        connection = await asyncpg.connect(self.url)
+        connection = await self._connect()
         transaction = connection.transaction()
         await transaction.start()
         try:
@@ -52,7 +54,17 @@ class RawBooks:
         except asyncpg.PostgresError as error:
             raise Refused(str(error)) from error
         finally:
-            await connection.close()
+            await transaction.rollback()
+
+    async def _connect(self) -> asyncpg.Connection:
+        if self._connection is None:
+            self._connection = await asyncpg.connect(self.url)
+        return self._connection
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._runner.run(self._connection.close())
+        self._runner.close()
 
     def insert(self, table: str, row: Row, verb: str = "INSERT INTO") -> None:
         marks = ", ".join("?" if self.is_sqlite else f"${n}" for n in range(1, len(row) + 1))
@@ -78,13 +90,9 @@ class RawBooks:
             return row
 
         async def fetch() -> Row:
-            connection = await asyncpg.connect(self.url)
-            try:
-                return dict(await connection.fetchrow(statement))
-            finally:
-                await connection.close()
+            return dict(await (await self._connect()).fetchrow(statement))
 
-        return asyncio.run(fetch())
+        return self._runner.run(fetch())
 
     def fresh_row(self, table: str) -> Row:
         """A row that the table would take: like one that is there, with keys that are free."""

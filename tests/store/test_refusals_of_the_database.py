@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+import asyncio
 
+import pytest
+from tests.store.raw import FRESH, LEDGER, RawBooks, Refused
+
+from pointsbank.store.database import Database
 from pointsbank.store.schema import missing_triggers
 from pointsbank.store.tables import JOURNAL, metadata
-from tests.store.raw import FRESH, LEDGER, RawBooks, Refused
 
 CHANGED = {
     "entries": "kind = 'other'", "postings": "amount = amount + 1", "batches": "token = token", "lots": "code = 'x'",
@@ -185,9 +188,12 @@ def test_only_the_floor_of_an_account_may_be_absent() -> None:
     assert nullable == ["accounts.floor"]
 
 
-async def test_no_trigger_is_missing(books: RawBooks) -> None:
-    from pointsbank.store.database import Database
+def test_no_trigger_is_missing(books: RawBooks) -> None:
+    async def missing() -> list[str]:
+        database = Database(books.url)
+        try:
+            return await database.read(missing_triggers)
+        finally:
+            await database.close()
 
-    database = Database(books.url)
-    assert await database.read(missing_triggers) == []
-    await database.close()
+    assert asyncio.run(missing()) == []

@@ -1,4 +1,4 @@
-"""Loads the demo city: opens it, then lives through a quarter day by day, on a clock that is moved along.
+"""Loads the demo city: opens it, then lives through a quarter week by week, on a clock that is moved along.
 
 Nothing is inserted past the rules: records are judged, baskets sold and returns taken by the same services as in a
 real city, and posted by its writer. Each finished step is marked in the ledger; a step that was broken off is done
@@ -25,8 +25,8 @@ from pointsbank.demo.plan import (
     RECORDS_PER_VOLUNTEER,
     Plan,
 )
-from pointsbank.demo.records import CLOSING, Sheets
-from pointsbank.demo.shopping import Shopper, Shops, is_food, receipt_no
+from pointsbank.demo.records import CLOSING, OPENING, Line, Sheets, record_id
+from pointsbank.demo.shopping import Shopper, Shops, day_second, is_food, receipt_no
 from pointsbank.demo.summary import SOURCE, DemoSummary, summarise
 from pointsbank.engine.clock import Clock, FixedClock, SystemClock
 from pointsbank.engine.commands import Command, request_digest
@@ -62,7 +62,9 @@ REVERSE_RECORD_EVERY: Final = 20_000
 
 _INTAKE: Final = frozenset(["intake"])
 _DAY: Final = 86_400
-_EPOCH: Final = date(1970, 1, 1).toordinal()
+_CHARITY: Final = ("charity-federation", "never")
+_GRAIN: Final = ("grain-chamber", "")
+"""Donors, and the best-before date of what they give; empty for food, which has one."""
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being loaded, how much of it is done, and how much there is."""
@@ -138,10 +140,10 @@ class _Load:
         if "people" not in done:
             await self._register()
         sheets, shops = Sheets(plan, self.policy), Shops(plan, self.policy)
-        for at, day in enumerate(plan.days):
-            if f"day {day}" not in done:
-                await self._live(at, sheets, shops)
-                await self._mark(f"day {day}")
+        for week in plan.weeks:
+            if (step := f"week {plan.days[week.start]}") not in done:
+                await self._live(week, sheets, shops)
+                await self._mark(step)
         await self._mark("done")
         return True
 
@@ -208,124 +210,128 @@ class _Load:
             self.on_progress("志愿者 people", done, self.plan.volunteers)
         await self._mark("people")
 
-    # a day
+    # a week
 
-    async def _live(self, at: int, sheets: Sheets, shops: Shops) -> None:
-        """A day: notices end, goods arrive, people shop and bring goods back, sheets are typed in, errors mended."""
-        day = self.plan.days[at]
-        until = _DAY - 1
-        if day == self.plan.today and day == city_day(self.real.now(), self.policy.timezone):
-            until = city_second(self.real.now(), self.policy.timezone) % _DAY
+    async def _live(self, week: range, sheets: Sheets, shops: Shops) -> None:
+        """A week: sheets are typed in day by day; at its end the shops hand in their baskets, and notices end.
+
+        So a basket takes points that were there before its week began.
+        """
+        await self._deliver(week, shops)
+        await self._type_in(week, sheets)
+        for at in week:
+            await self._shop(at, shops)
+            await self._take_back(at)
+        await self._mend(week)
+        day = self.plan.days[week.stop - 1]
+        self._set_clock(day, 22 * 3600)
         hours = HoursService(self.ledger, self.policies)
-        self._set_clock(day, min(600, until))
         async for _ in hours.release(day, CLIENT):
             pass
-        if at in (0, QUARTER // 2):
-            await self._deliver(at, shops)
-        await self._shop(at, shops, until)
-        await self._take_back(at, until)
-        await self._type_in(hours, at, sheets, until)
-        await self._mend(at)
 
-    async def _deliver(self, at: int, shops: Shops) -> None:
-        """Goods for the shops: as many as the policy gives a new shop, more if the city is large."""
+    async def _deliver(self, week: range, shops: Shops) -> None:
+        """Goods for the shops, twice: as many as the policy gives a new shop, more if the city is large."""
+        if not ({0, QUARTER // 2} & set(week)):
+            return
         plan = self.plan
         times = max(1, -(-plan.baskets // (120 * max(1, len(shops.codes)))))
-        day = plan.days[at]
+        day = plan.days[week.start]
         self._set_clock(day, 8 * 3600)
         known = await self.ledger.database.read(stations, self.ledger.id, shops.codes)
+        best_before = (day + timedelta(days=270)).isoformat()
         goods = [(good.sku, good.opening_stock * times) for good in self.policy.goods.values()]
         food = tuple(line for line in goods if is_food(line[0]))
         other = tuple(line for line in goods if not is_food(line[0]))
-        best_before = (day + timedelta(days=270)).isoformat()
-        deliveries = []
-        for code, station in known.items():
-            for donor, part, before in (
-                ("charity-federation", other, "never"),
-                ("grain-chamber", food, best_before),
-            ):
-                if part:
-                    reference = f"demo:{day}:{code}:{donor}"
-                    deliveries.append(
-                        (Delivery(reference, station, donor, part, before), _command(reference))
-                    )
-        for chunk in _chunks(deliveries, CHUNK // 10):
+        parts = [part for part in ((*_CHARITY, other), (*_GRAIN, food)) if part[2]]
+        deliveries = [
+            (Delivery(reference, station, donor, lines, before or best_before), _command(reference))
+            for code, station in known.items()
+            for donor, before, lines in parts
+            for reference in (f"demo:{day}:{code}:{donor}",)
+        ]
+        for chunk in _chunks(deliveries, CHUNK // 5):
             for result in await MarketService(self.ledger, self.policies).receive(chunk):
                 if isinstance(result, Refusal):
                     raise DemoRefused(f"the ledger refused a delivery: {result!r}")
 
-    async def _shop(self, at: int, shops: Shops, until: int) -> None:
-        """Sell the day's baskets; those that were sold before a break are not sold again."""
-        numbers, plan = self.plan.baskets_of(at), self.plan
-        midnight = (plan.days[at].toordinal() - _EPOCH) * _DAY
+    async def _type_in(self, week: range, sheets: Sheets) -> None:
+        """The sheets of the week, each line with its verdict, on the days on which they are typed in."""
+        hours = HoursService(self.ledger, self.policies)
+        first, total = self.plan.records_of(week.start).start, self.plan.records
+        async for verdicts in hours.submit_all(SOURCE, self._sheets(week, sheets), Command(CLIENT, SOURCE)):
+            self.on_progress("服务记录 hours", max(first, verdicts[-1].line), total)
+
+    def _sheets(self, week: range, sheets: Sheets) -> Iterator[list[Line]]:
+        """The lines of the week in chunks, each of one day; the clock stands where the last one was typed in."""
+        for at in week:
+            numbers, until = self.plan.records_of(at), self._until(at)
+            last = min(until // 60, CLOSING)
+            opens = min(OPENING, last)
+            size = -(-len(numbers) // max(1, -(-len(numbers) // CHUNK)))
+            for chunk in _chunks(sheets.day(at, last), size):
+                share = (chunk[-1][0] - numbers.start) / len(numbers)
+                self._set_clock(
+                    self.plan.days[at], min(int((opens + (last - opens) * share) * 60) + 59, until)
+                )
+                yield chunk
+
+    async def _shop(self, at: int, shops: Shops) -> None:
+        """Sell the day's baskets. Those that come together are sold in one commit, so a break leaves all or none."""
+        plan, day, until = self.plan, self.plan.days[at], self._until(at)
+        numbers = plan.baskets_of(at)
         market = MarketService(self.ledger, self.policies)
+        self._set_clock(day, min(21 * 3600, until))
         for start in range(numbers.start, numbers.stop, CHUNK):
             some = range(start, min(start + CHUNK, numbers.stop))
-            dice = plan.dice("baskets", at, start)
-            shoppers = await self._shoppers(shops.candidates(dice, len(some)), plan.days[at])
-            baskets = shops.fill(dice, some, shoppers, plan.days[at], midnight, until)
-            sold = await self.ledger.database.read(
-                _sold, self.ledger.id, [basket.receipt_no for basket in baskets]
-            )
-            left = [basket for basket in baskets if basket.receipt_no not in sold]
-            self._set_clock(plan.days[at], min(18 * 3600, until))
-            await market.sell_all(
-                [(None, basket, _command(f"basket:{basket.receipt_no}")) for basket in left]
-            )
+            if not await self.ledger.database.read(_sold, self.ledger.id, [receipt_no(n) for n in some]):
+                dice = plan.dice("baskets", start)
+                shoppers = await self._shoppers(shops.candidates(dice, len(some)), day)
+                baskets = shops.fill(dice, some, shoppers, day, until)
+                orders = [(None, basket, _command(f"basket:{basket.receipt_no}")) for basket in baskets]
+                await market.sell_all(orders)
             self.on_progress("小票 baskets", some.stop, plan.baskets)
 
     async def _shoppers(self, numbers: list[str], day: date) -> list[Shopper]:
         points = await self.ledger.database.read(_points, self.ledger.id, numbers, day)
         return [Shopper(number, points.get(number, 0)) for number in numbers]
 
-    async def _take_back(self, at: int, until: int) -> None:
+    async def _take_back(self, at: int) -> None:
         """Goods come back, three days after they were bought."""
         if at < RETURN_AFTER_DAYS:
             return
-        day = self.plan.days[at]
-        bought = [n for n in self.plan.baskets_of(at - RETURN_AFTER_DAYS) if n % RETURN_EVERY == 70]
-        sold = await self.ledger.database.read(_sold, self.ledger.id, [receipt_no(n) for n in bought])
+        bought = [
+            receipt_no(n) for n in self.plan.baskets_of(at - RETURN_AFTER_DAYS) if n % RETURN_EVERY == 70
+        ]
+        sold = await self.ledger.database.read(_sold, self.ledger.id, bought)
         market = MarketService(self.ledger, self.policies)
-        midnight = (day.toordinal() - _EPOCH) * _DAY
-        for n in bought:
-            if receipt_no(n) in sold:
-                line = ReturnLine(
-                    f"TH{n + 1:09}",
-                    second_text(midnight + min(10 * 3600, until)),
-                    receipt_no(n),
-                    sold[receipt_no(n)][1],
-                    "1",
-                )
-                await market.take_back(line, _command(f"return:{n}"))
+        second = day_second(self.plan.days[at]) + min(10 * 3600, self._until(at))
+        for reference, (_, sku) in sold.items():
+            return_no = reference.replace("XP", "TH")
+            line = ReturnLine(return_no, second_text(second), reference, sku, "1")
+            await market.take_back(line, _command(f"return:{reference}"))
 
-    async def _type_in(self, hours: HoursService, at: int, sheets: Sheets, until: int) -> None:
-        """The sheets of the day, each line with its verdict."""
-        day, last = self.plan.days[at], min(until // 60, CLOSING)
-        numbers = self.plan.records_of(at)
-        for chunk in _chunks(sheets.day(at, last), CHUNK):
-            done = chunk[-1][0]
-            share = (done - numbers.start) / len(numbers)
-            opens = min(8 * 60, last)
-            self._set_clock(day, min(int((opens + (last - opens) * share) * 60) + 59, until))
-            await hours.submit(SOURCE, chunk, Command(CLIENT, SOURCE))
-            self.on_progress("服务记录 hours", done, self.plan.records)
-
-    async def _mend(self, at: int) -> None:
-        """Take back what was wrong: a record of yesterday's sheets, a basket of today's that nobody had wanted."""
+    async def _mend(self, week: range) -> None:
+        """Take back what was wrong: a record typed in twice, a basket that nobody had wanted."""
         market, hours = MarketService(self.ledger, self.policies), HoursService(self.ledger, self.policies)
-        wrong = [receipt_no(n) for n in self.plan.baskets_of(at) if n % REVERSE_BASKET_EVERY == 1200]
+        days = [(self.plan.baskets_of(at), self.plan.records_of(at)) for at in week]
+        wrong = [receipt_no(n) for baskets, _ in days for n in baskets if n % REVERSE_BASKET_EVERY == 1200]
         for reference, (sequence, _) in (
             await self.ledger.database.read(_sold, self.ledger.id, wrong)
         ).items():
             await market.reverse(sequence, "重复录入", _command(f"reverse:{reference}"))
-        records = [f"JL{n + 1:09}" for n in self.plan.records_of(at) if n % REVERSE_RECORD_EVERY == 12_000]
+        records = [record_id(n) for _, records in days for n in records if n % REVERSE_RECORD_EVERY == 12_000]
         for record, sequence in (await self.ledger.database.read(_credited, self.ledger.id, records)).items():
             await hours.reverse(sequence, "时数有误", _command(f"reverse:{record}"))
 
+    def _until(self, at: int) -> int:
+        """How many seconds of a day there are: all, of today those that are over."""
+        now = city_second(self.real.now(), self.policy.timezone)
+        return max(0, min(_DAY - 1, now - day_second(self.plan.days[at])))
+
     def _set_clock(self, day: date, second: int) -> None:
         """Move the ledger's clock to a second of a day in the city, never beyond the real time."""
-        local = (day.toordinal() - _EPOCH) * _DAY + second
-        self.moved.time = min(city_to_utc_micros(local, self.policy.timezone), self.real.now())
+        moment = city_to_utc_micros(day_second(day) + second, self.policy.timezone)
+        self.moved.time = min(moment, self.real.now())
 
 
 def _command(key: str) -> Command:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from datetime import date, timedelta
 from functools import cached_property
 from itertools import accumulate
@@ -58,6 +57,11 @@ class Plan(msgspec.Struct, frozen=True, dict=True):
         """The days of the demo, the first to today."""
         return tuple(self.today - timedelta(days=QUARTER - n) for n in range(QUARTER + 1))
 
+    @property
+    def weeks(self) -> list[range]:
+        """Places in `days`: the weeks of the quarter, and today."""
+        return [*(range(n, n + 7) for n in range(0, QUARTER, 7)), range(QUARTER, QUARTER + 1)]
+
     @cached_property
     def _ends(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         return (
@@ -77,10 +81,6 @@ class Plan(msgspec.Struct, frozen=True, dict=True):
         """Numbers of the baskets of the day at this place of `days`."""
         ends = self._ends[1]
         return range(ends[at], ends[at + 1])
-
-    def day_of_basket(self, number: int) -> int:
-        """The place in `days` of a basket's day."""
-        return bisect_right(self._ends[1], number) - 1
 
     def dice(self, *purpose: object) -> Random:
         """A source of chance of its own for each purpose, so that any part of the city can be made again alone."""

@@ -68,6 +68,11 @@ _ACTIVITIES: Final = {
 _CLOCK: Final = tuple(f"{minute // 60:02}:{minute % 60:02}" for minute in range(24 * 60))
 
 
+def record_id(number: int) -> str:
+    """The id of the record with this number (0 and up)."""
+    return f"JL{number + 1:09}"
+
+
 class Sheets:
     """Makes the sheets of service records of a demo city, day by day, always the same for the same plan."""
 

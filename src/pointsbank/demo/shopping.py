@@ -25,6 +25,8 @@ LEAST_POINTS: Final = 2000
 _OPENING: Final = 9 * 3600
 _CLOSING: Final = 17 * 3600 + 1800
 
+_EPOCH: Final = date(1970, 1, 1).toordinal()
+
 _FOOD: Final = frozenset(f"G{n:03}" for n in range(21, 31))
 
 
@@ -38,6 +40,11 @@ class Shopper(msgspec.Struct, frozen=True):
 def receipt_no(number: int) -> str:
     """The external receipt number of a basket."""
     return f"XP{number + 1:09}"
+
+
+def day_second(day: date) -> int:
+    """The local second at which a day begins."""
+    return (day.toordinal() - _EPOCH) * 86_400
 
 
 class Shops:
@@ -55,15 +62,15 @@ class Shops:
         return list(dict.fromkeys(number_of(pick(chance())) for _ in range(baskets * CANDIDATES)))
 
     def fill(
-        self, dice: Random, numbers: range, shoppers: list[Shopper], day: date, midnight: int, until: int
+        self, dice: Random, numbers: range, shoppers: list[Shopper], day: date, until: int
     ) -> list[Basket]:
-        """Baskets with these numbers, in the order of their times. `midnight` in local seconds, `until` of the day."""
+        """Baskets with these numbers, in the order of their times, up to this second of the day."""
         able = [shopper for shopper in shoppers if shopper.points >= LEAST_POINTS]
         others = [shopper for shopper in shoppers if shopper.points < LEAST_POINTS]
         opens, closes = min(_OPENING, until), min(_CLOSING, until)
         baskets = []
         for n, shopper in zip(range(len(numbers)), [*able, *others], strict=False):
-            at = midnight + opens + (closes - opens) * n // len(numbers)
+            at = day_second(day) + opens + (closes - opens) * n // len(numbers)
             shop = self._shop_of(dice, shopper.number)
             lines = self._lines(dice, shopper.points)
             baskets.append(

@@ -87,7 +87,7 @@ def decide(books: Books, draft: Draft, rooms: frozenset[str], now: int) -> Verdi
         draft,
         digest,
         head.sequence + 1 if effects else 0,
-        now if now > head.recorded_at else head.recorded_at,
+        max(now, head.recorded_at),
         head.posting + 1,
         effects,
         draft.reverses,

@@ -110,7 +110,11 @@ class PostgresSource:
             raise ConnectionError(str(error) or type(error).__name__) from error
 
 
-_LOST = (OSError, TimeoutError, asyncio.IncompleteReadError, asyncpg.PostgresError, asyncpg.InterfaceError)
+# InternalClientError: the driver is told of the loss in the middle of a state change.
+_LOST = (
+    OSError, TimeoutError, asyncio.IncompleteReadError, asyncpg.PostgresError, asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 
 # One row a statement: each row more would hand the interpreter's lock over and back once more.
 _JSON_ACCOUNTS: Final = """SELECT json_group_array(json_array(a.account, a.path, a.kind, a.type, a.floor))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from pointsbank.ledger.books import Accepted, Effect
-from pointsbank.ledger.model import Cell, Marker, lot_expiry
+from pointsbank.ledger.model import Cell, Change, Marker, lot_expiry
 from pointsbank.store.port import Written
 from pointsbank.store.tables import metadata
 
@@ -83,6 +84,23 @@ def _resolve(cell: Cell, accepted: Accepted) -> Any:
     if cell.name == "recorded_at":
         return accepted.recorded_at
     return dict(accepted.numbers)[cell.counter]
+
+
+ChangeGroup = tuple[str, tuple[str, ...], list[tuple[Change, tuple[Any, ...]]]]
+
+
+def changes_in_rounds(changes: list[tuple[Change, tuple[Any, ...]]]) -> list[ChangeGroup]:
+    """Guarded changes of the same table and columns together: table, columns beside the state, changes.
+
+    One statement sees a row once, so a document that changes twice in the batch goes in two rounds.
+    """
+    rounds: Counter[tuple[str, tuple[int | str, ...]]] = Counter()
+    groups: dict[tuple[int, str, tuple[str, ...]], list[tuple[Change, tuple[Any, ...]]]] = {}
+    for change, values in changes:
+        rounds[change.table, change.key] += 1
+        group = (rounds[change.table, change.key], change.table, tuple(name for name, _ in change.values))
+        groups.setdefault(group, []).append((change, values))
+    return [(table, names, groups[number, table, names]) for number, table, names in sorted(groups)]
 
 
 def key_columns(table: str) -> tuple[str, ...]:

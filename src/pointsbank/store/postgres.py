@@ -7,7 +7,6 @@ tenth of that, so integers go as array literals, texts as one text with separato
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from itertools import groupby
@@ -19,7 +18,7 @@ import msgspec
 from pointsbank.ledger.books import Head
 from pointsbank.ledger.chart import Chart
 from pointsbank.ledger.model import Change, JournalEntry, Posting
-from pointsbank.store.columns import key_columns
+from pointsbank.store.columns import changes_in_rounds, key_columns
 from pointsbank.store.port import (
     Batch,
     BatchConflict,
@@ -326,6 +325,7 @@ _LOST = (
     asyncio.IncompleteReadError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # told of a loss in the middle of a state change
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.QueryCanceledError,
@@ -466,15 +466,8 @@ async def _write_documents(connection: Any, batch: Batch) -> None:
         await connection.execute(_insert("counters", _RAISE_COUNTER), ledger_id, list(w.counters), list(w.counters.values()))
     for table, rows in w.rows.items():
         await connection.execute(_insert(table), ledger_id, *zip(*rows, strict=True))
-    # One statement sees a row once, so a document that changes twice in the batch goes in two rounds.
-    rounds: Counter[tuple[str, DocumentKey]] = Counter()
-    groups: dict[tuple[int, str, tuple[str, ...]], list[tuple[Change, tuple[Any, ...]]]] = {}
-    for change, values in w.changes:
-        rounds[change.table, change.key] += 1
-        group = (rounds[change.table, change.key], change.table, tuple(name for name, _ in change.values))
-        groups.setdefault(group, []).append((change, values))
-    for number, table, names in sorted(groups):
-        await _write_changes(connection, ledger_id, table, names, groups[number, table, names])
+    for table, names, changes in changes_in_rounds(w.changes):
+        await _write_changes(connection, ledger_id, table, names, changes)
 
 
 async def _write_changes(

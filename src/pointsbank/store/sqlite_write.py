@@ -13,8 +13,7 @@ from typing import Any
 
 import msgspec
 
-from pointsbank.ledger.model import Change
-from pointsbank.store.columns import key_columns
+from pointsbank.store.columns import changes_in_rounds, key_columns
 from pointsbank.store.port import Batch, BatchConflict
 from pointsbank.store.tables import metadata
 
@@ -23,6 +22,7 @@ _SWAP = """UPDATE heads SET sequence = ?, posting = ?, account = ?, lot = ?, rec
 _BATCH = "INSERT INTO batches (ledger_id, batch, epoch, token, last_sequence, recorded_at) VALUES (?, ?, ?, ?, ?, ?)"
 _BALANCE_MOVES = """(ledger_id, account, lot)
     DO UPDATE SET balance = excluded.balance, version = excluded.version, posting = excluded.posting"""
+_KEY_OF_ENTRY = "SELECT 1 FROM entries WHERE ledger_id = ? AND key_digest = ?"
 _VERSION_RISES = "(ledger_id, subject) DO UPDATE SET version = excluded.version"
 _COUNTER_RISES = "(ledger_id, counter) DO UPDATE SET value = excluded.value"
 
@@ -66,14 +66,14 @@ def _write_documents(connection: Any, batch: Batch) -> None:
         insert_rows(connection, ledger, table, rows)
     insert_rows(connection, ledger, "subjects", list(w.subjects.items()), _VERSION_RISES)
     insert_rows(connection, ledger, "counters", list(w.counters.items()), _COUNTER_RISES)
-    alike: dict[tuple[str, tuple[str, ...]], list[tuple[Any, ...]]] = {}
-    for change, values in w.changes:
-        alike.setdefault(_shape(change), []).append((*change.key, change.old, change.new, *values))
-    for (table, names), changes in alike.items():
+    if w.keys and any(connection.execute(_KEY_OF_ENTRY, (ledger, row[0])).fetchone() for row in w.keys):
+        raise BatchConflict("a key of a document-only draft is that of an entry")
+    for table, names, changes in changes_in_rounds(w.changes):
         columns = (*key_columns(table), "state", "state", *names)
-        done = connection.execute(_guarded_update(table, names), (ledger, _json(table, columns, changes)))
-        if done.rowcount != len(changes):
-            raise BatchConflict(f"{table}: {done.rowcount} of {len(changes)} guarded changes")
+        rows = [(*change.key, change.old, change.new, *values) for change, values in changes]
+        done = connection.execute(_guarded_update(table, names), (ledger, _json(table, columns, rows)))
+        if done.rowcount != len(rows):
+            raise BatchConflict(f"{table}: {done.rowcount} of {len(rows)} guarded changes")
 
 
 def insert_rows(
@@ -84,10 +84,6 @@ def insert_rows(
     if rows:
         text = _encoded(rows) if in_hex else _json(table, _columns(table), rows)
         connection.execute(_insert(table, conflict), (ledger, text))
-
-
-def _shape(change: Change) -> tuple[str, tuple[str, ...]]:
-    return change.table, tuple(name for name, _ in change.values)
 
 
 @lru_cache(maxsize=256)

@@ -6,6 +6,7 @@ A type is `/problems/<slug>`, which the service also answers with a page.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -34,6 +35,11 @@ class ProblemType(msgspec.Struct, frozen=True):
     @property
     def uri(self) -> str:
         return f"/problems/{self.slug}"
+
+    def in_general(self, language: str) -> str:
+        """The explanation without the facts of any case, `zh` or `en`."""
+        detail = self.detail_en if language == "en" else self.detail
+        return re.sub(r"\{\w+\}", "…", detail)
 
 
 class FieldError(msgspec.Struct, frozen=True):

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import msgspec
 from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.params import PathParameter, QueryParameter
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from pointsbank.ledger.refusals import UnknownAccount
+from pointsbank.market.tables import receipts
 from pointsbank.people import volunteers
+from pointsbank.people.tables import volunteers as volunteers_table
 from pointsbank.places.stations import stations
+from pointsbank.places.tables import places as places_table
 from pointsbank.readers.balances import AccountBalance, balances_now, is_plain
 from pointsbank.readers.overview import FoundAccount, find_accounts
 from pointsbank.readers.refusals import QuestionRefused
-from pointsbank.readers.statements import statement
+from pointsbank.readers.statements import StatementPage, statement
 from pointsbank.web.bank import Bank
 from pointsbank.web.guard import page
 from pointsbank.web.pages.render import city_time, draw
@@ -35,7 +39,7 @@ async def search(
     """Accounts by volunteer number, station code, id or path."""
     words = q.strip()
     found = await bank.ask(_find, words) if words else ()
-    return draw(request, "search.html", words=words, found=found, limit=MOST_FOUND)
+    return draw(request, "search.html", words=words, found=found, limit=MOST_FOUND, example="")
 
 
 @get("/accounts/{path:str}", opt=RULE, include_in_schema=False)
@@ -46,40 +50,90 @@ async def show_account(
     cursor: Annotated[str, QueryParameter(max_length=64)] = "",
 ) -> Response[bytes]:
     """One account: what it holds, and its statement page by page."""
-    holding, lines, siblings = await bank.ask(_account_page, path, cursor)
+    shown: AccountPage = await bank.ask(_account_page, path, cursor)
+    lines = shown.lines
     if isinstance(lines, UnknownAccount):
         raise ProblemError("no-such-account", account=path)
     if isinstance(lines, QuestionRefused):
-        raise ProblemError("cursor-invalid", problem=getattr(lines, "problem", ""))
+        raise ProblemError(lines.code, problem=getattr(lines, "problem", ""))
     zone = bank.policies.policies[-1].timezone
     times = {line.posting: city_time(line.effective_at, zone) for line in lines.lines}
+    kinds = {line.counter_account: kind.name for line in lines.lines if (kind := bank.chart.kind_of(line.counter_account))}
     return draw(
-        request, "account.html", holding=holding, page=lines, times=times, siblings=siblings, is_first=not cursor
+        request, "account.html", holding=shown.holding, page=lines, times=times, siblings=shown.siblings,
+        holder=shown.holder, kinds=kinds, is_first=not cursor,
     )
 
 
-def _account_page(connection: Connection, ledger_id: int, path: str, cursor: str):  # type: ignore[no-untyped-def]
-    """Balance, statement page and the holder's other accounts, all of one moment."""
+class AccountPage(msgspec.Struct, frozen=True):
+    """What the page of an account shows, all of one moment."""
+
+    holding: AccountBalance | None
+    lines: StatementPage | UnknownAccount | QuestionRefused
+    siblings: tuple[FoundAccount, ...]
+    holder: str
+
+
+def _account_page(connection: Connection, ledger_id: int, path: str, cursor: str) -> AccountPage:
+    """Balance, statement page, the holder and the holder's other accounts."""
     lines = statement(connection, ledger_id, path, cursor=cursor, limit=LINES)
     root = path.rpartition(":")[0]
-    found = find_accounts(connection, ledger_id, root + ":", limit=8) if root.count(":") else ()
-    return balances_now(connection, ledger_id, [path]).get(path), lines, found
+    siblings = find_accounts(connection, ledger_id, root + ":", limit=8) if root.count(":") else ()
+    holding = balances_now(connection, ledger_id, [path]).get(path)
+    return AccountPage(holding, lines, siblings, _holder(connection, ledger_id, path))
+
+
+def _holder(connection: Connection, ledger_id: int, path: str) -> str:
+    """What people call the holder of an account: a volunteer's number, a station's code and name."""
+    family, _, rest = path.partition(":")
+    holder_id = rest.partition(":")[0]
+    if not is_plain(path):
+        return ""
+    if family == "volunteer":
+        v = volunteers_table.c
+        query = select(v.number).where(v.ledger_id == ledger_id, v.volunteer_id == holder_id)
+    elif family == "station":
+        p = places_table.c
+        query = select(p.code + " " + p.name).where(p.ledger_id == ledger_id, p.place_id == holder_id)
+    else:
+        return ""
+    return str(connection.execute(query).scalar_one_or_none() or "")
 
 
 def _find(connection: Connection, ledger_id: int, words: str) -> tuple[FoundAccount, ...]:
-    """What was typed may be a city's number, which only the people and the places know, or an account's path or id."""
+    """What was typed may be a number or a name, which the people and the places know, or an account's path or id."""
     if not words.isprintable():
         return ()
     paths: list[str] = []
     for person in volunteers.by_number(connection, ledger_id, [words]).values():
         paths += [person.wallet, person.pending, person.merit]
-    for station in stations(connection, ledger_id, [words]).values():
+    codes = [words] if words.isascii() else _stations_named(connection, ledger_id, words)
+    for station in stations(connection, ledger_id, codes).values():
         paths += [station.stock, station.redeemed, station.handed_out]
     by_number = balances_now(connection, ledger_id, paths)
     found = tuple(_found(by_number[path]) for path in paths if path in by_number)
     if found or not is_plain(words):
-        return found
+        return found[:MOST_FOUND]
     return find_accounts(connection, ledger_id, words, limit=MOST_FOUND)
+
+
+def _stations_named(connection: Connection, ledger_id: int, words: str) -> list[str]:
+    """Codes of stations whose name contains what was typed. A city has some 3,000."""
+    p = places_table.c
+    query = (
+        select(p.code)
+        .where(p.ledger_id == ledger_id, p.kind == "station", p.name.contains(words, autoescape=True))
+        .order_by(p.code)
+        .limit(MOST_FOUND // 3)
+    )
+    return list(connection.execute(query).scalars())
+
+
+def example_number(connection: Connection, ledger_id: int) -> str:
+    """The number of the volunteer who went shopping last: somebody with a statement worth a look."""
+    r = receipts.c
+    query = select(r.volunteer).where(r.ledger_id == ledger_id, r.sequence > 0).order_by(r.sequence.desc()).limit(1)
+    return str(connection.execute(query).scalar_one_or_none() or "")
 
 
 def _found(account: AccountBalance) -> FoundAccount:

@@ -7,7 +7,8 @@ from litestar.di import NamedDependency
 
 from pointsbank.access.verifications import latest_verification
 from pointsbank.web.bank import Bank
-from pointsbank.web.guard import PUBLIC, SESSION_COOKIE
+from pointsbank.web.guard import PUBLIC, SESSION_COOKIE, is_open_demo
+from pointsbank.web.pages.accounts import example_number
 from pointsbank.web.pages.render import city_time, draw
 from pointsbank.web.validation import BankRequest
 
@@ -20,12 +21,14 @@ async def show_overview(bank: NamedDependency[Bank], request: BankRequest) -> Re
     zone = bank.policies.policies[-1].timezone
     token = request.cookies.get(SESSION_COOKIE)
     actor = await bank.sessions.actor(token) if token else None
+    example = await bank.ask(example_number) if is_open_demo(request, bank) else ""
     return draw(
         request,
         "overview.html",
         keeps=True,
         actor=actor,
         books=books,
+        example=example,
         time=city_time(books.recorded_at, zone),
         run=run,
         run_time=city_time(run.finished_at, zone) if run else "",

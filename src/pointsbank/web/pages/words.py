@@ -44,9 +44,9 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "verify-behind": ("其后新增 {behind} 张凭证", "{behind} entries since"),
     # search and statement
     "search": ("查账户", "Find an account"),
-    "search-label": ("志愿者编号、站点编号或账户路径", "Volunteer number, station code or account path"),
+    "search-label": ("志愿者编号、服务站编号或名称、账户路径", "Volunteer number, station code or name, account path"),
     "search-button": ("查询", "Search"),
-    "search-hint": ("例如 {example}", "for example {example}"),
+    "search-hint": ("例如", "For example"),
     "search-results": ("“{words}” 的查询结果", "Results for “{words}”"),
     "search-nothing": (
         "没有找到与“{words}”相符的账户。请核对编号，注意大小写。",
