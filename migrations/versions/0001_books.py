@@ -14,7 +14,7 @@ depends_on = None
 def upgrade() -> None:
     op.create_table(
         "accounts",
-        sa.Column("ledger_id", sa.Integer(), nullable=False),
+        sa.Column("ledger_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("account", sa.Integer(), nullable=False),
         sa.Column("path", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("kind", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
@@ -32,7 +32,7 @@ def upgrade() -> None:
     op.create_index("accounts_path_key", "accounts", ["ledger_id", "path"], unique=True)
     op.create_table(
         "api_keys",
-        sa.Column("ledger_id", sa.Integer(), nullable=False),
+        sa.Column("ledger_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("key_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("client", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("label", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
@@ -51,7 +51,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "balances",
-        sa.Column("ledger_id", sa.Integer(), nullable=False),
+        sa.Column("ledger_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("account", sa.Integer(), nullable=False),
         sa.Column("lot", sa.Integer(), nullable=False),
         sa.Column("balance", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -64,7 +64,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "batches",
-        sa.Column("ledger_id", sa.Integer(), nullable=False),
+        sa.Column("ledger_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("batch", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("epoch", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("token", sa.LargeBinary(), nullable=False),
@@ -79,7 +79,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "commodities",
-        sa.Column("ledger_id", sa.Integer(), nullable=False),
+        sa.Column("ledger_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("commodity", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("scale", sa.SmallInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("has_lots", sa.SmallInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -91,7 +91,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "counters",
-        sa.Column("ledger_id", sa.Integer(), nullable=False),
+        sa.Column("ledger_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("counter", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("value", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.PrimaryKeyConstraint("ledger_id", "counter", name="counters_pk"),
@@ -101,7 +101,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "deliveries",
-        sa.Column("ledger_id", sa.Integer(), nullable=False),
+        sa.Column("ledger_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("reference", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("station", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("donor", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
@@ -115,7 +115,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "document_keys",
-        sa.Column("ledger_id", sa.Integer(), nullable=False),
+        sa.Column("ledger_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("key_digest", sa.LargeBinary(), nullable=False),
         sa.Column("client", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("key", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
@@ -127,7 +127,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "entries",
-        sa.Column("ledger_id", sa.Integer(), nullable=False),
+        sa.Column("ledger_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("sequence", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("effective_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("recorded_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -167,7 +167,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "heads",
-        sa.Column("ledger_id", sa.Integer(), nullable=False),
+        sa.Column("ledger_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("chart", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("sequence", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -184,7 +184,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "intake_lines",
-        sa.Column("ledger_id", sa.Integer(), nullable=False),
+        sa.Column("ledger_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("source", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("line", sa.Integer(), nullable=False),
         sa.Column("id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
@@ -199,7 +199,7 @@ def upgrade() -> None:
     op.create_index("intake_lines_id_idx", "intake_lines", ["ledger_id", "id"], unique=False)
     op.create_table(
         "intake_steps",
-        sa.Column("ledger_id", sa.Integer(), nullable=False),
+        sa.Column("ledger_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("source", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("step", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("sequence", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -210,7 +210,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "lots",
-        sa.Column("ledger_id", sa.Integer(), nullable=False),
+        sa.Column("ledger_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("lot", sa.Integer(), nullable=False),
         sa.Column("commodity", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("code", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
@@ -222,7 +222,7 @@ def upgrade() -> None:
     op.create_index("lots_code_key", "lots", ["ledger_id", "commodity", "code"], unique=True)
     op.create_table(
         "places",
-        sa.Column("ledger_id", sa.Integer(), nullable=False),
+        sa.Column("ledger_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("code", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("place_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("kind", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
@@ -238,7 +238,7 @@ def upgrade() -> None:
     op.create_index("places_place_id_key", "places", ["ledger_id", "place_id"], unique=True)
     op.create_table(
         "postings",
-        sa.Column("ledger_id", sa.Integer(), nullable=False),
+        sa.Column("ledger_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("posting", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("sequence", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("debit_account", sa.Integer(), nullable=False),
@@ -268,7 +268,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "receipt_lines",
-        sa.Column("ledger_id", sa.Integer(), nullable=False),
+        sa.Column("ledger_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("reference", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("sku", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("pieces", sa.Integer(), nullable=False),
@@ -285,7 +285,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "receipts",
-        sa.Column("ledger_id", sa.Integer(), nullable=False),
+        sa.Column("ledger_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("reference", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("content", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("verdict", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
@@ -309,7 +309,7 @@ def upgrade() -> None:
     op.create_index("receipts_volunteer_idx", "receipts", ["ledger_id", "volunteer", "at"], unique=False)
     op.create_table(
         "returns",
-        sa.Column("ledger_id", sa.Integer(), nullable=False),
+        sa.Column("ledger_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("reference", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("content", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("verdict", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
@@ -332,15 +332,15 @@ def upgrade() -> None:
     op.create_index("returns_sequence_idx", "returns", ["ledger_id", "sequence"], unique=False)
     op.create_table(
         "service_records",
-        sa.Column("ledger_id", sa.Integer(), nullable=False),
+        sa.Column("ledger_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("record_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("volunteer", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("fields", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("verdict", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("state", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("day", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
-        sa.Column("start_minute", sa.Integer(), nullable=False),
-        sa.Column("end_minute", sa.Integer(), nullable=False),
+        sa.Column("start_minute", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("end_minute", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("minutes", sa.Integer(), nullable=False),
         sa.Column("creditable", sa.Integer(), nullable=False),
         sa.Column("points", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -378,7 +378,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "sessions",
-        sa.Column("ledger_id", sa.Integer(), nullable=False),
+        sa.Column("ledger_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("token_hash", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("key_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("created_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -392,7 +392,7 @@ def upgrade() -> None:
     op.create_index("sessions_expires_at_idx", "sessions", ["ledger_id", "expires_at"], unique=False)
     op.create_table(
         "subjects",
-        sa.Column("ledger_id", sa.Integer(), nullable=False),
+        sa.Column("ledger_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("subject", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("version", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.PrimaryKeyConstraint("ledger_id", "subject", name="subjects_pk"),
@@ -402,7 +402,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "verifications",
-        sa.Column("ledger_id", sa.Integer(), nullable=False),
+        sa.Column("ledger_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("finished_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("from_sequence", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("to_sequence", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -417,7 +417,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "volunteers",
-        sa.Column("ledger_id", sa.Integer(), nullable=False),
+        sa.Column("ledger_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("number", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column(
             "volunteer_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False

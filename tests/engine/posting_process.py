@@ -1,8 +1,8 @@
 """A process that posts to a ledger and says what was acknowledged: started, raced and killed by tests.
 
-Arguments: database URL, ledger, name of the process, how many drafts, how many callers at once. It opens the ledger,
-prints `ready`, waits for a line, and then prints one line for each draft with an answer: the key, and the sequence
-or the code of the refusal. Every tenth key is `shared-…`, the same in every process.
+Arguments: database URL, ledger, name of the process, how many drafts, how many callers at once. It opens the
+ledger, prints `ready`, waits for a line, and then prints one line for each draft with an answer: the key, and
+the sequence or the code of the refusal. Every tenth key is `shared-…`, the same in every process.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A TCP proxy before PostgreSQL that loses answers, holds statements back, or is not there: a bad network, on demand."""
+"""A proxy before PostgreSQL that loses answers, holds statements back, or is not there: a bad network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Mode(Enum):
 
 
 class Proxy:
-    """Set `mode` and `marker`: the next statement whose bytes hold the marker meets that fate, then all is well."""
+    """Set `mode` and `marker`: the next statement that holds the marker meets that fate, then all is well."""
 
     def __init__(self, server: str) -> None:
         self._server = server

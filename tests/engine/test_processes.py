@@ -1,4 +1,4 @@
-"""Real processes: several write one PostgreSQL ledger, one owns a SQLite file, and kill -9 loses nothing acknowledged."""
+"""Real processes: several write one PostgreSQL ledger, one owns a SQLite file, kill -9 loses nothing."""
 
 from __future__ import annotations
 

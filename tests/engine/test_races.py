@@ -24,7 +24,7 @@ LIMIT = 1
 
 @pytest.fixture
 async def tills(database: Database) -> AsyncIterator[tuple[Ledger, Ledger]]:
-    """Where two cashiers stand: two writers on PostgreSQL, one writer on SQLite, where one process owns the file."""
+    """Where two cashiers stand: two writers on PostgreSQL, one on SQLite, where one process owns the file."""
     async with AsyncExitStack() as stack:
         one = await stack.enter_async_context(open_ledger(database, "city", CHART))
         if database.dialect == "sqlite":

@@ -1,4 +1,4 @@
-"""One bad draft never harms its neighbours, a full queue says so, and a writer that stops has answered everybody."""
+"""One bad draft never harms its neighbours, a full queue says so, a writer that stops has answered all."""
 
 from __future__ import annotations
 
@@ -131,19 +131,16 @@ async def test_what_the_database_refuses_fails_alone(database: Database, cautiou
 
 
 UNHEARD_OF = {
-    name: bad
-    for name, bad in (
-        ("half a surrogate pair as a key", draft("pay", "\ud800", move("wallet:a", "wallet:b", 1))),
-        ("NUL in an account", draft("pay", "1", move("wallet:a", "wallet:\0", 1))),
-        ("half a surrogate pair in an account", draft("pay", "2", move("wallet:a", "wallet:\udfff", 1))),
-        ("NUL as a lot", draft("pay", "3", move("wallet:a", "wallet:b", 1, "\0"))),
-        ("NUL as a subject", pay("4", touches=("\0",))),
-        ("half a surrogate pair as a subject", pay("5", reads=(("\ud800", 0),))),
-        ("NUL in the key of a document", pay("6", rows=(volunteer("\0"),))),
-        ("half a surrogate pair in the key of a document", pay("7", rows=(volunteer("\ud800"),))),
-        ("an integer beyond 64 bits in a document", pay("8", rows=(volunteer("V", at=2**63),))),
-        ("a sequence beyond 64 bits", draft("undo", "9", reverses=2**70)),
-    )
+    "half a surrogate pair as a key": draft("pay", "\ud800", move("wallet:a", "wallet:b", 1)),
+    "NUL in an account": draft("pay", "1", move("wallet:a", "wallet:\0", 1)),
+    "half a surrogate pair in an account": draft("pay", "2", move("wallet:a", "wallet:\udfff", 1)),
+    "NUL as a lot": draft("pay", "3", move("wallet:a", "wallet:b", 1, "\0")),
+    "NUL as a subject": pay("4", touches=("\0",)),
+    "half a surrogate pair as a subject": pay("5", reads=(("\ud800", 0),)),
+    "NUL in the key of a document": pay("6", rows=(volunteer("\0"),)),
+    "half a surrogate pair in the key of a document": pay("7", rows=(volunteer("\ud800"),)),
+    "an integer beyond 64 bits in a document": pay("8", rows=(volunteer("V", at=2**63),)),
+    "a sequence beyond 64 bits": draft("undo", "9", reverses=2**70),
 }
 
 

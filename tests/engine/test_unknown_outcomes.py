@@ -1,4 +1,4 @@
-"""A commit whose answer is lost is settled: its entry is in the books exactly once, whatever the network does."""
+"""A commit whose answer is lost is settled: its entry is in the books exactly once."""
 
 from __future__ import annotations
 

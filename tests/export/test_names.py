@@ -50,6 +50,7 @@ codes = st.one_of(
     paths,
     st.text(alphabet="AB:-.X'", max_size=6),
     st.from_regex(r"[A-Z][A-Z0-9:'._-]{0,30}", fullmatch=True),
+    st.from_regex(r"A[:-]{1,4}[AB]", fullmatch=True),
     st.sampled_from(["TRUE", "FALSE", "NULL", "A", "", "X.", "SKU:" + "9" * 5000]),
 )
 types = st.sampled_from(sorted(ROOTS))
@@ -111,6 +112,9 @@ def test_two_accounts_never_share_a_name(accounts: list[tuple[AccountType, str]]
 @patient
 @given(codes)
 @example("X.UEDSICUFZQQRZQFGIT7XN2")
+@example("A::B")
+@example("A-:B")
+@example("A:-B")
 def test_every_commodity_name_is_legal_and_leads_back(code: str) -> None:
     name = commodity_name(code)
     assert COMMODITY.fullmatch(name)

@@ -196,7 +196,8 @@ def test_two_openings_of_one_account_in_one_draft_must_agree(desk: Desk) -> None
     "opening",
     [
         OpenAccount("nothing:x"), OpenAccount("wallet"), OpenAccount("wallet:"), OpenAccount("wallet:a:b"),
-        OpenAccount("wallet:张"), OpenAccount("wallet:a b"), OpenAccount("wallet:\0"), OpenAccount("wallet:" + 65 * "x"),
+        OpenAccount("wallet:张"), OpenAccount("wallet:a b"),
+        OpenAccount("wallet:\0"), OpenAccount("wallet:" + 65 * "x"),
         OpenAccount("wallet:new", 0), OpenAccount("mint:new", -5),
         OpenAccount("fund:g", 1), OpenAccount("fund:g", -MAX_AMOUNT - 1),
     ],

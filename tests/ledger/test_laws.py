@@ -1,4 +1,4 @@
-"""Laws of `decide`, whatever the drafts: conservation, floors, replays, refused drafts that leave no trace."""
+"""Laws of `decide`, whatever the drafts: conservation, floors, replays, refusals that leave no trace."""
 
 from __future__ import annotations
 
@@ -184,7 +184,8 @@ def _plain(verdict: Verdict) -> object:
         return verdict
     return (
         verdict.sequence, verdict.recorded_at, verdict.key_digest, verdict.metadata, verdict.documents,
-        verdict.numbers, verdict.reverses, [a.path for a in verdict.new_accounts], [x.code for x in verdict.new_lots],
+        verdict.numbers, verdict.reverses,
+        [a.path for a in verdict.new_accounts], [x.code for x in verdict.new_lots],
         [
             (e.number, e.debit.path, e.credit.path, e.lot.code, e.amount, e.debit_version, e.credit_version,
              e.debit_balance, e.credit_balance, e.debit_total, e.credit_total)

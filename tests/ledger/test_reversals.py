@@ -1,4 +1,4 @@
-"""`decide` without any database: reversals go back into the same lots, once, and only where there is enough."""
+"""`decide` without any database: reversals go into the same lots, once, and only where there is enough."""
 
 from __future__ import annotations
 

@@ -92,7 +92,8 @@ def test_what_people_write_is_well_formed(desk: Desk) -> None:
         draft(
             "pay", "小票-1", *PAY,
             actor="u1", place="0421", metadata=(("policy", "harbin-2026"), ("类别", "养老")),
-            documents=(Attachment("receipt", "T1/12", bytes(32)),), touches=("volunteer:1",), counters=("receipt:T1",),
+            documents=(Attachment("receipt", "T1/12", bytes(32)),), touches=("volunteer:1",),
+            counters=("receipt:T1",),
             rows=(Row("notes", ("1", "两行\n文字 😀", None, b"\0", -(2**63), number_of("receipt:T1"))),),
         )
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""A toy bank for tests: a small chart, books in memory, and a desk that posts to them without any database."""
+"""A toy bank for tests: a small chart, books in memory, and a desk that posts to them."""
 
 from __future__ import annotations
 
@@ -96,7 +96,8 @@ class Desk:
         if verdict.sequence:
             self.journal[verdict.sequence] = JournalEntry(
                 verdict.sequence, draft.kind, draft.client, draft.key, draft.request, draft.effective_at,
-                verdict.recorded_at, draft.actor, draft.place, draft.reason, verdict.reverses, verdict.metadata,
+                verdict.recorded_at, draft.actor, draft.place, draft.reason, verdict.reverses,
+                verdict.metadata,
                 verdict.documents, verdict.first_posting, receipt.postings,
             )  # fmt: skip
         return receipt

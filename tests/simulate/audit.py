@@ -1,4 +1,4 @@
-"""Reads a whole ledger by plain SQL and checks it against itself: the judge of every test that races or crashes.
+"""Reads a whole ledger by plain SQL and checks it against itself: the judge of tests that race or crash.
 
 It shares the hash of the leaf with the program and nothing else.
 """
@@ -102,7 +102,8 @@ def _fold(
                 assert floor or balances[path, commodity, lot] >= 0, f"{path} fell under 0 in lot {lot}"
         postings.setdefault(p.sequence, []).append(
             Posting(
-                p.posting, p.sequence, accounts[p.debit_account][0], accounts[p.credit_account][0], commodity, lot,
+                p.posting, p.sequence, accounts[p.debit_account][0], accounts[p.credit_account][0],
+                commodity, lot,
                 p.amount, p.debit_version, p.credit_version, p.debit_balance, p.credit_balance,
                 p.debit_total, p.credit_total,
             )

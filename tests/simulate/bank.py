@@ -46,7 +46,7 @@ def compare(
     answers: Sequence[tuple[str, object]],
     judge: Judge,
 ) -> None:
-    """Assert that the bank answered as the judge does, and that receipts carry the balances of their moment."""
+    """Assert that the bank answered as the judge does, and gave out the sequences that he counted."""
     for command, result, answer in zip(commands, results, answers, strict=True):
         assert code_and_postings(result) == answer, command
         if isinstance(result, Receipt):

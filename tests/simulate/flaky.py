@@ -1,4 +1,4 @@
-"""A store that fails around the real one: before a write, after it, in between, and while it is asked what happened."""
+"""A store that fails around the real one: before a write, after it, and while it is asked what happened."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ Posted = tuple[str, str, str, str, int]
 
 @dataclass(frozen=True)
 class Command:
-    """One thing asked of the bank. An empty lot: the bank chooses. `undoes` is the key of an earlier command."""
+    """What is asked of the bank. An empty lot: the bank chooses. `undoes` is an earlier command's key."""
 
     kind: str
     key: str

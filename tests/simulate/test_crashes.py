@@ -1,4 +1,4 @@
-"""Whatever fails between the writer and the disk, an acknowledged entry is in the books once and none is there twice."""
+"""Whatever fails between writer and disk: an acknowledged entry is in the books once, none is there twice."""
 
 from __future__ import annotations
 

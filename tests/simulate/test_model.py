@@ -48,7 +48,7 @@ class Bank(RuleBasedStateMachine):
         return f"key {len(self.commands)}"
 
     def post(self, *commands: Command) -> None:
-        """Submit each command by itself, all before the first is answered; the judge goes in the same order."""
+        """Submit each command by itself, all before the first is answered; the judge goes in that order."""
 
         async def submit() -> list[Any]:
             drafts = [as_draft(command, self.judge) for command in commands]

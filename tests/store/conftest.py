@@ -1,4 +1,4 @@
-"""A populated ledger on each engine: as it is migrated today, and after a migration that rebuilds its tables."""
+"""A populated ledger on each engine: as migrated today, and after a migration that rebuilds its tables."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ FRESH: dict[str, tuple[str, Row]] = {
 
 
 async def populate(url: str) -> None:
-    """Entries, a reversal, a document-only key, a subject, a counter: a row in each of the ledger's tables."""
+    """Entries, a reversal, a document-only key, a subject, a counter: a row in each table."""
     database = Database(url)
     async with open_ledger(database, "toy", CHART) as ledger:
         await ledger.submit(

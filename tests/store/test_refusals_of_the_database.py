@@ -1,4 +1,4 @@
-"""The database itself refuses to change the journal, whoever asks: raw SQL, on both engines, after any migration."""
+"""The database itself refuses to change the journal: raw SQL, on both engines, after any migration."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from pointsbank.store.schema import missing_triggers
 from pointsbank.store.tables import JOURNAL, metadata
 
 CHANGED = {
-    "entries": "kind = 'other'", "postings": "amount = amount + 1", "batches": "token = token", "lots": "code = 'x'",
+    "entries": "kind = 'other'", "postings": "amount = amount + 1", "batches": "token = token",
+    "lots": "code = 'x'",
     "commodities": "scale = 3", "document_keys": "key = 'x'",
 }  # fmt: skip
 

@@ -155,7 +155,7 @@ async def _earn(
         _paid("fund:fund1:issued", f"volunteer:{person}:{wallet}", points, lot),
         place="s1",
         metadata=(("policy", "harbin-2026/1"), ("category", "care"), ("credited", minutes)),
-        documents=(attach("service-record", name, _salt(name), *fields),),
+        documents=(attach("service-record", name, _salt(name), "\x1f".join(fields)),),
         touches=(f"volunteer:{person}",),
         rows=(Row("service_records", values),),
     )
@@ -169,7 +169,11 @@ async def _serve(b: _Builder) -> None:
         "release",
         "release",
         _paid("volunteer:v2:pending", "volunteer:v2:available", 600, LATE),
-        documents=(attach("service-record", "R3", _salt("R3"), "R3", "V2", "2026-11-20", "care", "60"),),
+        documents=(
+            attach(
+                "service-record", "R3", _salt("R3"), "\x1f".join(("R3", "V2", "2026-11-20", "care", "60"))
+            ),
+        ),
         changes=(Change("service_records", ("R3",), "pending", "credited", (("released_by", SEQUENCE),)),),
     )
     await _earn(b, "R4", "v2", 30, 300, EARLY)
@@ -223,7 +227,7 @@ async def _shop(b: _Builder) -> None:
         _paid("station:s1:redeemed", "volunteer:v1:available", 200, EARLY),
         Movement("station:s1:stock", "station:s1:handed-out", RICE, 1, "2027-06-30/donor1"),
         metadata=(("receipt", "B1"),),
-        documents=(attach("return", "RT1", _salt("RT1"), *content),),
+        documents=(attach("return", "RT1", _salt("RT1"), "\x1f".join(content)),),
         counters=("return:T1",),
         rows=(Row("returns", values),),
     )

@@ -107,6 +107,11 @@ def parse_token(token: str) -> tuple[str, str] | None:
     return key_id, secret
 
 
+def key_id_in(token: str) -> str:
+    """The id in a key's text, whatever else is wrong with it."""
+    return token[len(_PREFIX) : len(_PREFIX) + _ID_LENGTH]
+
+
 def hash_of(secret: str) -> bytes:
     """What is kept of a secret. It is 256 random bits, so one plain SHA-256 is enough."""
     return sha256(secret.encode()).digest()

@@ -1,8 +1,8 @@
 """Loads the demo city: opens it, then lives through a quarter week by week, on a clock that is moved along.
 
-Nothing is inserted past the rules: records are judged, baskets sold and returns taken by the same services as in a
-real city, and posted by its writer. Each finished step is marked in the ledger; a step that was broken off is done
-again from its start, and finds what it had written before.
+Nothing is inserted past the rules: records are judged, baskets sold and returns taken by the services of a
+real city, and posted by its writer. Each finished step is marked in the ledger; a step that was broken off is
+done again from its start, and finds what it had written before.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Final, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from pointsbank.demo.credentials import demo_credentials
 from pointsbank.demo.people import GROUP, group_of_people
@@ -39,8 +39,9 @@ from pointsbank.ledger.refusals import Refusal
 from pointsbank.market.model import ReturnLine
 from pointsbank.market.postings import Delivery
 from pointsbank.market.service import MarketService
-from pointsbank.market.tables import receipt_lines, receipts
+from pointsbank.market.tables import deliveries, receipt_lines, receipts
 from pointsbank.people import volunteers
+from pointsbank.people.tables import volunteers as people_table
 from pointsbank.people.volunteers import PEOPLE, registration
 from pointsbank.places.stations import PLACES, counts, opening, stations
 from pointsbank.points.lots import lots_of
@@ -70,8 +71,8 @@ Progress = Callable[[str, int, int], None]
 """Called with what is being loaded, how much of it is done, and how much there is."""
 
 
-class DemoRefused(Exception):
-    """The demo does not load: the books hold something else, or the ledger refused what a demo city writes."""
+class DemoRefused(Exception):  # noqa: N818 - what happened, and not an error of anybody
+    """The demo does not load: the books hold something else, or the ledger refused a part of it."""
 
 
 async def load_demo(
@@ -86,10 +87,12 @@ async def load_demo(
     clock: Clock | None = None,
     on_progress: Progress | None = None,
 ) -> DemoSummary:
-    """Load the demo city into the city's ledger of a migrated database, or go on where an earlier call stopped.
+    """Load the demo city into the city's ledger of a migrated database, or go on with what was begun there.
 
-    Without `records` there are 5 a volunteer, without `baskets` 3 for 4 volunteers. What was begun is finished as it
-    was planned, whatever is asked this time; a loaded city is left as it is. Raises DemoRefused, WriterError.
+    Without `records` there are 5 a volunteer, without `baskets` 3 for 4 volunteers. What was begun is
+    finished as it was planned, whatever is asked this time; a loaded city is left as it is. The same sizes,
+    seed and day give the same city but for random ids and the moments of commits.
+    Raises DemoRefused, WriterError.
     """
     real = clock or SystemClock()
     moved = FixedClock(0)
@@ -152,7 +155,7 @@ class _Load:
 
     async def _refuse_other_books(self) -> None:
         head = await self.ledger.writer.store.head()
-        if head.sequence or await self.ledger.database.read(counts, self.ledger.id):
+        if head.sequence or await self.ledger.database.read(_place_count, self.ledger.id):
             raise DemoRefused(
                 "数据库里已有账目，演示城市只装入空库 /"
                 " the database holds books already; a demo city goes into empty ones only"
@@ -186,12 +189,10 @@ class _Load:
         """Open the fund, the categories and all places, some years ago."""
         self._set_clock(self.plan.days[0] - timedelta(days=4 * 365), 8 * 3600)
         await HoursService(self.ledger, self.policies).open_accounts(CLIENT)
-        done = 0
-        for chunk in _chunks(all_places(), CHUNK):
-            await self._post(
-                [opening(p.kind, p.code, p.name, p.parent, _command(f"place:{p.code}")) for p in chunk],
-                PLACES,
-            )
+        done = await self.ledger.database.read(_place_count, self.ledger.id)
+        for chunk in _chunks(islice(all_places(), done, None), CHUNK):
+            drafts = [opening(p.kind, p.code, p.name, p.parent, _command(f"place:{p.code}")) for p in chunk]
+            await self._post(drafts, PLACES)
             done += len(chunk)
             self.on_progress("地点 places", done, PLACE_COUNT)
         await self._mark("opening")
@@ -199,7 +200,8 @@ class _Load:
     async def _register(self) -> None:
         """Register the volunteers over the three years before the quarter."""
         first, groups = self.plan.days[0], -(-self.plan.volunteers // GROUP)
-        for group in range(groups):
+        registered = await self.ledger.database.read(_people_count, self.ledger.id)
+        for group in range(registered // GROUP, groups):
             self._set_clock(first - timedelta(days=3 * 365 - group * 1094 // groups), 10 * 3600)
             people = group_of_people(self.plan, group)
             await self._post(
@@ -213,7 +215,7 @@ class _Load:
     # a week
 
     async def _live(self, week: range, sheets: Sheets, shops: Shops) -> None:
-        """A week: sheets are typed in day by day; at its end the shops hand in their baskets, and notices end.
+        """A week: sheets are typed in day by day; then the shops hand in their baskets, and notices end.
 
         So a basket takes points that were there before its week began.
         """
@@ -243,13 +245,14 @@ class _Load:
         food = tuple(line for line in goods if is_food(line[0]))
         other = tuple(line for line in goods if not is_food(line[0]))
         parts = [part for part in ((*_CHARITY, other), (*_GRAIN, food)) if part[2]]
-        deliveries = [
+        done = await self.ledger.database.read(_delivered, self.ledger.id)
+        left = [
             (Delivery(reference, station, donor, lines, before or best_before), _command(reference))
             for code, station in known.items()
             for donor, before, lines in parts
-            for reference in (f"demo:{day}:{code}:{donor}",)
+            if (reference := f"demo:{day}:{code}:{donor}") not in done
         ]
-        for chunk in _chunks(deliveries, CHUNK // 5):
+        for chunk in _chunks(left, CHUNK // 5):
             for result in await MarketService(self.ledger, self.policies).receive(chunk):
                 if isinstance(result, Refusal):
                     raise DemoRefused(f"the ledger refused a delivery: {result!r}")
@@ -262,7 +265,7 @@ class _Load:
             self.on_progress("服务记录 hours", max(first, verdicts[-1].line), total)
 
     def _sheets(self, week: range, sheets: Sheets) -> Iterator[list[Line]]:
-        """The lines of the week in chunks, each of one day; the clock stands where the last one was typed in."""
+        """The week's lines in chunks, each of one day; the clock stands where the last one was typed in."""
         for at in week:
             numbers, until = self.plan.records_of(at), self._until(at)
             last = min(until // 60, CLOSING)
@@ -276,7 +279,7 @@ class _Load:
                 yield chunk
 
     async def _shop(self, at: int, shops: Shops) -> None:
-        """Sell the day's baskets. Those that come together are sold in one commit, so a break leaves all or none."""
+        """Sell the day's baskets. Those of a chunk are sold in one commit, so a break leaves all or none."""
         plan, day, until = self.plan, self.plan.days[at], self._until(at)
         numbers = plan.baskets_of(at)
         market = MarketService(self.ledger, self.policies)
@@ -338,6 +341,20 @@ def _command(key: str) -> Command:
     return Command(CLIENT, key, "demo")
 
 
+def _place_count(connection: Connection, ledger_id: int) -> int:
+    return sum(counts(connection, ledger_id).values())
+
+
+def _people_count(connection: Connection, ledger_id: int) -> int:
+    t = people_table.c
+    return int(connection.execute(select(func.count()).where(t.ledger_id == ledger_id)).scalar_one())
+
+
+def _delivered(connection: Connection, ledger_id: int) -> set[str]:
+    t = deliveries.c
+    return set(connection.execute(select(t.reference).where(t.ledger_id == ledger_id)).scalars())
+
+
 def _points(connection: Connection, ledger_id: int, numbers: list[str], day: date) -> dict[str, int]:
     """Points that volunteers may spend on a day, in hundredths, by number."""
     people = volunteers.by_number(connection, ledger_id, numbers)
@@ -369,7 +386,7 @@ def _credited(connection: Connection, ledger_id: int, record_ids: list[str]) -> 
             t.ledger_id == ledger_id, t.record_id.in_(record_ids), t.sequence > 0
         )
     )
-    return {record_id: sequence for record_id, sequence in rows}
+    return {row.record_id: row.sequence for row in rows}
 
 
 def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -89,10 +89,8 @@ def _sub_centres() -> Iterator[NewPlace]:
         streets = count if name.endswith("区") else 0
         for n in range(1, count + 1):
             # a district's outer third and most of a county are towns and townships
-            if n <= (streets * 2 + 2) // 3:
-                ending = "街道"
-            else:
-                ending = "镇" if n % 3 else "乡"
+            town = "镇" if n % 3 else "乡"
+            ending = "街道" if n <= (streets * 2 + 2) // 3 else town
             yield NewPlace("sub-centre", f"{code}{n:03}", _word(at * 37 + 5) + ending, code)
             at += 1
 
@@ -106,7 +104,7 @@ def _stations(subs: list[NewPlace]) -> Iterator[NewPlace]:
 
 
 def _teams(subs: list[NewPlace], stations: list[NewPlace]) -> Iterator[NewPlace]:
-    """Eight standing teams a centre, one team a sub-centre and a station, and second teams until the count is full."""
+    """Eight standing teams a centre, one a sub-centre and station, and second ones to fill the count."""
     for code, name, _ in CENTRES:
         for n, kind in enumerate(STANDING_TEAMS, 1):
             yield NewPlace("team", f"T{code}-{n:02}", f"{name}{kind}志愿服务队", code)

@@ -1,4 +1,4 @@
-"""What a demo city is made of: sizes, seed and days. The plan is kept in the ledger, so a later run goes on with it."""
+"""What a demo city is made of: sizes, seed and days. The ledger keeps the plan, so a later run follows it."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ _ACTIVE_PERCENT: Final = 65
 """Most who are registered do little or nothing in a quarter; the others follow the tail below."""
 
 _TAIL: Final = 0.001
-"""Where the tail ends. The share of volunteers above h hours falls as h to the power of -2, as in Heilongjiang's
-figures of 2013 (18,032 at 100 h and more, 4,372 at 200 h); the busiest reach some 30 times the mean."""
+"""Where the tail ends. The share of volunteers above h hours falls as h to the power of -2, as in the figures
+of Heilongjiang for 2013 (18,032 at 100 h and more, 4,372 at 200 h); the busiest reach some 25 times the mean.
+"""
 
 
 class Plan(msgspec.Struct, frozen=True, dict=True):
@@ -50,7 +51,8 @@ class Plan(msgspec.Struct, frozen=True, dict=True):
         word, *parts = text.split(" ")
         if word != "plan":
             return None
-        return Plan(*(int(part) for part in parts[:5]), date.fromisoformat(parts[5]))  # type: ignore[misc]
+        volunteers, records, baskets, shops, seed = map(int, parts[:5])
+        return Plan(volunteers, records, baskets, shops, seed, date.fromisoformat(parts[5]))
 
     @cached_property
     def days(self) -> tuple[date, ...]:
@@ -83,7 +85,7 @@ class Plan(msgspec.Struct, frozen=True, dict=True):
         return range(ends[at], ends[at + 1])
 
     def dice(self, *purpose: object) -> Random:
-        """A source of chance of its own for each purpose, so that any part of the city can be made again alone."""
+        """A source of chance for each purpose, so that any part of the city can be made again alone."""
         return Random(":".join(map(str, (self.seed, *purpose))))  # noqa: S311 - invented people, no secrets
 
     def pick(self, chance: float) -> int:

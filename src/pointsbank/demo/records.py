@@ -1,4 +1,4 @@
-"""The invented service records of a day: activities with their participants, and the mishaps of real sheets."""
+"""The invented service records of a day: activities with their participants, and the mishaps of sheets."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Sheets:
         self._credit, self._honour = classes[0].name, classes[-1].name
 
     def day(self, at: int, until: int = CLOSING) -> Iterator[Line]:
-        """The records that are typed in on the day at this place of the plan, up to this minute of the day."""
+        """The records typed in on the day at this place of the plan, up to this minute of the day."""
         plan = self._plan
         numbers = plan.records_of(at)
         today, dice, opens = plan.days[at], plan.dice("records", at), min(OPENING, until)

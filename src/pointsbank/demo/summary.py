@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Column, ColumnElement, Connection, func, select
 
 from pointsbank.demo.credentials import Credential
 from pointsbank.demo.plan import Plan
@@ -51,13 +51,16 @@ class DemoSummary(msgspec.Struct, frozen=True, kw_only=True):
     def lines(self) -> list[str]:
         """The summary for people, Chinese and English."""
         places, accepted = self.places, self.verdicts.get("accepted", 0)
+        points, pending = self.points_available // 100, self.points_pending // 100
         return [
-            f"实践中心 {places.get('centre', 0)} · 所 {places.get('sub-centre', 0):,} · 站 {places.get('station', 0):,}"
-            f" · 队伍 {places.get('team', 0):,} / centres, sub-centres, stations, teams",
-            f"志愿者 {self.volunteers:,} · 服务记录 {self.records:,} (入账 {accepted:,}) / volunteers, records (credited)",
-            f"小票 {sum(self.baskets.values()):,} · 退货 {self.returns:,} / receipts, returns",
-            f"记账凭证 {self.entries:,} · 可用积分 {self.points_available // 100:,} · 公示中 {self.points_pending // 100:,}"
-            f" · 服务时长 {self.merit_minutes // 60:,} h / entries, points available, on notice, hours",
+            f"实践中心 centres {places.get('centre', 0)} · 所 sub-centres {places.get('sub-centre', 0):,}"
+            f" · 站 stations {places.get('station', 0):,} · 队伍 teams {places.get('team', 0):,}",
+            f"志愿者 volunteers {self.volunteers:,}"
+            f" · 服务记录 records {self.records:,} (入账 credited {accepted:,})",
+            f"小票 receipts {sum(self.baskets.values()):,} · 退货 returns {self.returns:,}"
+            f" · 记账凭证 entries {self.entries:,}",
+            f"可用积分 points available {points:,} · 公示中 on notice {pending:,}"
+            f" · 服务时长 service {self.merit_minutes // 60:,} h",
         ]
 
 
@@ -65,21 +68,21 @@ def summarise(connection: Connection, ledger_id: int, plan: Plan, *, already_loa
     """Count what the books hold, in one snapshot."""
     line, record, receipt, back = intake_lines.c, service_records.c, receipts.c, returns.c
 
-    def count(column, ledger, *where) -> dict[str, int]:  # type: ignore[no-untyped-def]
-        query = select(column, func.count()).where(ledger == ledger_id, *where).group_by(column)
-        return {name: number for name, number in connection.execute(query)}
+    def count(column: Column[str], *where: ColumnElement[bool]) -> dict[str, int]:
+        query = select(column, func.count()).where(column.table.c.ledger_id == ledger_id, *where)
+        return {name: number for name, number in connection.execute(query.group_by(column))}  # noqa: C416 - rows
 
-    states = count(record.state, record.ledger_id)
+    states = count(record.state)
     held = _held(connection, ledger_id)
     return DemoSummary(
         already_loaded=already_loaded,
         plan=plan,
         places=stations.counts(connection, ledger_id),
-        volunteers=sum(count(volunteers.c.state, volunteers.c.ledger_id).values()),
-        verdicts=count(line.verdict, line.ledger_id, line.source == SOURCE),
+        volunteers=sum(count(volunteers.c.state).values()),
+        verdicts=count(line.verdict, line.source == SOURCE),
         on_notice=states.get("pending", 0),
-        baskets=count(receipt.state, receipt.ledger_id, receipt.sequence > 0),
-        returns=count(back.state, back.ledger_id).get("taken", 0),
+        baskets=count(receipt.state, receipt.sequence > 0),
+        returns=count(back.state).get("taken", 0),
         reversed_records=states.get("reversed", 0),
         entries=connection.execute(
             select(heads.c.sequence).where(heads.c.ledger_id == ledger_id)

@@ -31,6 +31,7 @@ from pointsbank.store.port import (
     Store,
     StoreError,
     Turn,
+    catch_up,
     fill,
     wanted_by,
 )
@@ -409,8 +410,16 @@ class LedgerWriter:
 
     async def _decide_in_turn(self, turn: Turn, groups: list[_Group]) -> _Decided:
         books = self._books
-        if books is None or not _same_place(books.head, turn.head) or books.size() > self.limits.memory:
-            books = self._books = Books(self.chart, turn.head)
+        if books is not None and books.size() <= self.limits.memory and not _same_place(books.head, turn.head):
+            self._cautious = self.limits.cautious_batches  # another process is at it still
+            self._books = None
+            news = await turn.news(books.head)
+            if news is not None:
+                catch_up(books, turn.head, news)
+                self._books = books
+        if self._books is None or self._books.size() > self.limits.memory:
+            self._books = Books(self.chart, turn.head)
+        books = self._books
         await self._load(books, groups, turn, look_up_keys=True)
         return await self._decide(books, groups)
 

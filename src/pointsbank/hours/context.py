@@ -14,9 +14,10 @@ from pointsbank.hours.postings import LAST_MINUTE
 from pointsbank.hours.tables import service_records
 from pointsbank.intake.lines import filed_id, kept_text, parts_of
 from pointsbank.people import volunteers
-from pointsbank.people.volunteers import Volunteer, chunks
+from pointsbank.people.volunteers import Volunteer
 from pointsbank.places.stations import Station, stations
 from pointsbank.policy.calendar import local_minute
+from pointsbank.store.lists import is_one_of
 from pointsbank.store.tables import subjects
 
 
@@ -145,26 +146,28 @@ class HoursDesk:
             self._intervals.pop(number, None)
             self._minutes.pop(number, None)
         known = {filed_id(number): number for number in numbers if self.people[number] is not None}
-        for chunk in chunks(sorted(known), 500):
-            self._load_versions(connection, ledger_id, [known[number] for number in chunk])
-            self._load_accepted(connection, ledger_id, {number: known[number] for number in chunk})
+        if known:
+            self._load_versions(connection, ledger_id, list(known.values()))
+            self._load_accepted(connection, ledger_id, known)
 
     def _load_contents(self, connection: Connection, ledger_id: int, ids: set[str]) -> None:
         self._contents |= dict.fromkeys(ids)
         filed = {filed_id(record_id): record_id for record_id in ids}
         t = service_records.c
-        for chunk in chunks(sorted(filed), 500):
-            rows = connection.execute(
-                select(t.record_id, t.fields).where(t.ledger_id == ledger_id, t.record_id.in_(chunk))
+        rows = connection.execute(
+            select(t.record_id, t.fields).where(
+                t.ledger_id == ledger_id, is_one_of(connection, t.record_id, filed)
             )
-            self._contents |= {filed[record_id]: text for record_id, text in rows}
+        )
+        self._contents |= {filed[record_id]: text for record_id, text in rows}
 
     def _load_versions(self, connection: Connection, ledger_id: int, numbers: Sequence[str]) -> None:
         people = [(number, person) for number in numbers if (person := self.people[number]) is not None]
         t = subjects.c
         rows = connection.execute(
             select(t.subject, t.version).where(
-                t.ledger_id == ledger_id, t.subject.in_([person.subject for _, person in people])
+                t.ledger_id == ledger_id,
+                is_one_of(connection, t.subject, [person.subject for _, person in people]),
             )
         )
         versions = {row.subject: row.version for row in rows}
@@ -175,7 +178,9 @@ class HoursDesk:
         t = service_records.c
         rows = connection.execute(
             select(t.volunteer, t.start_minute, t.end_minute, t.day, t.creditable, t.record_id).where(
-                t.ledger_id == ledger_id, t.volunteer.in_(list(numbers)), t.state.in_(("pending", "credited")),
+                t.ledger_id == ledger_id,
+                is_one_of(connection, t.volunteer, numbers),
+                t.state.in_(("pending", "credited")),
                 t.start_minute >= min(LAST_MINUTE, *(self._since[number] for number in numbers.values())),
             )
         ).all()

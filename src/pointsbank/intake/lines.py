@@ -14,6 +14,7 @@ from sqlalchemy import Connection, select
 from pointsbank.intake.tables import intake_lines, intake_steps
 from pointsbank.ledger.model import RECORDED_AT, SEQUENCE, Row
 from pointsbank.policy.calendar import city_to_utc_micros
+from pointsbank.store.lists import is_one_of
 
 SEPARATOR: Final = "\x1f"
 LONGEST_ID: Final = 200
@@ -126,12 +127,9 @@ def verdicts_at(
 ) -> dict[int, LineVerdict]:
     """Verdicts that given lines of a source have already."""
     t = intake_lines.c
-    found: dict[int, LineVerdict] = {}
-    for start in range(0, len(lines), 500):
-        rows = connection.execute(
-            select(t.line, t.id, t.verdict, t.minutes, t.points, t.sequence).where(
-                t.ledger_id == ledger_id, t.source == source, t.line.in_(lines[start : start + 500])
-            )
+    rows = connection.execute(
+        select(t.line, t.id, t.verdict, t.minutes, t.points, t.sequence).where(
+            t.ledger_id == ledger_id, t.source == source, is_one_of(connection, t.line, lines)
         )
-        found |= {row[0]: LineVerdict(*row) for row in rows}
-    return found
+    )
+    return {row[0]: LineVerdict(*row) for row in rows}

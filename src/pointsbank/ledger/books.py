@@ -133,6 +133,7 @@ class Books:
 
     __slots__ = (
         "accounts",
+        "accounts_by_number",
         "changes",
         "chart",
         "commodities",
@@ -151,6 +152,7 @@ class Books:
         self.head = head
         self.commodities: dict[str, Commodity] = {}
         self.accounts: dict[str, AccountState | None] = {}
+        self.accounts_by_number: dict[int, AccountState] = {}
         self.lots: dict[tuple[str, str], LotState | None] = {}
         self.lots_by_number: dict[int, LotState] = {}
         self.keys: dict[bytes, KeyUse | None] = {}
@@ -185,7 +187,7 @@ class Books:
         for declared in accepted.new_commodities:
             self.commodities[declared.code] = declared
         for account in accepted.new_accounts:
-            self.accounts[account.path] = account
+            self.accounts[account.path] = self.accounts_by_number[account.number] = account
             head.account = account.number
         for lot in accepted.new_lots:
             self.add_lot(lot)
@@ -272,6 +274,8 @@ class Savepoint:
         books = self._books
         for number in range(self._head.lot + 1, books.head.lot + 1):
             books.lots_by_number.pop(number, None)
+        for number in range(self._head.account + 1, books.head.account + 1):
+            books.accounts_by_number.pop(number, None)
         books.head = self._head
         for mapping, key, value in reversed(self._saved):
             if value is _ABSENT:

@@ -64,7 +64,7 @@ def decide(books: Books, draft: Draft, rooms: frozenset[str], now: int) -> Verdi
     use = books.keys.get(digest)
     if use is not None:
         return Replayed(draft.key, use) if use.request == draft.request else KeyConflict(draft.key)
-    refusal = malformed(books, draft)
+    refusal: Refusal | None = malformed(books, draft)
     if refusal is None and (draft.reads or draft.changes or draft.rows):
         refusal = _moved_on(books, draft)
     if refusal is not None:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, func, select
 
 from pointsbank.intake.lines import filed_id, parts_of
 from pointsbank.market.model import Basket, BasketJudgement, PaidReceipt
 from pointsbank.market.postings import SoldReceipt, basket_content, sku_code
 from pointsbank.market.tables import receipt_lines, receipts, returns
 from pointsbank.people import volunteers
-from pointsbank.people.volunteers import Volunteer, chunks
+from pointsbank.people.volunteers import Volunteer
 from pointsbank.places.stations import Station, stations
 from pointsbank.points.lots import HeldLot, accounts_at, lots_named, lots_of
-from pointsbank.store.tables import balances, entries, lots, postings, subjects
+from pointsbank.store.lists import is_one_of
+from pointsbank.store.tables import balances, entries, postings, subjects
 
 
 class Counterfoil:
@@ -102,11 +102,12 @@ class Counterfoil:
         t = receipts.c
         self._contents |= dict.fromkeys(references)
         filed = {filed_id(reference): reference for reference in references}
-        for chunk in chunks(sorted(filed), 500):
-            rows = connection.execute(
-                select(t.reference, t.content).where(t.ledger_id == ledger_id, t.reference.in_(chunk))
+        rows = connection.execute(
+            select(t.reference, t.content).where(
+                t.ledger_id == ledger_id, is_one_of(connection, t.reference, filed)
             )
-            self._contents |= {filed[reference]: content for reference, content in rows}
+        )
+        self._contents |= {filed[reference]: content for reference, content in rows}
 
     def _load_people(self, connection: Connection, ledger_id: int, numbers: set[str]) -> None:
         self.people |= dict.fromkeys(numbers)
@@ -125,34 +126,29 @@ class Counterfoil:
         self._months |= months
         filed = {(filed_id(volunteer), month): volunteer for volunteer, month in months}
         t = receipt_lines.c
-        wanted = sorted(filed)
-        for start in range(0, len(wanted), 500):
-            some = set(wanted[start : start + 500])
-            rows = connection.execute(
-                select(t.volunteer, t.sku, t.month, func.sum(t.pieces))
-                .where(
-                    t.ledger_id == ledger_id,
-                    t.volunteer.in_({volunteer for volunteer, _ in some}),
-                    t.month.in_({month for _, month in some}),
-                    t.state == "sold",
-                )
-                .group_by(t.volunteer, t.sku, t.month)
+        rows = connection.execute(
+            select(t.volunteer, t.sku, t.month, func.sum(t.pieces))
+            .where(
+                t.ledger_id == ledger_id,
+                is_one_of(connection, t.volunteer, {volunteer for volunteer, _ in filed}),
+                is_one_of(connection, t.month, {month for _, month in filed}),
+                t.state == "sold",
             )
-            for volunteer, sku, month, pieces in rows:
-                if (volunteer, month) in some:
-                    self._bought[filed[volunteer, month], sku, month] += int(pieces)
+            .group_by(t.volunteer, t.sku, t.month)
+        )
+        for volunteer, sku, month, pieces in rows:
+            if (volunteer, month) in filed:
+                self._bought[filed[volunteer, month], sku, month] += int(pieces)
 
     def _load_stock(self, connection: Connection, ledger_id: int, codes: set[str]) -> None:
         self._shops |= codes
         by_path = {self.stations[code].stock: code for code in codes}
         paths = accounts_at(connection, ledger_id, list(by_path))
-        rows: list[Any] = []
-        for start in range(0, len(numbers := list(paths)), 500):
-            rows += connection.execute(
-                select(balances.c.account, balances.c.lot, balances.c.balance).where(
-                    balances.c.ledger_id == ledger_id, balances.c.account.in_(numbers[start : start + 500])
-                )
+        rows = connection.execute(
+            select(balances.c.account, balances.c.lot, balances.c.balance).where(
+                balances.c.ledger_id == ledger_id, is_one_of(connection, balances.c.account, paths)
             )
+        ).all()
         named = lots_named(connection, ledger_id, {row.lot for row in rows})
         for account, lot, pieces in rows:
             self._stock[by_path[paths[account]], named[lot][0].removeprefix("SKU:")] += pieces
@@ -178,13 +174,12 @@ def versions_of(connection: Connection, ledger_id: int, people: dict[str, Volunt
     """Versions of volunteers' subjects, by volunteer number."""
     t = subjects.c
     by_subject = {person.subject: number for number, person in people.items()}
-    versions = dict.fromkeys(people, 0)
-    for chunk in chunks(sorted(by_subject), 500):
-        rows = connection.execute(
-            select(t.subject, t.version).where(t.ledger_id == ledger_id, t.subject.in_(chunk))
+    rows = connection.execute(
+        select(t.subject, t.version).where(
+            t.ledger_id == ledger_id, is_one_of(connection, t.subject, by_subject)
         )
-        versions |= {by_subject[subject]: version for subject, version in rows}
-    return versions
+    )
+    return dict.fromkeys(people, 0) | {by_subject[subject]: version for subject, version in rows}
 
 
 class ReturnsDesk(msgspec.Struct):
@@ -278,21 +273,21 @@ def _moved(
     connection: Connection, ledger_id: int, sequences: list[int]
 ) -> dict[int, list[tuple[str, str, int]]]:
     """Commodity, lot and amount of each posting of these entries, in the order of posting."""
-    rows = connection.execute(
-        select(entries.c.sequence, lots.c.commodity, lots.c.code, postings.c.amount)
-        .join_from(
-            entries, postings,
-            and_(
-                postings.c.ledger_id == entries.c.ledger_id,
-                postings.c.posting >= entries.c.first_posting,
-                postings.c.posting < entries.c.first_posting + entries.c.postings,
-            ),
+    e, p = entries.c, postings.c
+    spans = connection.execute(
+        select(e.first_posting, e.postings).where(
+            e.ledger_id == ledger_id, is_one_of(connection, e.sequence, sequences)
         )
-        .join(lots, and_(lots.c.ledger_id == postings.c.ledger_id, lots.c.lot == postings.c.lot))
-        .where(entries.c.ledger_id == ledger_id, entries.c.sequence.in_(sequences))
-        .order_by(postings.c.posting)
     )
+    numbers = [first + i for first, count in spans for i in range(count)]
+    rows = connection.execute(
+        select(p.sequence, p.lot, p.amount)
+        .where(p.ledger_id == ledger_id, is_one_of(connection, p.posting, numbers))
+        .order_by(p.posting)
+    ).all()
+    named = lots_named(connection, ledger_id, {row.lot for row in rows})
     moved: dict[int, list[tuple[str, str, int]]] = {}
-    for sequence, commodity, lot, amount in rows:
-        moved.setdefault(sequence, []).append((commodity, lot, amount))
+    for sequence, lot, amount in rows:
+        commodity, code, _ = named[lot]
+        moved.setdefault(sequence, []).append((commodity, code, amount))
     return moved

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import date
 
 import msgspec
@@ -12,6 +12,7 @@ from pointsbank.engine.commands import Command, request_digest
 from pointsbank.engine.ids import new_id
 from pointsbank.ledger.model import RECORDED_AT, Draft, OpenAccount, Row
 from pointsbank.people.tables import volunteers
+from pointsbank.store.lists import is_one_of
 
 PEOPLE = frozenset(["people"])
 
@@ -59,13 +60,12 @@ def registration(number: str, born: date, command: Command) -> Draft:
 def by_number(connection: Connection, ledger_id: int, numbers: Iterable[str]) -> dict[str, Volunteer]:
     """The volunteers with these numbers; who is not listed is not registered."""
     t = volunteers.c
-    found: dict[str, Volunteer] = {}
-    for chunk in chunks(sorted(set(numbers)), 500):
-        rows = connection.execute(
-            select(t.number, t.volunteer_id, t.born_on).where(t.ledger_id == ledger_id, t.number.in_(chunk))
+    rows = connection.execute(
+        select(t.number, t.volunteer_id, t.born_on).where(
+            t.ledger_id == ledger_id, is_one_of(connection, t.number, numbers)
         )
-        found |= {number: Volunteer(number, id_, date.fromisoformat(born)) for number, id_, born in rows}
-    return found
+    )
+    return {number: Volunteer(number, id_, date.fromisoformat(born)) for number, id_, born in rows}
 
 
 def page(connection: Connection, ledger_id: int, after: str = "", limit: int = 5000) -> list[Volunteer]:
@@ -78,8 +78,3 @@ def page(connection: Connection, ledger_id: int, after: str = "", limit: int = 5
         .limit(limit)
     )
     return [Volunteer(number, id_, date.fromisoformat(born)) for number, id_, born in rows]
-
-
-def chunks(items: Sequence[str], size: int) -> Iterable[Sequence[str]]:
-    """Slices of a list: engines limit the number of values in one statement."""
-    return (items[i : i + size] for i in range(0, len(items), size))

@@ -11,6 +11,7 @@ from pointsbank.engine.commands import Command, request_digest
 from pointsbank.engine.ids import new_id
 from pointsbank.ledger.model import Draft, OpenAccount, Row
 from pointsbank.places.tables import places
+from pointsbank.store.lists import is_one_of
 
 PLACES = frozenset(["places"])
 
@@ -59,7 +60,7 @@ def stations(connection: Connection, ledger_id: int, codes: Iterable[str] | None
         t.ledger_id == ledger_id, t.kind == "station", t.state == "open"
     )
     if codes is not None:
-        query = query.where(t.code.in_(sorted(set(codes))))
+        query = query.where(is_one_of(connection, t.code, codes))
     return {code: Station(code, id_, name) for code, id_, name in connection.execute(query)}
 
 

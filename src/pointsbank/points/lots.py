@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date
-from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, and_, select
@@ -12,6 +11,7 @@ from sqlalchemy import Connection, and_, select
 from pointsbank.engine.commands import request_digest
 from pointsbank.ledger.chart import POINT
 from pointsbank.ledger.model import Draft, Movement, OpenAccount, lot_name
+from pointsbank.store.lists import is_one_of
 from pointsbank.store.tables import accounts, balances, lots
 
 POINTS = frozenset(["points"])
@@ -86,15 +86,13 @@ def lots_of(connection: Connection, ledger_id: int, wallets: list[str]) -> dict[
     """Every lot that is not 0 in the given wallets, the first-expiring first."""
     # Three look-ups, not a join: no planner may read a whole table for the lots of one wallet.
     paths = accounts_at(connection, ledger_id, wallets)
-    rows: list[Any] = []
-    for start in range(0, len(numbers := list(paths)), 500):
-        rows += connection.execute(
-            select(balances.c.account, balances.c.lot, balances.c.balance, balances.c.version).where(
-                balances.c.ledger_id == ledger_id,
-                balances.c.account.in_(numbers[start : start + 500]),
-                balances.c.balance > 0,
-            )
+    rows = connection.execute(
+        select(balances.c.account, balances.c.lot, balances.c.balance, balances.c.version).where(
+            balances.c.ledger_id == ledger_id,
+            is_one_of(connection, balances.c.account, paths),
+            balances.c.balance > 0,
         )
+    ).all()
     named = lots_named(connection, ledger_id, {row.lot for row in rows})
     found: dict[str, list[HeldLot]] = {}
     for account, number, balance, version in rows:
@@ -109,31 +107,24 @@ def lots_of(connection: Connection, ledger_id: int, wallets: list[str]) -> dict[
 
 def accounts_at(connection: Connection, ledger_id: int, paths: Sequence[str]) -> dict[int, str]:
     """The numbers of the accounts with these paths."""
-    found: dict[int, str] = {}
-    for start in range(0, len(paths), 500):
-        rows = connection.execute(
-            select(accounts.c.account, accounts.c.path).where(
-                accounts.c.ledger_id == ledger_id, accounts.c.path.in_(paths[start : start + 500])
-            )
+    rows = connection.execute(
+        select(accounts.c.account, accounts.c.path).where(
+            accounts.c.ledger_id == ledger_id, is_one_of(connection, accounts.c.path, paths)
         )
-        found |= {row.account: row.path for row in rows}
-    return found
+    )
+    return {row.account: row.path for row in rows}
 
 
 def lots_named(
     connection: Connection, ledger_id: int, numbers: Iterable[int]
 ) -> dict[int, tuple[str, str, str]]:
     """Commodity, code and last day of lots by their numbers."""
-    wanted = sorted(numbers)
-    found: dict[int, tuple[str, str, str]] = {}
-    for start in range(0, len(wanted), 500):
-        rows = connection.execute(
-            select(lots.c.lot, lots.c.commodity, lots.c.code, lots.c.expires_on).where(
-                lots.c.ledger_id == ledger_id, lots.c.lot.in_(wanted[start : start + 500])
-            )
+    rows = connection.execute(
+        select(lots.c.lot, lots.c.commodity, lots.c.code, lots.c.expires_on).where(
+            lots.c.ledger_id == ledger_id, is_one_of(connection, lots.c.lot, numbers)
         )
-        found |= {row[0]: (row[1], row[2], row[3]) for row in rows}
-    return found
+    )
+    return {row[0]: (row[1], row[2], row[3]) for row in rows}
 
 
 def expired_lots(

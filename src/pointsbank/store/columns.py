@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from pointsbank.ledger.books import Accepted, Effect
@@ -11,7 +12,7 @@ from pointsbank.store.port import Written
 from pointsbank.store.tables import metadata
 
 
-def written_by(drafts: list[Accepted], subjects: dict[str, int], types: dict[str, str]) -> Written:
+def written_by(drafts: list[Accepted], subjects: dict[str, int], types: Mapping[str, str]) -> Written:
     """Everything that accepted drafts write. `subjects` are their versions afterwards; `types` those of the kinds.
 
     Called once for each batch, right after it was decided: it marks new balance rows as stored.
@@ -67,7 +68,7 @@ def _documented(w: Written, accepted: Accepted, subjects: dict[str, int]) -> Non
         w.changes.append((change, tuple(_resolve(cell, accepted) for _, cell in change.values)))
 
 
-def _opened(w: Written, accepted: Accepted, types: dict[str, str]) -> None:
+def _opened(w: Written, accepted: Accepted, types: Mapping[str, str]) -> None:
     for a in accepted.new_accounts:
         w.accounts.append((a.number, a.path, a.kind, types[a.kind], a.floor, accepted.recorded_at))
     for lot in accepted.new_lots:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -80,6 +80,19 @@ class Loaded(msgspec.Struct):
     entries: list[tuple[JournalEntry, int]] = msgspec.field(default_factory=list)
 
 
+class News(msgspec.Struct):
+    """What other processes have posted since a head that this one remembers."""
+
+    lots: list[tuple[int, str, str]]
+    """number, commodity, code of lots that are new"""
+    postings: list[tuple[int, int, int, int, int, int, int, int, int]]
+    """debit and credit account, lot, then the running figures: versions, balances, totals, debit before credit"""
+
+
+MOST_NEWS: Final = 20_000
+"""Beyond so many postings it is quicker to start afresh."""
+
+
 class Written(msgspec.Struct):
     """The rows of a batch beside its entries and postings."""
 
@@ -123,6 +136,10 @@ class Turn(Protocol):
     head: Head
 
     async def load(self, wanted: Wanted) -> Loaded: ...
+
+    async def news(self, since: Head) -> News | None:
+        """What has been posted since; None if that is too much to be worth it."""
+        ...
 
     async def append(self, batch: Batch) -> None: ...
 
@@ -256,10 +273,36 @@ def fill(books: Books, wanted: Wanted, loaded: Loaded) -> Wanted:
     return more
 
 
+def catch_up(books: Books, head: Head, news: News) -> None:
+    """Bring books up to a head that other processes have moved. Accounts, lots and commodities keep; the rest goes.
+
+    Running balances stand in the postings, so the newest posting of an account and lot says where they are.
+    """
+    for number, commodity, code in news.lots:
+        books.add_lot(LotState(number, commodity, code))
+    for debit, credit, lot, *figures in news.postings:
+        debit_version, credit_version, debit_balance, credit_balance, debit_total, credit_total = figures
+        commodity = books.lots_by_number[lot].commodity
+        for number, version, balance, total in (
+            (debit, debit_version, debit_balance, debit_total),
+            (credit, credit_version, credit_balance, credit_total),
+        ):
+            account = books.accounts_by_number.get(number)
+            if account is not None:
+                account.version, account.balances[lot], account.totals[commodity] = version, balance, total
+    if head.account != books.head.account:
+        books.accounts = {path: account for path, account in books.accounts.items() if account is not None}
+    books.lots = {name: lot for name, lot in books.lots.items() if lot is not None}
+    for known in (books.keys, books.subjects, books.counters, books.changes, books.documents):
+        known.clear()
+    books.head = head
+
+
 def _fill_accounts(books: Books, wanted: Wanted, loaded: Loaded) -> None:
     by_number: dict[int, AccountState] = {}
     for number, path, kind, kind_type, floor in loaded.accounts:
-        by_number[number] = books.accounts[path] = AccountState(number, path, kind, NORMAL_SIDE[kind_type], floor)
+        account = AccountState(number, path, kind, NORMAL_SIDE[kind_type], floor)
+        by_number[number] = books.accounts[path] = books.accounts_by_number[number] = account
     for path in wanted.accounts:
         books.accounts.setdefault(path, None)
     for account_number, lot_number, balance, version in loaded.balances:

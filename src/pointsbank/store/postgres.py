@@ -20,10 +20,12 @@ from pointsbank.ledger.chart import Chart
 from pointsbank.ledger.model import Change, JournalEntry, Posting
 from pointsbank.store.columns import changes_in_rounds, key_columns
 from pointsbank.store.port import (
+    MOST_NEWS,
     Batch,
     BatchConflict,
     DocumentKey,
     Loaded,
+    News,
     OutcomeUnknown,
     StoreError,
     Wanted,
@@ -312,6 +314,13 @@ class PostgresTurn:
     async def load(self, wanted: Wanted) -> Loaded:
         return await _load(self._connection, self._ledger_id, wanted)
 
+    async def news(self, since: Head) -> News | None:
+        lots: list[Any] = []
+        if self.head.lot != since.lot:
+            lots = await _fetch(self._connection, _LOTS_SINCE, self._ledger_id, since.lot)
+        postings = await _fetch(self._connection, _POSTINGS_SINCE, self._ledger_id, since.posting, MOST_NEWS + 1)
+        return News(lots, postings) if len(postings) <= MOST_NEWS else None
+
     async def append(self, batch: Batch) -> None:
         if not await self._write.fetchval(*write_arguments(batch)):
             raise BatchConflict("the head moved although it is locked")
@@ -360,6 +369,10 @@ _ACCOUNTS = "SELECT account, path, kind, type, floor FROM accounts WHERE ledger_
 _BALANCES = "SELECT account, lot, balance, version FROM balances WHERE ledger_id = $1 AND account = ANY($2)"
 _LOTS_NAMED = """SELECT l.lot, l.commodity, l.code FROM unnest($2::text[], $3::text[]) AS w(commodity, code)
     JOIN lots l ON l.ledger_id = $1 AND l.commodity = w.commodity AND l.code = w.code"""
+_LOTS_SINCE = "SELECT lot, commodity, code FROM lots WHERE ledger_id = $1 AND lot > $2"
+_POSTINGS_SINCE = """SELECT debit_account, credit_account, lot, debit_version, credit_version,
+    debit_balance, credit_balance, debit_total, credit_total
+    FROM postings WHERE ledger_id = $1 AND posting > $2 ORDER BY posting LIMIT $3"""
 _LOTS_NUMBERED = "SELECT lot, commodity, code FROM lots WHERE ledger_id = $1 AND lot = ANY($2)"
 
 

@@ -24,6 +24,7 @@ from pointsbank.store.port import (
     BatchConflict,
     LedgerBusy,
     Loaded,
+    News,
     OutcomeUnknown,
     StoreError,
     Wanted,
@@ -251,6 +252,10 @@ class SqliteTurn:
 
     async def load(self, wanted: Wanted) -> Loaded:
         return await self._store.load(wanted)
+
+    async def news(self, since: Head) -> News | None:
+        """One process owns the file, so nobody else posts: what is remembered is worth nothing if the head moved."""
+        return None
 
     async def append(self, batch: Batch) -> None:
         if not await self._store._run(write_batch, self._store._connection, batch):

@@ -1,8 +1,8 @@
 """How a batch is written to SQLite: one statement a table, its rows in one JSON text.
 
-`executemany` takes and gives back Python's lock for every row, so a thread that decides the next batch would hold up
-the one that writes this batch for milliseconds a row. One statement runs from end to end without it, and the two
-threads use two cores; reading the rows out of JSON costs no more than binding them one by one.
+`executemany` takes and gives back Python's lock for every row, so a thread that decides the next batch would hold
+up the one that writes this batch for milliseconds a row. One statement runs from end to end without it, and the
+two threads use two cores; reading the rows out of JSON costs no more than binding them one by one.
 """
 
 from __future__ import annotations
@@ -41,8 +41,9 @@ def write_batch(connection: Any, batch: Batch) -> bool:
         _BATCH, (ledger, head.batch, batch.expected_epoch, batch.token, head.sequence, head.recorded_at)
     )
     insert_rows(connection, ledger, "entries", [
-        (a.sequence, d.effective_at, a.recorded_at, a.reverses, a.first_posting, len(a.effects), d.kind, d.client, d.key,
-         a.key_digest.hex(), d.request.hex(), d.actor, d.place, d.reason, a.metadata, a.documents, a.leaf.hex())
+        (a.sequence, d.effective_at, a.recorded_at, a.reverses, a.first_posting, len(a.effects),
+         d.kind, d.client, d.key, a.key_digest.hex(), d.request.hex(),
+         d.actor, d.place, d.reason, a.metadata, a.documents, a.leaf.hex())
         for a in batch.accepted if a.effects for d in (a.draft,)
     ], in_hex=True)
     insert_rows(connection, ledger, "postings", [
@@ -59,10 +60,11 @@ def write_batch(connection: Any, batch: Batch) -> bool:
 
 def _write_documents(connection: Any, batch: Batch) -> None:
     ledger, w = batch.ledger_id, batch.written
-    for table, rows in (
+    tables: list[tuple[str, Sequence[tuple[Any, ...]]]] = [
         ("accounts", w.accounts), ("lots", w.lots), ("commodities", w.commodities), ("document_keys", w.keys),
         *w.rows.items(),
-    ):
+    ]
+    for table, rows in tables:
         insert_rows(connection, ledger, table, rows)
     insert_rows(connection, ledger, "subjects", list(w.subjects.items()), _VERSION_RISES)
     insert_rows(connection, ledger, "counters", list(w.counters.items()), _COUNTER_RISES)
@@ -135,7 +137,9 @@ def _bytes_at(table: str, names: tuple[str, ...]) -> tuple[int, ...]:
     return tuple(i for i, name in enumerate(names) if _is_bytes(table, name))
 
 
-def _json(table: str, names: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> str:
+def _json(table: str, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> str:
+    if any(len(row) != len(names) for row in rows):
+        raise BatchConflict(f"a row of {table} has more or fewer values than columns")
     places = _bytes_at(table, names)
     if places:
         rows = [

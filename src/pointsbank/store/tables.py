@@ -54,7 +54,8 @@ def table(name: str, *columns: Any, key: tuple[str, ...], fill: int | None = Non
     return Table(
         name,
         metadata,
-        Column("ledger_id", Integer, nullable=False),
+        # a key of one integer would become a SERIAL on PostgreSQL unless it says that it is not
+        Column("ledger_id", Integer, nullable=False, autoincrement=False),
         *columns,
         PrimaryKeyConstraint("ledger_id", *key, name=f"{name}_pk"),
         **options,

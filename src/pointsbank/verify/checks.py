@@ -155,7 +155,7 @@ ORDER BY account LIMIT $3
 """
 
 _CREDITED = """
-SELECT p.credit_account, l.commodity, o.kind, sum(p.amount) FROM postings p
+SELECT p.credit_account, l.commodity, o.kind, sum(p.amount) FROM postings p /*+ postings_credit_idx */
 JOIN accounts o ON o.ledger_id = $1 AND o.account = p.debit_account
 JOIN lots l ON l.ledger_id = $1 AND l.lot = p.lot
 WHERE p.ledger_id = $1 AND p.credit_account = ANY($2::integer[])
@@ -163,7 +163,7 @@ GROUP BY p.credit_account, l.commodity, o.kind
 """
 
 _DEBITED = """
-SELECT p.debit_account, l.commodity, o.kind, sum(p.amount) FROM postings p
+SELECT p.debit_account, l.commodity, o.kind, sum(p.amount) FROM postings p /*+ postings_debit_idx */
 JOIN accounts o ON o.ledger_id = $1 AND o.account = p.credit_account
 JOIN lots l ON l.ledger_id = $1 AND l.lot = p.lot
 WHERE p.ledger_id = $1 AND p.debit_account = ANY($2::integer[]) GROUP BY p.debit_account, l.commodity, o.kind
@@ -177,7 +177,8 @@ WHERE b.ledger_id = $1 AND b.account = ANY($2::integer[]) GROUP BY b.account, l.
 
 _MINUTES = """
 SELECT v.volunteer_id, sum(r.minutes) FROM volunteers v
-JOIN service_records r ON r.ledger_id = $1 AND r.volunteer = v.number AND r.state IN ('pending', 'credited')
+JOIN service_records r /*+ service_records_volunteer_idx */
+  ON r.ledger_id = $1 AND r.volunteer = v.number AND r.state IN ('pending', 'credited')
 WHERE v.ledger_id = $1 AND v.volunteer_id = ANY($2::text[]) GROUP BY v.volunteer_id
 """
 

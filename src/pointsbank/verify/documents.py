@@ -27,13 +27,13 @@ class Document(NamedTuple):
     table: str
     entry: str
     """The kind of entry that posts it."""
-    key: str
-    content: str
-    in_parts: bool
+    key: str = "reference"
+    content: str = "content"
+    in_parts: bool = False
     """Whether the content is hashed part by part."""
-    figures: tuple[tuple[str, str], ...]
+    figures: tuple[tuple[str, str], ...] = ()
     """Columns with the figures, and the commodity that each must have moved."""
-    state: str
+    state: str = "state"
     later_entry: str = ""
     later_sequence: str = "0"
     """A second kind of entry that carries the document, and the column that names it."""
@@ -46,37 +46,15 @@ DOCUMENTS: Final = (
         "service-record",
         "service_records",
         "earn",
-        "record_id",
-        "fields",
-        True,
-        (("minutes", "MINUTE"), ("points", "POINT")),
-        "state",
-        "release",
-        "released_by",
+        key="record_id",
+        content="fields",
+        figures=(("minutes", "MINUTE"), ("points", "POINT")),
+        later_entry="release",
+        later_sequence="released_by",
     ),
-    Document(
-        "receipt",
-        "receipts",
-        "basket",
-        "reference",
-        "content",
-        False,
-        (("price", "POINT"),),
-        "state",
-        counter="receipt:",
-    ),
-    Document(
-        "return",
-        "returns",
-        "return",
-        "reference",
-        "content",
-        True,
-        (("points", "POINT"),),
-        "state",
-        counter="return:",
-    ),
-    Document("delivery", "deliveries", "receive", "reference", "content", True, (), "''"),
+    Document("receipt", "receipts", "basket", figures=(("price", "POINT"),), counter="receipt:"),
+    Document("return", "returns", "return", figures=(("points", "POINT"),), counter="return:"),
+    Document("delivery", "deliveries", "receive", in_parts=True, state="''"),
 )
 
 

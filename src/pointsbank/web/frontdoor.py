@@ -49,6 +49,7 @@ class FrontDoor:
         self._metrics = metrics
         self._lane = lane
         self._logs = logs
+        self._log: Any = None
         self._headers = (*SECURITY_HEADERS, HSTS) if https else SECURITY_HEADERS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,7 +82,9 @@ class FrontDoor:
         self._metrics.answered(scope["method"], route, status, seconds)
         if self._logs:
             actor = state.get("actor")
-            log.info(
+            if self._log is None:  # bound once, after logging was configured: the proxy costs as much as the line
+                self._log = log.bind()
+            self._log.info(
                 "request",
                 method=scope["method"],
                 route=route,

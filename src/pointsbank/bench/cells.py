@@ -1,0 +1,196 @@
+"""The cells of the table: each measures one rate, on tables that nothing was written to before.
+
+A cell begins with a copy of a prepared database and a warm-up, so no cell profits or suffers from its place in the run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import msgspec
+
+from pointsbank.bench import baskets, floors
+from pointsbank.bench.client import Load
+from pointsbank.bench.server import Server
+from pointsbank.bench.service import Service, bank_service, echo_service, make_memo_bank_now
+from pointsbank.bench.town import ACCOUNTS
+from pointsbank.bench.worker import Done, Work
+
+BULK = 8000
+BULK_CALLERS = 2
+"""In bulk one call is decided while the one before is being written, so there must be two."""
+
+HTTP_BULK = 1000
+HTTP_BULK_CONNECTIONS = 4
+
+
+class Cells:
+    """Measures by name. Prepared databases are made when they are first needed, and removed with `close`."""
+
+    def __init__(self, server: Server, folder: Path, *, warm: float, seconds: float) -> None:
+        self.server = server
+        self.folder = folder
+        self.warm = warm
+        self.seconds = seconds
+        self.latencies: dict[str, Done] = {}
+        self.resident = 0.0
+        self._stack = ExitStack()
+        self._made: set[str] = set()
+        self._token = ""
+        self._echo: Service | None = None
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def measure(self, cell: str) -> float:
+        """Transfers (or requests) per second of a cell."""
+        return _CELLS[cell](self)
+
+    # databases
+
+    def template(self, name: str, make: Callable[[str], None]) -> str:
+        """The name of a prepared database."""
+        full = f"bench_{name}"
+        if full not in self._made:
+            make(self.server.database(full))
+            self._stack.callback(self.server.drop, full)
+            self._made.add(full)
+        return full
+
+    def copy(self, name: str, make: Callable[[str], None]) -> str:
+        """The URL of a fresh copy of a prepared database."""
+        return self.server.copy(self.template(name, make), f"bench_{name}_run")
+
+    def floor_database(self) -> str:
+        return self.copy("floor", lambda url: asyncio.run(floors.make_schema(url)))
+
+    def town_database(self) -> str:
+        return self.copy("town", lambda url: _discard(work(Work(url, opens=True))))
+
+    def sqlite_file(self) -> Path:
+        prepared, file = self.folder / "prepared.db", self.folder / "run.db"
+        if not prepared.exists():
+            _discard(work(Work(f"sqlite:///{prepared}", opens=True)))
+        for old in self.folder.glob("run.db*"):
+            old.unlink()
+        shutil.copy(prepared, file)
+        return file
+
+    # floors
+
+    def calls(self, mode: str, clients: int) -> float:
+        url = self.floor_database()
+        return floors.one_call_per_transfer(self.server, url, mode, clients, self.warm, self.seconds)
+
+    def arrays(self) -> float:
+        floor = floors.Floor("arrays", self.floor_database(), batch=BULK, warm=self.warm, seconds=self.seconds)
+        return floors.in_process(floor)
+
+    def executemany(self) -> float:
+        floor = floors.Floor(
+            "executemany", str(self.folder / "floor.db"), batch=BULK, warm=self.warm, seconds=self.seconds
+        )
+        return floors.in_process(floor)
+
+    def echo(self) -> float:
+        if self._echo is None:
+            self._echo = self._stack.enter_context(echo_service())
+        return self._drive("E echo", self._echo, Load(self._echo.port, "echo"))
+
+    # ours
+
+    def posting(self, name: str, mode: str, callers: int, group: int = 1) -> float:
+        done = work(Work(self.town_database(), mode=mode, callers=callers, group=group, **self._times()))
+        self.latencies[name] = done
+        return done.rate
+
+    def two_processes(self) -> float:
+        url = self.town_database()
+        both = [
+            Work(url, callers=32, prefix=prefix, starts_at=time.time() + 5, **self._times()) for prefix in ("a", "b")
+        ]
+        return sum(finished(process).rate for process in [started(each) for each in both])
+
+    def sqlite_bulk(self) -> float:
+        url = f"sqlite:///{self.sqlite_file()}"
+        done = work(Work(url, callers=BULK_CALLERS, group=BULK, **self._times()))
+        self.latencies["sqlite bulk 8000"] = done
+        return done.rate
+
+    def http(self, name: str, load: Load) -> float:
+        url = self.copy("memos", self._make_memos)
+        with bank_service(url) as service:
+            rate = self._drive(name, service, msgspec.structs.replace(load, port=service.port, token=self._token))
+            self.resident = max(self.resident, service.resident_megabytes())
+        return rate * load.group if load.what == "bulk" else rate
+
+    def basket(self) -> float:
+        url = self.copy("city", baskets.make_city)
+        done = baskets.sell(url, self.warm, self.seconds)
+        self.latencies["basket"] = done
+        return done.rate
+
+    def _make_memos(self, url: str) -> None:
+        self._token = make_memo_bank_now(url, ACCOUNTS)
+
+    def _drive(self, name: str, service: Service, load: Load) -> float:
+        done = service.drive(msgspec.structs.replace(load, warm=self.warm, seconds=self.seconds))
+        self.latencies[name] = done
+        return done.rate
+
+    def _times(self) -> dict[str, float]:
+        return {"warm": self.warm, "seconds": self.seconds}
+
+
+_CELLS: dict[str, Callable[[Cells], float]] = {
+    "F1 hot 32": lambda c: c.calls("hot", 32),
+    "F1 spread 32": lambda c: c.calls("spread", 32),
+    "F1 spread 1": lambda c: c.calls("spread", 1),
+    "F2 spread": lambda c: c.arrays(),
+    "FS spread": lambda c: c.executemany(),
+    "E echo": lambda c: c.echo(),
+    "pg hot 32": lambda c: c.posting("pg hot 32", "hot", 32),
+    "pg spread 32": lambda c: c.posting("pg spread 32", "spread", 32),
+    "pg spread 1": lambda c: c.posting("pg spread 1", "spread", 1),
+    "pg bulk 8000": lambda c: c.posting("pg bulk 8000", "spread", BULK_CALLERS, BULK),
+    "pg two processes": lambda c: c.two_processes(),
+    "sqlite bulk 8000": lambda c: c.sqlite_bulk(),
+    "http entry": lambda c: c.http("http entry", Load(0, "entry")),
+    "http bulk 1000": lambda c: c.http(
+        "http bulk 1000", Load(0, "bulk", connections=HTTP_BULK_CONNECTIONS, group=HTTP_BULK)
+    ),
+    "http balance": lambda c: c.http("http balance", Load(0, "balance")),
+    "basket": lambda c: c.basket(),
+}
+
+
+def started(each: Work) -> subprocess.Popen[str]:
+    """A process of callers."""
+    return subprocess.Popen(  # noqa: S603 - our own arguments
+        [sys.executable, "-m", "pointsbank.bench.worker", msgspec.json.encode(each).decode()],
+        stdout=subprocess.PIPE, text=True,
+    )
+
+
+def finished(process: subprocess.Popen[str]) -> Done:
+    """What a process of callers measured."""
+    answer, _ = process.communicate()
+    if process.returncode:
+        raise RuntimeError("a process of callers failed; what it said stands above")
+    return msgspec.json.decode(answer, type=Done)
+
+
+def work(each: Work) -> Done:
+    """Run one process of callers to its end."""
+    return finished(started(each))
+
+
+def _discard(done: Done) -> None:
+    """Preparations measure nothing."""
