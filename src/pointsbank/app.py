@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import date
@@ -44,6 +43,9 @@ from pointsbank.web.validation import BankRequest
 
 BODY_BYTES = 1024 * 1024
 """The largest body of a request that does not say otherwise."""
+
+OVERVIEW_SECONDS = 5.0
+"""How old the figures of the overview may be: in a big city they take a while."""
 
 log = structlog.get_logger("pointsbank.app")
 
@@ -130,7 +132,7 @@ async def open_bank(
             hours=hours,
             market=MarketService(ledger, policies),
             balances=balances,
-            overviews=Overviews(database, ledger.id, _today(clock, zone)),
+            overviews=Overviews(database, ledger.id, _today(clock, zone), seconds=OVERVIEW_SECONDS),
             metrics=metrics,
         )
 
@@ -144,7 +146,8 @@ def load_policies(settings: Settings) -> PolicyBook:
 
 
 def policy_folder() -> Path:
-    """Where the shipped policies lie: beside the sources in a checkout, inside the package in an installed wheel."""
+    """Where the shipped policies lie: beside the sources in a checkout, inside the package in an installed
+    wheel."""
     package = Path(__file__).parent
     beside = package.parents[1] / "config" / "policy"
     return beside if beside.is_dir() else package / "config" / "policy"
@@ -153,7 +156,9 @@ def policy_folder() -> Path:
 def run(settings: Settings) -> None:
     """Serve until told to stop; then finish the requests under way, drain the writer, close."""
     configure_logging(settings)
-    log.info("serving", host=settings.host, port=settings.port, database=Database(settings.database).public_url)
+    log.info(
+        "serving", host=settings.host, port=settings.port, database=Database(settings.database).public_url
+    )
     uvicorn.run(
         create_app(settings),
         host=settings.host,

@@ -29,7 +29,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     host: str = "127.0.0.1"
     port: Port = 8000
     demo: bool = False
-    """the books hold invented people: pages that show single accounts are open to this machine without log-in"""
+    """the books hold invented people: pages that show single accounts are open to this machine without
+    log-in"""
     secure_cookies: bool = False
     """the service is reached by https, so cookies are sent over nothing else"""
     access_log: bool = True
@@ -83,5 +84,7 @@ def settings_from(environment: Mapping[str, str] | None = None, **overrides: obj
         except msgspec.ValidationError as error:
             problems.append(f"{PREFIX}{field.name.upper()}={values[field.name]!r}：{error}")
     if problems:
-        raise SettingsError("设置有误 / wrong settings:\n" + "\n".join(f"  {problem}" for problem in problems))
+        raise SettingsError(
+            "设置有误 / wrong settings:\n" + "\n".join(f"  {problem}" for problem in problems)
+        )
     return msgspec.convert(values, Settings, strict=False)

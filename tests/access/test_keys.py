@@ -26,7 +26,9 @@ def command(key: str) -> Command:
 
 
 async def issue(desk: KeyDesk, key: str = "1", expires_at: int = NEVER) -> IssuedKey:
-    issued = await desk.issue("till-0421", "the till", ["market:sell", "ledger:read"], expires_at, command(key))
+    issued = await desk.issue(
+        "till-0421", "the till", ["market:sell", "ledger:read"], expires_at, command(key)
+    )
     assert isinstance(issued, IssuedKey)
     return issued
 

@@ -32,8 +32,14 @@ from pointsbank.settings import Settings
 from pointsbank.web.metrics import Metrics
 
 FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
 )
 SIZES = {"phone": (390, 844), "tablet": (820, 1180), "desktop": (1280, 800)}
 VOLUNTEER = "V2301000001"
@@ -48,13 +54,20 @@ class Site(msgspec.Struct, frozen=True):
 
 def chromium() -> str | None:
     """The browser on this machine, or None."""
-    return next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+    return next(
+        (
+            found
+            for name in ("chromium", "chromium-browser", "google-chrome")
+            if (found := shutil.which(name))
+        ),
+        None,
+    )
 
 
 @pytest.fixture(scope="module")
 def browser(books: tuple[str, str]) -> Iterator[Browser]:
-    """The browser. While it runs, its driver's event loop runs in this thread: so the books are filled before it
-    starts, and it ends with the module, before other tests want a loop of their own."""
+    """The browser. While it runs, its driver's event loop runs in this thread: so the books are filled
+    before it starts, and it ends with the module, before other tests want a loop of their own."""
     executable = chromium()
     if executable is None:
         reason = "NO CHROMIUM: the pages were not looked at in a real browser (make test-full installs one)"
@@ -77,7 +90,9 @@ def books(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> tu
 
 async def _fill(url: str) -> str:
     async with open_bank(Settings(database=url), Metrics()) as bank:
-        await bank.ledger.submit([opening("station", "S0001", "明兴街道金岗社区", "", Command("t", "s"))], PLACES)
+        await bank.ledger.submit(
+            [opening("station", "S0001", "明兴街道金岗社区", "", Command("t", "s"))], PLACES
+        )
         await bank.ledger.submit([registration(VOLUNTEER, date(1980, 1, 1), Command("t", "v"))], PEOPLE)
         now = datetime.now(UTC).replace(tzinfo=None) + timedelta(hours=8)
         category = next(iter(bank.policies.policies[-1].categories))
@@ -86,10 +101,26 @@ async def _fill(url: str) -> str:
         for n in range(40):
             day = (now - timedelta(days=1, hours=3 * n)).date()
             start, end = f"{day} {n % 6 + 8:02}:00", f"{day} {n % 6 + 8:02}:50"
-            lines.append((n, (
-                f"R{n}", VOLUNTEER, "A1", "社区清洁", category, "S0001", start, end, start, end, hour_class, "someone",
-                f"{day} 20:00",
-            )))
+            lines.append(
+                (
+                    n,
+                    (
+                        f"R{n}",
+                        VOLUNTEER,
+                        "A1",
+                        "社区清洁",
+                        category,
+                        "S0001",
+                        start,
+                        end,
+                        start,
+                        end,
+                        hour_class,
+                        "someone",
+                        f"{day} 20:00",
+                    ),
+                )
+            )
         verdicts: list[LineVerdict] = await bank.hours.submit("browser", lines, Command("t", "h"))
         assert sum(v.verdict == "accepted" for v in verdicts) > 10
         async for _ in bank.hours.release(now.date() + timedelta(days=60)):
@@ -108,7 +139,13 @@ def served(books: tuple[str, str], *options: str) -> Iterator[Site]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [
-        str(Path(sys.executable).with_name("pointsbank")), "serve", "--database", books[0], "--port", str(port), *options
+        str(Path(sys.executable).with_name("pointsbank")),
+        "serve",
+        "--database",
+        books[0],
+        "--port",
+        str(port),
+        *options,
     ]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}"
@@ -144,9 +181,14 @@ class Visitor:
         self.site = site
         self.complaints: list[str] = []
         self.page: Page = context.new_page()
-        self.page.on("console", lambda m: self._complain(f"console {m.type}: {m.text}", m.type in ("error", "warning")))
+        self.page.on(
+            "console", lambda m: self._complain(f"console {m.type}: {m.text}", m.type in ("error", "warning"))
+        )
         self.page.on("pageerror", lambda error: self._complain(f"error: {error}"))
-        self.page.on("requestfailed", lambda request: self._complain(f"failed: {request.url}"))
+        # going on before a page has loaded aborts the rest of it: that is no failure
+        self.page.on(
+            "requestfailed", lambda r: self._complain(f"failed: {r.url}", r.failure != "net::ERR_ABORTED")
+        )
         self.page.on(
             "request", lambda r: self._complain(f"another host: {r.url}", not r.url.startswith(site.address))
         )
@@ -164,7 +206,9 @@ class Visitor:
 def visiting(browser: Browser, site: Site, size: str = "desktop", scheme: str = "light") -> Iterator[Visitor]:
     width, height = SIZES[size]
     context = browser.new_context(
-        viewport={"width": width, "height": height}, color_scheme=scheme, locale="zh-CN"  # type: ignore[arg-type]
+        viewport={"width": width, "height": height},
+        color_scheme=scheme,
+        locale="zh-CN",  # type: ignore[arg-type]
     )
     context.set_default_timeout(20_000)
     try:

@@ -1,4 +1,5 @@
-"""The pages in a real browser: they fit, they read well, they work without a mouse, they ask no other host."""
+"""The pages in a real browser: they fit, they read well, they work without a mouse, they ask no other
+host."""
 
 from __future__ import annotations
 
@@ -11,8 +12,8 @@ PAGES = ("/", f"/accounts?q={VOLUNTEER}", "STATEMENT", "/api-docs", "/problems",
 
 CONTRAST = """() => {
   const parse = c => (c.match(/[\\d.]+/g) || []).map(Number);
-  const light = ([r, g, b]) => { const f = v => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
-    return 0.2126 * f(r) + 0.7152 * f(g) + 0.0722 * f(b); };
+  const light = ([r, g, b]) => { const f = v => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055)
+  ** 2.4; return 0.2126 * f(r) + 0.7152 * f(g) + 0.0722 * f(b); };
   const ground = e => { for (; e; e = e.parentElement) { const c = parse(getComputedStyle(e).backgroundColor);
     if (c.length === 3 || c[3] > 0.99) return c; } return [255, 255, 255]; };
   const poor = [];
@@ -22,9 +23,9 @@ CONTRAST = """() => {
     if (!text || !box.width || box.right < 0 || style.visibility === 'hidden') continue;
     const a = light(parse(style.color)), b = light(ground(e));
     const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    const large = parseFloat(style.fontSize) >= 24 || (parseFloat(style.fontSize) >= 18.66 && style.fontWeight >= 700);
-    if (ratio < (large ? 3 : 4.5)) poor.push(`${text.slice(0, 20)} ${ratio.toFixed(2)}`);
-  }
+    const large = parseFloat(style.fontSize) >= 24 || (parseFloat(style.fontSize) >= 18.66 &&
+    style.fontWeight >= 700); if (ratio < (large ? 3 : 4.5)) poor.push(`${text.slice(0, 20)}
+    ${ratio.toFixed(2)}`); }
   return poor;
 }"""
 
@@ -38,8 +39,9 @@ def _open(visitor: Visitor, path: str) -> None:
         visitor.go(path)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("size", "scheme"), [("phone", "light"), ("phone", "dark"), ("tablet", "dark"), ("desktop", "light")]
+)
 def test_every_page_fits_reads_well_and_asks_no_other_host(
     size: str, scheme: str, browser: Browser, demo: Site
 ) -> None:
@@ -52,7 +54,9 @@ def test_every_page_fits_reads_well_and_asks_no_other_host(
             assert width <= SIZES[size][0], f"{path} is {width} wide on a {size}"
             assert page.evaluate(CONTRAST) == [], f"{path} {scheme}"
             assert page.locator("script").count() == 0
-            unnamed = page.locator("input:not([type=hidden])").evaluate_all("all => all.filter(e => !e.labels.length).length")
+            unnamed = page.locator("input:not([type=hidden])").evaluate_all(
+                "all => all.filter(e => !e.labels.length).length"
+            )
             assert unnamed == 0
         assert visitor.complaints == []
 
@@ -60,7 +64,7 @@ def test_every_page_fits_reads_well_and_asks_no_other_host(
 def test_the_overview_shows_what_the_bank_holds(visitor: Visitor) -> None:
     page = visitor.go("/")
     for name in ("积分余额", "服务时长", "商品库存", "账户", "今日流水", "最近核验"):
-        expect(page.get_by_text(name, exact=True).first).to_be_visible()
+        expect(page.locator("main").get_by_text(name).first).to_be_visible()
     values = page.locator(".tile data").evaluate_all("all => all.map(e => Number(e.value))")
     points, minutes, goods, accounts = values
     assert points > 0
@@ -160,4 +164,4 @@ def test_without_the_demo_a_key_is_asked_for_and_logging_out_shuts_the_door(
         page.wait_for_url(site.address + "/")
         page.goto(f"{site.address}/accounts?q={VOLUNTEER}")
         expect(page.get_by_label("API 密钥")).to_be_visible()
-        assert all("401" in complaint for complaint in visitor.complaints)
+        assert [complaint for complaint in visitor.complaints if "401" not in complaint] == []

@@ -189,6 +189,16 @@ async def test_an_export_of_a_period_holds_its_entries_and_no_others(
     assert "sequence:" in one_day
 
 
+async def test_an_entry_outside_of_the_period_is_left_out_from_between_two_that_are_in_it(
+    town: Ledger,
+) -> None:
+    text, done = await exported(town, "csv", until=date(2026, 12, 31), rows=2000)
+    rows = list(csv.DictReader(StringIO(text, newline="")))
+    whole = list(csv.DictReader(StringIO((await exported(town, "csv"))[0], newline="")))
+    assert done.entries == done.last_sequence - 1
+    assert rows == [row for row in whole if row["kind"] != "expire"]
+
+
 async def test_free_text_cannot_add_a_line_a_tag_or_a_date(
     town: Ledger, hledger: Tool, tmp_path: Path
 ) -> None:

@@ -50,7 +50,9 @@ class Service:
     async def get(self, path: str, key: str = "", **headers: str) -> httpx.Response:
         return await self.client.get(path, headers=_headers(key, headers))
 
-    async def post(self, path: str, body: Any, key: str = "", idempotency_key: str = "", **headers: str) -> httpx.Response:
+    async def post(
+        self, path: str, body: Any, key: str = "", idempotency_key: str = "", **headers: str
+    ) -> httpx.Response:
         if idempotency_key:
             headers["Idempotency-Key"] = idempotency_key
         return await self.client.post(path, json=body, headers=_headers(key, headers))
@@ -77,7 +79,8 @@ async def running(
 
 @asynccontextmanager
 async def _lifespan(app: Litestar) -> AsyncIterator[None]:
-    """The app's lifespan in a task of its own: a fixture may be left in another task than it was entered in."""
+    """The app's lifespan in a task of its own: a fixture may be left in another task than it was entered
+    in."""
     started, stopping = asyncio.Event(), asyncio.Event()
 
     async def live() -> None:

@@ -7,6 +7,7 @@ import json
 from structlog.testing import capture_logs
 
 from pointsbank.web.frontdoor import SECURITY_HEADERS
+
 from .conftest import Service, entry, running
 
 ENTRIES = "/api/v1/journal-entries"
@@ -15,7 +16,11 @@ ENTRIES = "/api/v1/journal-entries"
 async def test_an_unchanged_answer_is_not_sent_again(service: Service) -> None:
     key = await service.key()
     await service.post(ENTRIES, entry(), key, "k1")
-    for path in ("/api/v1/accounts/memo:a/balance", "/api/v1/accounts/memo:a/statement", "/api/v1/trial-balance"):
+    for path in (
+        "/api/v1/accounts/memo:a/balance",
+        "/api/v1/accounts/memo:a/statement",
+        "/api/v1/trial-balance",
+    ):
         first = await service.get(path, key)
         assert first.headers["etag"] == '"1"'
         same = await service.get(path, key, If_None_Match=f'"0", W/{first.headers["etag"]}')
@@ -37,7 +42,9 @@ async def test_balances_and_the_trial_balance_are_shown_as_of_an_entry_or_a_time
         books = (await service.get(f"/api/v1/trial-balance?{question}", key)).json()
         assert books["sequence"] == 1
         assert all(total["debit"] == total["credit"] for total in books["totals"])
-    assert (await service.get("/api/v1/accounts/memo:b/balance", key)).json()["commodities"][0]["total"] == -130
+    assert (await service.get("/api/v1/accounts/memo:b/balance", key)).json()["commodities"][0][
+        "total"
+    ] == -130
 
 
 async def test_a_statement_is_read_page_by_page(service: Service) -> None:
@@ -102,7 +109,9 @@ async def test_the_log_names_the_request_and_no_secret(sqlite_url: str) -> None:
         service.app.asgi_handler._logs = True  # type: ignore[attr-defined]
         key = await service.key()
         with capture_logs() as logs:
-            await service.get("/api/v1/accounts?prefix=secret-prefix", key, X_Request_Id="request-0001", Cookie="a=secret-c")
+            await service.get(
+                "/api/v1/accounts?prefix=secret-prefix", key, X_Request_Id="request-0001", Cookie="a=secret-c"
+            )
             await service.post(ENTRIES, entry(place="secret-place"), key, "secret-key")
             await service.post(ENTRIES, entry(place="secret-place"), key, "secret-key")
     text = json.dumps(logs)
@@ -130,7 +139,9 @@ async def test_health_metrics_and_verification(small_service: Service) -> None:
     assert (told["holds"], told["to_sequence"], told["behind"]) == (True, 1, 1)
     metrics = await service.get("/metrics", key)
     assert metrics.headers["content-type"].startswith("text/plain; version=0.0.4")
-    assert 'pointsbank_http_requests_total{method="GET",route="/health/live",status="200"} 1.0' in metrics.text
+    assert (
+        'pointsbank_http_requests_total{method="GET",route="/health/live",status="200"} 1.0' in metrics.text
+    )
     assert "pointsbank_writer_batches" in metrics.text
 
 

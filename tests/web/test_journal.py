@@ -6,6 +6,7 @@ import pytest
 
 from pointsbank.ledger.chart import SHIPPED
 from pointsbank.web.posting import open_kinds
+
 from .conftest import MEMO, Service, entry, running
 
 ENTRIES = "/api/v1/journal-entries"
@@ -49,7 +50,10 @@ async def test_every_fault_of_a_body_is_named(small_service: Service) -> None:
     answer = await small_service.post(ENTRIES, body, key, "k1")
     assert answer.status_code == 400
     assert {error["field"] for error in answer.json()["errors"]} == {
-        "movements[0].amount", "movements[1].amount", "movements[1].colour", "place",
+        "movements[0].amount",
+        "movements[1].amount",
+        "movements[1].colour",
+        "place",
     }
 
 
@@ -114,22 +118,32 @@ async def test_a_key_of_every_scope_moves_no_wallet_fund_or_stock_through_the_ge
                 for commodity in ("POINT", "MINUTE", "CNY", "SKU:rice"):
                     if path != other:
                         for debit, credit in ((path, other), (other, path)):
-                            entries.append({
-                                "kind": entry_kind,
-                                "movements": [{
-                                    "debit": debit, "credit": credit, "commodity": commodity, "amount": 1,
-                                    "lot": "2099-12-31/x" if commodity == "POINT" else "",
-                                }],
-                            })
+                            entries.append(
+                                {
+                                    "kind": entry_kind,
+                                    "movements": [
+                                        {
+                                            "debit": debit,
+                                            "credit": credit,
+                                            "commodity": commodity,
+                                            "amount": 1,
+                                            "lot": "2099-12-31/x" if commodity == "POINT" else "",
+                                        }
+                                    ],
+                                }
+                            )
         # even if somebody has opened the accounts, and also when the request asks to open them
         from pointsbank.ledger.model import Draft, OpenAccount
 
         opens = tuple(OpenAccount(path) for _, path in _paths_of_every_kind())
-        await service.bank.ledger.submit([Draft("test", "open", "test", bytes(16), 0, opens=opens)], frozenset())
+        await service.bank.ledger.submit(
+            [Draft("test", "open", "test", bytes(16), 0, opens=opens)], frozenset()
+        )
         answer = await service.post(BULK, {"entries": entries}, key, "b1")
         assert answer.json()["posted"] == 0
         assert {v["problem"]["type"] for v in answer.json()["verdicts"]} <= {
-            "/problems/movement-not-allowed", "/problems/unknown-commodity",
+            "/problems/movement-not-allowed",
+            "/problems/unknown-commodity",
         }
         for path in closed:
             opening = await service.post(ENTRIES, {**entry(), "opens": [path]}, key, f"open {path}")
@@ -143,7 +157,12 @@ async def test_a_key_of_every_scope_moves_no_wallet_fund_or_stock_through_the_ge
         ("POST", ENTRIES, entry(movements=[{**MEMO, "credit": "memo:nobody"}]), "k2"),
         ("POST", ENTRIES, {"kind": 5}, "k3"),
         ("POST", ENTRIES, entry(), ""),
-        ("POST", BULK, {"entries": [entry(3), entry(movements=[{**MEMO, "amount": 5, "debit": "memo:no"}])]}, "k4"),
+        (
+            "POST",
+            BULK,
+            {"entries": [entry(3), entry(movements=[{**MEMO, "amount": 5, "debit": "memo:no"}])]},
+            "k4",
+        ),
         ("POST", BULK, {"entries": [entry(3), {**entry(), "kind": "earn"}], "atomic": True}, "k5"),
         ("POST", BULK, {"entries": []}, "k6"),
         ("GET", "/api/v1/accounts/memo:a/balance", None, ""),

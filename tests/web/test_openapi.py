@@ -81,18 +81,31 @@ OPERATIONS = [found.ok() for found in schemathesis.openapi.from_dict(DOCUMENT).g
 
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
-def test_the_service_answers_as_its_document_says(operation: Any, mode: GenerationMode, served: tuple[str, str]) -> None:
+def test_the_service_answers_as_its_document_says(
+    operation: Any, mode: GenerationMode, served: tuple[str, str]
+) -> None:
     address, key = served
     if mode is GenerationMode.NEGATIVE and not (operation.definition.raw.get("parameters") or operation.body):
         return  # there is nothing that could be wrong
 
     @given(case=operation.as_strategy(generation_mode=mode))
-    @settings(max_examples=6, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=6,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
     def holds(case: Case) -> None:
         answer = case.call(base_url=address, headers={"Authorization": f"Bearer {key}"})
         case.validate_response(
             answer,
-            checks=[not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance],
+            checks=[
+                not_a_server_error,
+                status_code_conformance,
+                content_type_conformance,
+                response_schema_conformance,
+            ],
         )
 
     holds()

@@ -21,7 +21,9 @@ def hidden(page: str, name: str) -> str:
     return found[1]
 
 
-async def sign_in(service: Service, key: str, onward: str = "/accounts?q=memo", **headers: str) -> httpx.Response:
+async def sign_in(
+    service: Service, key: str, onward: str = "/accounts?q=memo", **headers: str
+) -> httpx.Response:
     form = await service.get("/sign-in?next=/accounts")
     data = {"form": hidden(form.text, "form"), "key": key, "next": onward}
     return await service.client.post("/sign-in", data=data, headers=headers)
@@ -51,7 +53,9 @@ async def test_a_good_key_opens_the_pages_until_log_out(service: Service) -> Non
     assert (await service.client.get("/accounts/memo:a")).status_code == 303
 
 
-async def test_a_session_is_new_at_each_log_in_and_never_one_that_the_browser_chose(small_service: Service) -> None:
+async def test_a_session_is_new_at_each_log_in_and_never_one_that_the_browser_chose(
+    small_service: Service,
+) -> None:
     service = small_service
     key = await service.key("ledger:read")
     service.client.cookies.set(SESSION_COOKIE, "chosen-by-somebody-else")
@@ -89,7 +93,9 @@ async def test_a_form_from_elsewhere_is_refused(small_service: Service) -> None:
     assert (await service.client.get("/accounts?q=memo")).status_code == 200
 
 
-@pytest.mark.parametrize("onward", ["//evil.example", "https://evil.example", "/\\evil.example", "evil", "/a\nb", "/\u4e2d"])
+@pytest.mark.parametrize(
+    "onward", ["//evil.example", "https://evil.example", "/\\evil.example", "evil", "/a\nb", "/\u4e2d"]
+)
 def test_nobody_is_sent_elsewhere_after_signing_in(onward: str) -> None:
     assert _inside(onward) == "/"
 
@@ -156,11 +162,15 @@ async def test_a_long_statement_has_pages(sqlite_url: str) -> None:
         assert seen == list(range(60, 0, -1))
 
 
-async def test_assets_are_kept_by_browsers_because_their_names_carry_their_hash(small_service: Service) -> None:
+async def test_assets_are_kept_by_browsers_because_their_names_carry_their_hash(
+    small_service: Service,
+) -> None:
     for address in ASSET_URLS.values():
         answer = await small_service.get(address)
         assert "immutable" in answer.headers["cache-control"]
-    assert (await small_service.get(ASSET_URLS["bank.css"])).headers["content-type"] == "text/css; charset=utf-8"
+    assert (await small_service.get(ASSET_URLS["bank.css"])).headers[
+        "content-type"
+    ] == "text/css; charset=utf-8"
     assert (await small_service.get("/static/bank.css")).status_code == 404
     assert (await small_service.get("/static/..%2f..%2fapp.py")).status_code == 404
 

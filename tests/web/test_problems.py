@@ -1,4 +1,5 @@
-"""Every way of saying no: documented, stable, in two languages, and without a word of what went wrong inside."""
+"""Every way of saying no: documented, stable, in two languages, and without a word of what went wrong
+inside."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from pointsbank.ledger.refusals import PRECEDENCE, Refusal
 from pointsbank.market.model import BasketVerdict, ReturnVerdict
 from pointsbank.readers.refusals import QuestionRefused
 from pointsbank.web.problems import MEDIA_TYPE, PROBLEMS, ProblemError, amount_text, problem_of
+
 from .conftest import Service, entry
 
 DOCS = Path(__file__).parents[2] / "docs" / "errors.md"
@@ -51,7 +53,9 @@ def test_every_refusal_of_the_ledger_and_the_readers_has_its_problem() -> None:
 
 
 def test_every_verdict_of_the_market_and_every_error_of_the_writer_has_its_problem() -> None:
-    verdicts = {v.replace("_", "-") for v in (*get_args(BasketVerdict), *get_args(ReturnVerdict))} - {"accepted"}
+    verdicts = {v.replace("_", "-") for v in (*get_args(BasketVerdict), *get_args(ReturnVerdict))} - {
+        "accepted"
+    }
     assert verdicts <= set(PROBLEMS)
     assert {kind.code for kind in (WriterOverloaded, WriterStopped, CommitOutcomeUnknown)} <= set(PROBLEMS)
 
@@ -62,11 +66,14 @@ def test_every_sentence_is_whole_whatever_facts_there_are() -> None:
         assert "{" not in document.detail + document.detail_en
         assert re.search(r"[\u4e00-\u9fff]", document.detail + document.title)
         assert not re.search(r"[\u4e00-\u9fff]", problem.detail_en + problem.title_en)
-        assert document.detail.endswith(("。", "errors 中。", "Allow。", "？"))or "{problem}" in problem.detail
+        assert (
+            document.detail.endswith(("。", "errors 中。", "Allow。", "？")) or "{problem}" in problem.detail
+        )
 
 
 @pytest.mark.parametrize(
-    ("minor", "decimals", "text"), [(12345, 2, "123.45"), (5, 2, "0.05"), (-5, 2, "-0.05"), (0, 2, "0.00"), (7, 0, "7")]
+    ("minor", "decimals", "text"),
+    [(12345, 2, "123.45"), (5, 2, "0.05"), (-5, 2, "-0.05"), (0, 2, "0.00"), (7, 0, "7")],
 )
 def test_amounts_read_as_people_write_them(minor: int, decimals: int, text: str) -> None:
     assert amount_text(minor, decimals) == text
@@ -84,22 +91,64 @@ async def test_every_error_is_a_problem_document(small_service: Service) -> None
         (await service.get("/api/v1/accounts/memo:x", key), 404, "no-such-account"),
         (await service.get("/api/v1/accounts/memo:x/statement?cursor=abc", key), 404, "no-such-account"),
         (await service.get("/api/v1/trial-balance?sequence=99", key), 404, "sequence-ahead"),
-        (await service.get("/api/v1/trial-balance?sequence=0&at=2026-01-01T00:00:00Z", key), 400, "question-invalid"),
+        (
+            await service.get("/api/v1/trial-balance?sequence=0&at=2026-01-01T00:00:00Z", key),
+            400,
+            "question-invalid",
+        ),
         (await service.get("/api/v1/trial-balance?at=yesterday", key), 400, "invalid-request"),
-        (await service.post("/api/v1/journal-entries", {**big, "movements": big["movements"] * 20_000}, key, "k"), 413,
-         "payload-too-large"),
-        (await service.client.post("/api/v1/journal-entries", content=b"{", headers={
-            "Authorization": f"Bearer {key}", "Idempotency-Key": "k", "Content-Type": "application/json"}), 400,
-         "malformed-json"),
-        (await service.client.post("/api/v1/journal-entries", content=b"\xff", headers={
-            "Authorization": f"Bearer {key}", "Idempotency-Key": "k", "Content-Type": "application/json"}), 400,
-         "malformed-json"),
-        (await service.client.post("/api/v1/journal-entries", content=b"kind=memo", headers={
-            "Authorization": f"Bearer {key}", "Idempotency-Key": "k",
-            "Content-Type": "application/x-www-form-urlencoded"}), 415, "unsupported-media-type"),
+        (
+            await service.post(
+                "/api/v1/journal-entries", {**big, "movements": big["movements"] * 20_000}, key, "k"
+            ),
+            413,
+            "payload-too-large",
+        ),
+        (
+            await service.client.post(
+                "/api/v1/journal-entries",
+                content=b"{",
+                headers={
+                    "Authorization": f"Bearer {key}",
+                    "Idempotency-Key": "k",
+                    "Content-Type": "application/json",
+                },
+            ),
+            400,
+            "malformed-json",
+        ),
+        (
+            await service.client.post(
+                "/api/v1/journal-entries",
+                content=b"\xff",
+                headers={
+                    "Authorization": f"Bearer {key}",
+                    "Idempotency-Key": "k",
+                    "Content-Type": "application/json",
+                },
+            ),
+            400,
+            "malformed-json",
+        ),
+        (
+            await service.client.post(
+                "/api/v1/journal-entries",
+                content=b"kind=memo",
+                headers={
+                    "Authorization": f"Bearer {key}",
+                    "Idempotency-Key": "k",
+                    "Content-Type": "application/x-www-form-urlencoded",
+                },
+            ),
+            415,
+            "unsupported-media-type",
+        ),
     ]
     for answer, status, slug in cases:
-        assert (answer.status_code, answer.headers["content-type"]) == (status, MEDIA_TYPE), (slug, answer.text)
+        assert (answer.status_code, answer.headers["content-type"]) == (status, MEDIA_TYPE), (
+            slug,
+            answer.text,
+        )
         document = answer.json()
         assert document["type"] == f"/problems/{slug}"
         assert document["status"] == status
@@ -119,7 +168,12 @@ async def test_every_error_is_a_problem_document(small_service: Service) -> None
 )
 @pytest.mark.parametrize("lane", [True, False])
 async def test_what_fails_inside_is_logged_and_not_told(
-    error: Exception, status: int, slug: str, retry_after: str | None, lane: bool, small_service: Service,
+    error: Exception,
+    status: int,
+    slug: str,
+    retry_after: str | None,
+    lane: bool,
+    small_service: Service,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from structlog.testing import capture_logs
@@ -139,6 +193,23 @@ async def test_what_fails_inside_is_logged_and_not_told(
     assert answer.headers.get("retry-after") == retry_after
     assert "secret" not in answer.text
     assert any(line["event"] == "request.failed" for line in logs) == (status == 500)
+
+
+@pytest.mark.parametrize("error", [ConnectionRefusedError("no"), TimeoutError("no")])
+async def test_a_database_that_does_not_answer_is_said_to_be_unavailable(
+    error: Exception, small_service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = await small_service.key()
+    await small_service.get("/api/v1/accounts", key)
+
+    async def failing(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(small_service.bank.ledger.database, "read", failing)
+    for path in ("/api/v1/accounts", "/api/v1/trial-balance", "/health/ready"):
+        answer = await small_service.get(path, key)
+        assert (answer.status_code, answer.json()["type"]) == (503, "/problems/unavailable")
+        assert answer.headers["retry-after"]
 
 
 async def test_a_person_gets_a_page_and_a_program_a_document(small_service: Service) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
 from typing import Any
@@ -51,11 +52,20 @@ def _category(service: Service) -> str:
 def record(service: Service, number: int, **more: str) -> dict[str, str]:
     """Eight hours of service on the day before."""
     return {
-        "record_id": f"R{number}", "volunteer": "V0001", "activity": "A1", "activity_name": "社区清洁",
-        "category": _category(service), "station": "S0001",
-        "session_start": "2026-11-19 08:00", "session_end": "2026-11-19 16:00",
-        "check_in": "2026-11-19 08:00", "check_out": "2026-11-19 16:00",
-        "hour_class": "信用", "recorded_by": "V0002", "recorded_at": "2026-11-19 17:00", **more,
+        "record_id": f"R{number}",
+        "volunteer": "V0001",
+        "activity": "A1",
+        "activity_name": "社区清洁",
+        "category": _category(service),
+        "station": "S0001",
+        "session_start": "2026-11-19 08:00",
+        "session_end": "2026-11-19 16:00",
+        "check_in": "2026-11-19 08:00",
+        "check_out": "2026-11-19 16:00",
+        "hour_class": "信用",
+        "recorded_by": "V0002",
+        "recorded_at": "2026-11-19 17:00",
+        **more,
     }
 
 
@@ -75,7 +85,14 @@ def basket(service: Service, quantity: int = 1, **more: Any) -> dict[str, Any]:
 
 async def test_each_record_gets_its_verdict_in_code_and_words(town: Service) -> None:
     key = await town.key()
-    body = {"records": [record(town, 1), record(town, 1), record(town, 2, volunteer="V9999"), record(town, 3, check_in="x")]}
+    body = {
+        "records": [
+            record(town, 1),
+            record(town, 1),
+            record(town, 2, volunteer="V9999"),
+            record(town, 3, check_in="x"),
+        ]
+    }
     answer = await town.post("/api/v1/hours", body, key, "h1")
     assert answer.status_code == 200
     verdicts = answer.json()["verdicts"]
@@ -118,6 +135,20 @@ async def test_a_repeated_basket_is_answered_even_when_the_shelf_is_empty_by_now
     more = await town.post("/api/v1/market/baskets", basket(town, 1), key, "b2")
     assert more.status_code == 409
     assert more.json()["type"] == "/problems/out-of-stock"
+
+
+async def test_repetitions_at_one_moment_sell_once(town: Service) -> None:
+    key = await town.key()
+    await with_points(town, key)
+    address = "/api/v1/market/baskets"
+    answers = await asyncio.gather(*(town.post(address, basket(town, 1), key, "b1") for _ in range(5)))
+    assert [answer.status_code for answer in answers] == [201] * 5, [answer.text for answer in answers]
+    assert len({answer.json()["reference"] for answer in answers}) == 1
+    assert sum("idempotency-replayed" in answer.headers for answer in answers) == 4
+    back = {"receipt": answers[0].json()["reference"], "sku": _cheapest(town), "quantity": 1}
+    taken = await asyncio.gather(*(town.post("/api/v1/market/returns", back, key, "r1") for _ in range(5)))
+    assert [answer.status_code for answer in taken] == [201] * 5, [answer.text for answer in taken]
+    assert len({answer.json()["reference"] for answer in taken}) == 1
 
 
 async def test_a_refused_basket_says_why_and_moves_nothing(town: Service) -> None:
@@ -163,15 +194,21 @@ async def test_returned_goods_go_back_once_and_a_sale_is_reversed_by_its_room(to
     repeated = await town.post(reversal, {"reason": "cashier-error"}, key, "x2")
     assert repeated.headers.get("idempotency-replayed") == "true", repeated.text
     assert repeated.json() == undone.json()
-    assert (await town.get(f"/api/v1/market/baskets/{second['reference']}", key)).json()["state"] == "reversed"
+    assert (await town.get(f"/api/v1/market/baskets/{second['reference']}", key)).json()[
+        "state"
+    ] == "reversed"
 
 
 async def test_a_credited_record_is_reversed_by_its_room(town: Service) -> None:
     key = await town.key()
     await with_points(town, key)
     sequence = (await town.get("/api/v1/hours/R0", key)).json()["sequence"]
-    undone = await town.post(f"/api/v1/journal-entries/{sequence}/reversal", {"reason": "not-there"}, key, "x1")
+    undone = await town.post(
+        f"/api/v1/journal-entries/{sequence}/reversal", {"reason": "not-there"}, key, "x1"
+    )
     assert undone.status_code == 201, undone.text
-    again = await town.post(f"/api/v1/journal-entries/{sequence}/reversal", {"reason": "not-there"}, key, "x1")
+    again = await town.post(
+        f"/api/v1/journal-entries/{sequence}/reversal", {"reason": "not-there"}, key, "x1"
+    )
     assert again.headers.get("idempotency-replayed") == "true", again.text
     assert (await town.get("/api/v1/hours/R0", key)).json()["state"] == "reversed"

@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 from typing import Any, get_args
 
 import pytest
 from litestar import Litestar
+from litestar.exceptions import LitestarDeprecationWarning
 from litestar.routes import HTTPRoute
 
 from pointsbank.access.model import SCOPES, Scope
 from pointsbank.app import create_app
 from pointsbank.settings import Settings
+
 from .conftest import Service, running
 
 PUBLIC = {
-    ("GET", "/"), ("GET", "/api"), ("GET", "/api-docs"), ("GET", "/api/openapi.json"), ("GET", "/api/{path}"),
-    ("GET", "/health/live"), ("GET", "/health/ready"), ("GET", "/problems"), ("GET", "/problems/{slug}"),
-    ("GET", "/sign-in"), ("POST", "/sign-in"), ("POST", "/sign-out"), ("GET", "/static/{name}"),
+    ("GET", "/"),
+    ("GET", "/api"),
+    ("GET", "/api-docs"),
+    ("GET", "/api/openapi.json"),
+    ("GET", "/api/{path}"),
+    ("GET", "/health/live"),
+    ("GET", "/health/ready"),
+    ("GET", "/problems"),
+    ("GET", "/problems/{slug}"),
+    ("GET", "/sign-in"),
+    ("POST", "/sign-in"),
+    ("POST", "/sign-out"),
+    ("GET", "/static/{name}"),
 }
 """What anybody may ask: nothing here names a person or an account. A new entry wants a good reason."""
 
@@ -57,6 +70,13 @@ def _address(path: str) -> str:
     return re.sub(r"\{(\w+)\}", lambda found: "1" if found[1] == "sequence" else "x", path)
 
 
+def test_the_service_uses_nothing_that_its_framework_will_drop() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", LitestarDeprecationWarning)
+        warnings.filterwarnings("error", category=DeprecationWarning, module=r"litestar|pointsbank")
+        assert _app().openapi_schema.paths
+
+
 async def test_without_a_key_or_the_scope_nobody_enters(small_service: Service) -> None:
     service = small_service
     checked = 0
@@ -69,27 +89,38 @@ async def test_without_a_key_or_the_scope_nobody_enters(small_service: Service) 
         assert nobody.headers["www-authenticate"].startswith("Bearer")
         others = await service.key(*(scope for scope in SCOPES if scope != opt["scope"]))
         stranger = await service.client.request(
-            method, _address(path), json={}, headers={"Authorization": f"Bearer {others}", "Idempotency-Key": "k"}
+            method,
+            _address(path),
+            json={},
+            headers={"Authorization": f"Bearer {others}", "Idempotency-Key": "k"},
         )
         assert (stranger.status_code, stranger.json()["type"]) == (403, "/problems/forbidden"), path
         holder = await service.key(opt["scope"])
         entering = await service.client.request(
-            method, _address(path), json={}, headers={"Authorization": f"Bearer {holder}", "Idempotency-Key": "k"}
+            method,
+            _address(path),
+            json={},
+            headers={"Authorization": f"Bearer {holder}", "Idempotency-Key": "k"},
         )
         assert entering.status_code not in (401, 403), path
     assert checked > 15
 
 
-@pytest.mark.parametrize("authorization", ["", "Basic eDp5", "Bearer", "Bearer pbk_x_y", "bearer  ", "Bearer \u00e9"])
+@pytest.mark.parametrize(
+    "authorization", ["", "Basic eDp5", "Bearer", "Bearer pbk_x_y", "bearer  ", "Bearer \u00e9"]
+)
 async def test_what_is_no_key_opens_nothing(authorization: str, sqlite_url: str) -> None:
     async with running(sqlite_url) as service:
         answer = await service.client.get(
-            "/api/v1/accounts", headers={"Authorization": authorization.encode("latin-1")}  # type: ignore[dict-item]
+            "/api/v1/accounts",
+            headers={"Authorization": authorization.encode("latin-1")},  # type: ignore[dict-item]
         )
         assert answer.status_code == 401
 
 
-async def test_pages_on_accounts_ask_for_log_in_unless_it_is_the_demo_on_this_machine(sqlite_url: str) -> None:
+async def test_pages_on_accounts_ask_for_log_in_unless_it_is_the_demo_on_this_machine(
+    sqlite_url: str,
+) -> None:
     async with running(sqlite_url) as service:
         for path in ("/accounts?q=memo", "/accounts/memo:a"):
             answer = await service.client.get(path)
@@ -111,7 +142,12 @@ async def test_nobody_hands_out_a_scope_that_they_do_not_have(small_service: Ser
 async def test_a_key_made_over_http_is_shown_once_and_ends_when_revoked(small_service: Service) -> None:
     service = small_service
     manager = await service.key()
-    body = {"client": "till-1", "label": "一号终端", "scopes": ["ledger:read"], "expires_at": "2099-01-01T00:00:00Z"}
+    body = {
+        "client": "till-1",
+        "label": "一号终端",
+        "scopes": ["ledger:read"],
+        "expires_at": "2099-01-01T00:00:00Z",
+    }
     made = await service.post("/api/v1/api-keys", body, manager, "k1")
     assert made.status_code == 201
     again = await service.post("/api/v1/api-keys", body, manager, "k1")

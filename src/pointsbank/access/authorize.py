@@ -1,4 +1,5 @@
-"""One function decides who may do what. Today by the scopes of an API key; people, roles and places come here."""
+"""One function decides who may do what. Today by the scopes of an API key; people, roles and places come
+here."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Nouns of access: the actor, the scopes, the API key and its text form.
 
-An API key reads `pbk_<id>_<secret><check>`: the id (12 characters) names it in logs and lists, the secret is 32
-random bytes, the check (6 characters) tells a mistyped key without a look into the database. All in base 62.
+An API key reads `pbk_<id>_<secret><check>`: the id (12 characters) names it in logs and lists, the secret
+is 32 random bytes, the check (6 characters) tells a mistyped key without a look into the database. All in
+base 62.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ _CHECK_LENGTH: Final = 6
 
 
 class Actor(msgspec.Struct, frozen=True):
-    """Who acts: today the holder of an API key; `client` is on whose behalf, and owns the idempotency keys."""
+    """Who acts: today the holder of an API key; `client` is on whose behalf, and owns the idempotency
+    keys."""
 
     id: str
     client: str
@@ -98,7 +100,9 @@ def token_of(key_id: str, secret: str) -> str:
 
 def parse_token(token: str) -> tuple[str, str] | None:
     """Id and secret of a key's text, or None if it is no key or mistyped."""
-    if len(token) != len(_PREFIX) + _ID_LENGTH + 1 + _SECRET_LENGTH + _CHECK_LENGTH or not token.startswith(_PREFIX):
+    if len(token) != len(_PREFIX) + _ID_LENGTH + 1 + _SECRET_LENGTH + _CHECK_LENGTH or not token.startswith(
+        _PREFIX
+    ):
         return None
     key_id, underscore, rest = token[len(_PREFIX) :].partition("_")
     secret, check = rest[:_SECRET_LENGTH], rest[_SECRET_LENGTH:]

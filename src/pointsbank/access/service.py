@@ -1,6 +1,7 @@
 """The verbs of access: issue, revoke and list API keys, and recognise one (the key ring).
 
-Keys are written by the ledger's writer like everything else, so a command is idempotent and a revocation is guarded.
+Keys are written by the ledger's writer like everything else, so a command is idempotent and a revocation
+is guarded.
 """
 
 from __future__ import annotations
@@ -68,9 +69,21 @@ class KeyDesk:
         """
         allowed = " ".join(sorted(scopes))
         key_id, secret = id_for(command.client, command.key), new_secret()
-        row = Row("api_keys", (
-            key_id, holder, label, allowed, hash_of(secret), RECORDED_AT, command.actor, expires_at, "active", 0,
-        ))
+        row = Row(
+            "api_keys",
+            (
+                key_id,
+                holder,
+                label,
+                allowed,
+                hash_of(secret),
+                RECORDED_AT,
+                command.actor,
+                expires_at,
+                "active",
+                0,
+            ),
+        )
         request = request_digest("issue-key", holder, label, allowed, str(expires_at))
         draft = self._draft(command, request, rows=(row,))
         verdict = (await self._ledger.submit([draft], ROOM))[0]
@@ -96,7 +109,14 @@ class KeyDesk:
     ) -> Draft:
         now = self._ring.clock.now()
         return Draft(
-            "access", command.key, command.client, request, now, actor=command.actor, rows=rows, changes=changes
+            "access",
+            command.key,
+            command.client,
+            request,
+            now,
+            actor=command.actor,
+            rows=rows,
+            changes=changes,
         )
 
     async def find(self, key_id: str) -> ApiKey | None:
@@ -120,8 +140,8 @@ class KeyRing:
     def remembered(self, token: str) -> ApiKey | None:
         """The good key with this text if it was recognised in the last seconds; without waiting.
 
-        What is compared is a hash of the whole text, remembered when it was recognised: cheaper than the check
-        digits, and as blind to the time that a comparison takes.
+        What is compared is a hash of the whole text, remembered when it was recognised: cheaper than the
+        check digits, and as blind to the time that a comparison takes.
         """
         key_id = key_id_in(token)
         now = self.clock.now()
@@ -179,6 +199,14 @@ def _list(connection: Connection, ledger_id: int, after: str, limit: int) -> lis
 
 def _key(row: SqlRow[Any]) -> ApiKey:
     return ApiKey(
-        row.key_id, row.client, row.label, frozenset(row.scopes.split()), bytes(row.secret_hash), row.created_at,
-        row.created_by, row.expires_at, row.state, row.revoked_at,
+        row.key_id,
+        row.client,
+        row.label,
+        frozenset(row.scopes.split()),
+        bytes(row.secret_hash),
+        row.created_at,
+        row.created_by,
+        row.expires_at,
+        row.state,
+        row.revoked_at,
     )

@@ -43,12 +43,16 @@ class Sessions:
 
     async def end(self, token: str) -> None:
         """Log out. Ending what has ended changes nothing."""
-        await self._write(f"end {_hash(token)}", changes=(Change("sessions", (_hash(token),), "open", "ended"),))
+        await self._write(
+            f"end {_hash(token)}", changes=(Change("sessions", (_hash(token),), "open", "ended"),)
+        )
 
     async def _write(self, key: str, rows: tuple[Row, ...] = (), changes: tuple[Change, ...] = ()) -> None:
         request = sha256(key.encode()).digest()[:16]
         now = self._ring.clock.now()
-        await self._ledger.submit([Draft("access", key, CLIENT, request, now, rows=rows, changes=changes)], ROOM)
+        await self._ledger.submit(
+            [Draft("access", key, CLIENT, request, now, rows=rows, changes=changes)], ROOM
+        )
 
 
 def form_token(session_or_visit: str) -> str:

@@ -25,7 +25,8 @@ api_keys = table(
     CheckConstraint("length(secret_hash) = 32", name="secret_hash"),
     key=("key_id",),
 )
-"""`client` is who the key speaks for: idempotency keys belong to it, so that a key can be replaced by another."""
+"""`client` is who the key speaks for: idempotency keys belong to it, so that a key can be replaced by
+another."""
 
 sessions = table(
     "sessions",

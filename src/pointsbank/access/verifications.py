@@ -1,4 +1,5 @@
-"""What `verify` said last, kept for the people who look at the overview. The books themselves are not asked again."""
+"""What `verify` said last, kept for the people who look at the overview. The books themselves are not
+asked again."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ from pointsbank.ledger.refusals import Refusal
 
 
 class Verification(msgspec.Struct, frozen=True):
-    """One run of `verify`: up to which sequence, how many entries, how many findings (0: all invariants hold)."""
+    """One run of `verify`: up to which sequence, how many entries, how many findings (0: all invariants
+    hold)."""
 
     finished_at: int
     from_sequence: int

@@ -90,7 +90,9 @@ class Cells:
         return floors.one_call_per_transfer(self.server, url, mode, clients, self.warm, self.seconds)
 
     def arrays(self) -> float:
-        floor = floors.Floor("arrays", self.floor_database(), batch=BULK, warm=self.warm, seconds=self.seconds)
+        floor = floors.Floor(
+            "arrays", self.floor_database(), batch=BULK, warm=self.warm, seconds=self.seconds
+        )
         return floors.in_process(floor)
 
     def executemany(self) -> float:
@@ -107,27 +109,30 @@ class Cells:
     # ours
 
     def posting(self, name: str, mode: str, callers: int, group: int = 1) -> float:
-        done = work(Work(self.town_database(), mode=mode, callers=callers, group=group, **self._times()))
+        done = work(self._timed(Work(self.town_database(), mode=mode, callers=callers, group=group)))
         self.latencies[name] = done
         return done.rate
 
     def two_processes(self) -> float:
         url = self.town_database()
         both = [
-            Work(url, callers=32, prefix=prefix, starts_at=time.time() + 5, **self._times()) for prefix in ("a", "b")
+            self._timed(Work(url, callers=32, prefix=prefix, starts_at=time.time() + 5))
+            for prefix in ("a", "b")
         ]
         return sum(finished(process).rate for process in [started(each) for each in both])
 
     def sqlite_bulk(self) -> float:
         url = f"sqlite:///{self.sqlite_file()}"
-        done = work(Work(url, callers=BULK_CALLERS, group=BULK, **self._times()))
+        done = work(self._timed(Work(url, callers=BULK_CALLERS, group=BULK)))
         self.latencies["sqlite bulk 8000"] = done
         return done.rate
 
     def http(self, name: str, load: Load) -> float:
         url = self.copy("memos", self._make_memos)
         with bank_service(url) as service:
-            rate = self._drive(name, service, msgspec.structs.replace(load, port=service.port, token=self._token))
+            rate = self._drive(
+                name, service, msgspec.structs.replace(load, port=service.port, token=self._token)
+            )
             self.resident = max(self.resident, service.resident_megabytes())
         return rate * load.group if load.what == "bulk" else rate
 
@@ -145,8 +150,8 @@ class Cells:
         self.latencies[name] = done
         return done.rate
 
-    def _times(self) -> dict[str, float]:
-        return {"warm": self.warm, "seconds": self.seconds}
+    def _timed(self, each: Work) -> Work:
+        return msgspec.structs.replace(each, warm=self.warm, seconds=self.seconds)
 
 
 _CELLS: dict[str, Callable[[Cells], float]] = {
@@ -175,7 +180,8 @@ def started(each: Work) -> subprocess.Popen[str]:
     """A process of callers."""
     return subprocess.Popen(  # noqa: S603 - our own arguments
         [sys.executable, "-m", "pointsbank.bench.worker", msgspec.json.encode(each).decode()],
-        stdout=subprocess.PIPE, text=True,
+        stdout=subprocess.PIPE,
+        text=True,
     )
 
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from itertools import count
 from random import Random
+from typing import cast
 
 import msgspec
 import uvloop
@@ -46,9 +47,7 @@ def requests_of(load: Load) -> Callable[[], bytes]:
         debit, credit = account(), account()
         while credit == debit:
             credit = account()
-        return (
-            f'{{"kind":"memo","movements":[{{"debit":"{debit}","credit":"{credit}","commodity":"CNY","amount":5}}]}}'
-        )
+        return f'{{"kind":"memo","movements":[{{"debit":"{debit}","credit":"{credit}","commodity":"CNY","amount":5}}]}}'
 
     def posted(path: str, body: str, more: str = "") -> bytes:
         head = f"POST {path} HTTP/1.1\r\n{host}{more}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -58,7 +57,9 @@ def requests_of(load: Load) -> Callable[[], bytes]:
         if load.what == "balance":
             return f"GET /api/v1/accounts/{account()}/balance HTTP/1.1\r\n{host}\r\n".encode()
         if load.what == "echo":
-            return posted("/echo", f'{{"debit":"{account()}","credit":"{account()}","amount":5,"kind":"memo"}}')
+            return posted(
+                "/echo", f'{{"debit":"{account()}","credit":"{account()}","amount":5,"kind":"memo"}}'
+            )
         key = f"Idempotency-Key: {load.prefix}{next(numbers)}\r\n"
         if load.what == "entry":
             return posted("/api/v1/journal-entries", entry(), key)
@@ -71,18 +72,19 @@ def requests_of(load: Load) -> Callable[[], bytes]:
 class Connection(asyncio.Protocol):
     """One connection: the next request goes out when the answer to the last one is in."""
 
-    def __init__(self, request: Callable[[], bytes], latencies: list[float], failed: Callable[[bytes], None]) -> None:
+    def __init__(
+        self, request: Callable[[], bytes], latencies: list[float], failed: Callable[[bytes], None]
+    ) -> None:
         self._request = request
         self._latencies = latencies
         self._failed = failed
-        self._transport: asyncio.Transport | None = None
+        self._transport: asyncio.WriteTransport | None = None
         self._buffer = b""
         self._wanted = 0
         self._since = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.WriteTransport", transport)
         self._send()
 
     def _send(self) -> None:

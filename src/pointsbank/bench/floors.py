@@ -99,7 +99,9 @@ async def make_schema(url: str) -> None:
         await connection.close()
 
 
-def one_call_per_transfer(server: Server, url: str, mode: str, clients: int, warm: float, seconds: float) -> float:
+def one_call_per_transfer(
+    server: Server, url: str, mode: str, clients: int, warm: float, seconds: float
+) -> float:
     """F1: transfers per second of `clients` connections, each with one call per transfer."""
     if server.pgbench is None:
         return in_process(Floor("calls", url, mode, clients, warm=warm, seconds=seconds))
@@ -109,9 +111,24 @@ def one_call_per_transfer(server: Server, url: str, mode: str, clients: int, war
         rate = 0.0
         for span in (warm, seconds):
             answer = subprocess.run(  # noqa: S603 - our own arguments
-                [server.pgbench, "-n", "-M", "prepared", "-c", str(clients), "-j", "1",
-                 "-T", str(max(1, round(span))), "-f", script.name, url],
-                capture_output=True, text=True, check=True,
+                [
+                    server.pgbench,
+                    "-n",
+                    "-M",
+                    "prepared",
+                    "-c",
+                    str(clients),
+                    "-j",
+                    "1",
+                    "-T",
+                    str(max(1, round(span))),
+                    "-f",
+                    script.name,
+                    url,
+                ],
+                capture_output=True,
+                text=True,
+                check=True,
             ).stdout
             found = re.search(r"tps = ([\d.]+) \(without", answer)
             assert found is not None, answer
@@ -123,7 +140,9 @@ def in_process(floor: Floor) -> float:
     """Run a floor in a Python process of its own."""
     answer = subprocess.run(  # noqa: S603 - our own arguments
         [sys.executable, "-m", "pointsbank.bench.floors", msgspec.json.encode(floor).decode()],
-        capture_output=True, text=True, check=True,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return float(answer.stdout)
 

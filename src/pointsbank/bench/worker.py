@@ -13,7 +13,7 @@ import time
 import msgspec
 import uvloop
 
-from pointsbank.bench.town import CHART, ROOM, open_accounts, remember_accounts, transfers
+from pointsbank.bench.town import ACCOUNTS, CHART, ROOM, open_accounts, remember_accounts, transfers
 from pointsbank.engine.registry import Ledger, open_ledger
 from pointsbank.engine.writer import Limits
 from pointsbank.ledger.model import Receipt
@@ -29,6 +29,7 @@ class Work(msgspec.Struct, frozen=True):
     mode: str = "spread"
     callers: int = 32
     group: int = 1
+    accounts: int = ACCOUNTS
     warm: float = 1.0
     seconds: float = 3.0
     starts_at: float = 0.0
@@ -51,7 +52,7 @@ async def measure(ledger: Ledger, work: Work) -> Done:
     latencies: list[float] = []
     posted = 0
     clock = time.perf_counter
-    next_transfer = transfers(work.mode, work.prefix)
+    next_transfer = transfers(work.mode, work.prefix, work.accounts)
 
     async def call_until(stop: float) -> None:
         nonlocal posted
@@ -90,12 +91,12 @@ async def run(work: Work) -> Done:
     try:
         if work.opens:
             await upgrade(database)
-        limits = Limits(batch=max(1000, work.group))
+        limits = Limits(batch=max(1000, work.group), patience=60)
         async with open_ledger(database, work.ledger, CHART, limits=limits) as ledger:
             if work.opens:
-                await open_accounts(ledger)
+                await open_accounts(ledger, work.accounts)
                 return Done(0.0)
-            await remember_accounts(ledger)
+            await remember_accounts(ledger, work.accounts)
             gc.collect()
             return await measure(ledger, work)
     finally:

@@ -7,6 +7,7 @@ done again from its start, and finds what it had written before.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from itertools import islice
@@ -31,6 +32,7 @@ from pointsbank.demo.summary import SOURCE, DemoSummary, summarise
 from pointsbank.engine.clock import Clock, FixedClock, SystemClock
 from pointsbank.engine.commands import Command, request_digest
 from pointsbank.engine.registry import CITY_LEDGER, Ledger, open_ledger
+from pointsbank.engine.writer import Result
 from pointsbank.hours.service import HoursService
 from pointsbank.hours.tables import service_records
 from pointsbank.intake.lines import step_row, steps_of
@@ -179,9 +181,22 @@ class _Load:
         )
 
     async def _post(self, drafts: Sequence[Draft], rooms: frozenset[str]) -> None:
-        for result in await self.ledger.submit(drafts, rooms):
-            if isinstance(result, Refusal):
-                raise DemoRefused(f"the ledger refused a part of the demo city: {result!r}")
+        _accepted(await self.ledger.submit(drafts, rooms))
+
+    async def _post_all(
+        self, what: str, groups: Iterable[list[Draft]], rooms: frozenset[str], done: int, total: int
+    ) -> None:
+        """Post group after group; the next is drafted while the one before it is being written."""
+        flying: asyncio.Future[list[Result]] | None = None
+        for drafts in groups:
+            future = self.ledger.submit(drafts, rooms)
+            if flying is not None:
+                _accepted(await flying)
+            flying = future
+            done += len(drafts)
+            self.on_progress(what, done, total)
+        if flying is not None:
+            _accepted(await flying)
 
     # the city, and who lives there
 
@@ -190,27 +205,27 @@ class _Load:
         self._set_clock(self.plan.days[0] - timedelta(days=4 * 365), 8 * 3600)
         await HoursService(self.ledger, self.policies).open_accounts(CLIENT)
         done = await self.ledger.database.read(_place_count, self.ledger.id)
-        for chunk in _chunks(islice(all_places(), done, None), CHUNK):
-            drafts = [opening(p.kind, p.code, p.name, p.parent, _command(f"place:{p.code}")) for p in chunk]
-            await self._post(drafts, PLACES)
-            done += len(chunk)
-            self.on_progress("地点 places", done, PLACE_COUNT)
+        groups = (
+            [opening(p.kind, p.code, p.name, p.parent, _command(f"place:{p.code}")) for p in chunk]
+            for chunk in _chunks(islice(all_places(), done, None), CHUNK)
+        )
+        await self._post_all("地点 places", groups, PLACES, done, PLACE_COUNT)
         await self._mark("opening")
 
     async def _register(self) -> None:
         """Register the volunteers over the three years before the quarter."""
+        done = await self.ledger.database.read(_people_count, self.ledger.id)
+        await self._post_all(
+            "志愿者 people", self._people(done // GROUP), PEOPLE, done // GROUP * GROUP, self.plan.volunteers
+        )
+        await self._mark("people")
+
+    def _people(self, done: int) -> Iterator[list[Draft]]:
         first, groups = self.plan.days[0], -(-self.plan.volunteers // GROUP)
-        registered = await self.ledger.database.read(_people_count, self.ledger.id)
-        for group in range(registered // GROUP, groups):
+        for group in range(done, groups):
             self._set_clock(first - timedelta(days=3 * 365 - group * 1094 // groups), 10 * 3600)
             people = group_of_people(self.plan, group)
-            await self._post(
-                [registration(number, born, _command(f"volunteer:{number}")) for number, born in people],
-                PEOPLE,
-            )
-            done = min((group + 1) * GROUP, self.plan.volunteers)
-            self.on_progress("志愿者 people", done, self.plan.volunteers)
-        await self._mark("people")
+            yield [registration(number, born, _command(f"volunteer:{number}")) for number, born in people]
 
     # a week
 
@@ -253,9 +268,7 @@ class _Load:
             if (reference := f"demo:{day}:{code}:{donor}") not in done
         ]
         for chunk in _chunks(left, CHUNK // 5):
-            for result in await MarketService(self.ledger, self.policies).receive(chunk):
-                if isinstance(result, Refusal):
-                    raise DemoRefused(f"the ledger refused a delivery: {result!r}")
+            _accepted(await MarketService(self.ledger, self.policies).receive(chunk))
 
     async def _type_in(self, week: range, sheets: Sheets) -> None:
         """The sheets of the week, each line with its verdict, on the days on which they are typed in."""
@@ -335,6 +348,12 @@ class _Load:
         """Move the ledger's clock to a second of a day in the city, never beyond the real time."""
         moment = city_to_utc_micros(day_second(day) + second, self.policy.timezone)
         self.moved.time = min(moment, self.real.now())
+
+
+def _accepted(results: Iterable[Result]) -> None:
+    for result in results:
+        if isinstance(result, Refusal):
+            raise DemoRefused(f"the ledger refused a part of the demo city: {result!r}")
 
 
 def _command(key: str) -> Command:

@@ -10,7 +10,6 @@ from datetime import date
 from sqlalchemy import Connection, select
 
 from pointsbank.hours.model import Interval, Judgement, RecordFields, ServiceRecord
-from pointsbank.hours.postings import LAST_MINUTE
 from pointsbank.hours.tables import service_records
 from pointsbank.intake.lines import filed_id, kept_text, parts_of
 from pointsbank.people import volunteers
@@ -177,27 +176,12 @@ class HoursDesk:
     def _load_accepted(self, connection: Connection, ledger_id: int, numbers: dict[str, str]) -> None:
         t = service_records.c
         rows = connection.execute(
-            select(t.volunteer, t.start_minute, t.end_minute, t.day, t.creditable, t.record_id).where(
+            select(t.volunteer, t.start_minute, t.end_minute, t.day, t.creditable).where(
                 t.ledger_id == ledger_id,
                 is_one_of(connection, t.volunteer, numbers),
                 t.state.in_(("pending", "credited")),
-                t.start_minute >= min(LAST_MINUTE, *(self._since[number] for number in numbers.values())),
+                t.start_minute >= min(self._since[number] for number in numbers.values()),
             )
-        ).all()
-        for volunteer, start, end, day, creditable, record_id in rows:
-            if end == LAST_MINUTE:
-                start, end = _interval_on_file(connection, ledger_id, record_id)
+        )
+        for volunteer, start, end, day, creditable in rows:
             self._use(numbers[volunteer], (start, end), date.fromisoformat(day), creditable)
-
-
-def _interval_on_file(connection: Connection, ledger_id: int, record_id: str) -> Interval:
-    """The interval of a record after the last minute that the columns hold, out of its fields."""
-    t = service_records.c
-    text = connection.execute(
-        select(t.fields).where(t.ledger_id == ledger_id, t.record_id == record_id)
-    ).scalar_one()
-    fields = RecordFields._make(parts_of(text))
-    starts, ends = map(local_minute, (fields.session_start, fields.check_in)), map(
-        local_minute, (fields.session_end, fields.check_out)
-    )
-    return max(minute for minute in starts if minute is not None), min(minute for minute in ends if minute is not None)

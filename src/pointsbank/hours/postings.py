@@ -17,9 +17,6 @@ from pointsbank.points.lots import Fund, point_lot
 
 HOURS = frozenset(["hours"])
 
-LAST_MINUTE = 2**31 - 1
-"""The last minute that the column holds, in the year 6053. What a typing error puts after it stands in the fields."""
-
 
 class Judged(msgspec.Struct, frozen=True, gc=False):
     """A line of service hours with its verdict and what is needed to write it down."""
@@ -123,8 +120,8 @@ def _record_row(judged: Judged, content: str) -> Row:
             j.verdict,
             state if accepted else "refused",
             j.day.isoformat() if j.day else "",
-            min(judged.start_minute, LAST_MINUTE) if accepted else 0,
-            min(judged.end_minute, LAST_MINUTE) if accepted else 0,
+            judged.start_minute,
+            judged.end_minute,
             j.minutes,
             j.creditable_minutes,
             j.points,

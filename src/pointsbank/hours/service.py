@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 
 from pointsbank.engine.commands import Command, request_digest
 from pointsbank.engine.registry import Ledger
-from pointsbank.engine.writer import Result
+from pointsbank.engine.writer import Result, receipt_of_entry
 from pointsbank.hours.context import HoursDesk
 from pointsbank.hours.model import HOURS_VERDICTS, Judgement, RecordFields
 from pointsbank.hours.postings import (
@@ -40,6 +40,7 @@ from pointsbank.policy.calendar import (
     local_minute,
 )
 from pointsbank.policy.model import MINOR_UNITS_PER_POINT, Policy
+from pointsbank.readers.journal import entry_by_key
 
 Line = tuple[int, tuple[str, ...]]
 """The number of a line in its source, and its normalised fields."""
@@ -255,17 +256,19 @@ class HoursService:
         """
         zone = self._policies.policies[-1].timezone
         after = ("", "")
-        while True:
-            page = await self._ledger.database.read(pending_records, self._ledger.id, as_of, after)
-            if not page:
-                return
+        flying: asyncio.Future[list[Result]] | None = None
+        while page := await self._ledger.database.read(pending_records, self._ledger.id, as_of, after):
             drafts = [
                 release_draft(record, _start_of_day(date.fromisoformat(record.available_on), zone), client)
                 for record in page
             ]
-            results = await self._ledger.submit(drafts, HOURS)
-            yield sum(isinstance(result, Receipt) and not result.replayed for result in results)
+            future = self._ledger.submit(drafts, HOURS)
+            if flying is not None:  # a page is read while the one before it is being written
+                yield _released(await flying)
+            flying = future
             after = (page[-1].available_on, page[-1].record_id)
+        if flying is not None:
+            yield _released(await flying)
 
     async def reverse(self, sequence: int, reason: str, command: Command) -> list[Receipt] | Refusal:
         """Take a credited record back: points out of the lot they went to, minutes out of the merit.
@@ -292,7 +295,14 @@ class HoursService:
             refusal = refusals[0]
             if not refusal.retry:
                 break
-        return refusal
+        return await self._earlier(drafts, command) or refusal
+
+    async def _earlier(self, drafts: Sequence[Draft], command: Command) -> list[Receipt] | None:
+        """The receipts of these drafts if an earlier command with their keys has posted them all."""
+        read, ledger_id = self._ledger.database.read, self._ledger.id
+        found = [await read(entry_by_key, ledger_id, command.client, draft.key) for draft in drafts]
+        posted = [e for e, draft in zip(found, drafts, strict=True) if e is not None and e.request == draft.request]
+        return [receipt_of_entry(entry) for entry in posted] if len(posted) == len(drafts) else None
 
 
 def _well_formed(lines: Iterable[Line]) -> Iterable[RecordFields]:
@@ -302,6 +312,10 @@ def _well_formed(lines: Iterable[Line]) -> Iterable[RecordFields]:
         for _, fields in lines
         if len(fields) == len(RecordFields._fields) and local_minute(fields[6]) is not None
     )
+
+
+def _released(results: Sequence[Result]) -> int:
+    return sum(isinstance(result, Receipt) and not result.replayed for result in results)
 
 
 def _verdict(judged: Judged, sequence: int = 0) -> LineVerdict:

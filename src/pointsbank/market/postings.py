@@ -280,13 +280,15 @@ class Delivery(msgspec.Struct, frozen=True):
 def delivery_draft(delivery: Delivery, salt: bytes, effective_at: int, command: Command) -> Draft:
     """Goods onto the shelf, in the donor's lot."""
     donor = f"donor:{delivery.donor}:given"
-    content = (delivery.station.code, delivery.donor, delivery.best_before,
-               *(f"{sku}={pieces}" for sku, pieces in delivery.goods))
+    content = kept_text(
+        (delivery.station.code, delivery.donor, delivery.best_before,
+         *(f"{sku}={pieces}" for sku, pieces in delivery.goods))
+    )
     return Draft(
         kind="receive",
         key=command.key,
         client=command.client,
-        request=request_digest("receive", delivery.reference, *content),
+        request=request_digest("receive", delivery.reference, content),
         effective_at=effective_at,
         actor=command.actor,
         place=delivery.station.code,
@@ -297,11 +299,11 @@ def delivery_draft(delivery: Delivery, salt: bytes, effective_at: int, command: 
             for sku, pieces in delivery.goods
             if pieces
         ),
-        documents=(attach("delivery", delivery.reference, salt, *content),),
+        documents=(attach("delivery", delivery.reference, salt, *content.split(SEPARATOR)),),
         rows=(
             Row(
                 "deliveries",
-                (delivery.reference, delivery.station.code, delivery.donor, kept_text(content), SEQUENCE, salt,
+                (delivery.reference, delivery.station.code, delivery.donor, content, SEQUENCE, salt,
                  RECORDED_AT),
             ),
         ),

@@ -134,8 +134,12 @@ def _people_after(connection: Connection, ledger_id: int, after: int) -> tuple[l
 
 
 def _people_between(connection: Connection, ledger_id: int, first: int, last: int) -> list[str]:
-    rows = fetch(connection, _TOUCHED, ledger_id, first, last)
-    return sorted({row[0].split(":")[1] for row in rows})
+    """Whom the entries after `first`, up to `last`, touch."""
+    lowest, highest = fetch(connection, _SPAN, ledger_id, first, last)[0]
+    if lowest is None:
+        return []
+    accounts = {number for row in fetch(connection, _MOVED, ledger_id, lowest, highest) for number in row}
+    return sorted({row[0].split(":")[1] for row in fetch(connection, _OWNERS, ledger_id, sorted(accounts))})
 
 
 def _paths_of(connection: Connection, ledger_id: int, people: list[str]) -> Rows:
@@ -182,12 +186,19 @@ JOIN service_records r /*+ service_records_volunteer_idx */
 WHERE v.ledger_id = $1 AND v.volunteer_id = ANY($2::text[]) GROUP BY v.volunteer_id
 """
 
-_TOUCHED = """
-SELECT a.path FROM entries e JOIN postings p ON p.ledger_id = $1 AND p.posting >= e.first_posting
-  AND p.posting < e.first_posting + e.postings
-JOIN accounts a ON a.ledger_id = $1 AND a.account IN (p.debit_account, p.credit_account)
-WHERE e.ledger_id = $1 AND e.sequence > $2 AND e.sequence <= $3
-  AND a.kind IN ('wallet', 'wallet-pending', 'merit')
+_SPAN = """
+SELECT min(first_posting), max(first_posting + postings - 1) FROM entries
+WHERE ledger_id = $1 AND sequence > $2 AND sequence <= $3
+"""
+
+_MOVED = """
+SELECT DISTINCT debit_account, credit_account FROM postings
+WHERE ledger_id = $1 AND posting >= $2 AND posting <= $3
+"""
+
+_OWNERS = """
+SELECT path FROM accounts WHERE ledger_id = $1 AND account = ANY($2::integer[])
+  AND kind IN ('wallet', 'wallet-pending', 'merit')
 """
 
 CHECKS: Final[tuple[Check, ...]] = (

@@ -33,7 +33,7 @@ class Chunk(NamedTuple):
     postings: Rows
     last_posting: int
     targets: dict[int, tuple[Row, Rows]]
-    """Entries that reversals of this chunk name: (sequence, kind, reverses), and their postings."""
+    """Entries that reversals of this chunk name: (sequence, kind, reverses, …), and their postings."""
     reversed_twice: dict[int, int]
     keys_used_twice: list[int]
     anchors: Anchors
@@ -102,8 +102,10 @@ def _targets(connection: Connection, ledger_id: int, sequences: list[int]) -> di
     targets: dict[int, tuple[Row, Rows]] = {
         row[0]: (row, []) for row in fetch(connection, _TARGETS, ledger_id, sequences)
     }
-    for sequence, *line in fetch(connection, _TARGET_POSTINGS, ledger_id, sequences):
-        targets[sequence][1].append(tuple(line))
+    entry_of = {number: row[0] for row, _ in targets.values() for number in range(row[3], row[3] + row[4])}
+    if entry_of:
+        for number, *line in fetch(connection, _TARGET_POSTINGS, ledger_id, sorted(entry_of)):
+            targets[entry_of[number]][1].append(tuple(line))
     return targets
 
 
@@ -120,14 +122,13 @@ FROM postings WHERE ledger_id = $1 AND posting > $2 AND posting <= $3 ORDER BY p
 """
 
 _TARGETS = """
-SELECT sequence, kind, reverses FROM entries WHERE ledger_id = $1 AND sequence = ANY($2::bigint[])
+SELECT sequence, kind, reverses, first_posting, postings FROM entries
+WHERE ledger_id = $1 AND sequence = ANY($2::bigint[])
 """
 
 _TARGET_POSTINGS = """
-SELECT e.sequence, p.debit_account, p.credit_account, p.lot, p.amount FROM entries e
-JOIN postings p ON p.ledger_id = e.ledger_id AND p.posting >= e.first_posting
-  AND p.posting < e.first_posting + e.postings
-WHERE e.ledger_id = $1 AND e.sequence = ANY($2::bigint[]) ORDER BY p.posting
+SELECT posting, debit_account, credit_account, lot, amount FROM postings
+WHERE ledger_id = $1 AND posting = ANY($2::bigint[]) ORDER BY posting
 """
 
 _TWICE = """

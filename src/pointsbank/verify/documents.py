@@ -65,6 +65,8 @@ class _Page(NamedTuple):
     moved: dict[tuple[int, str], int]
     found: dict[tuple[str, str], Row]
     naming: list[tuple[str, str, int]]
+    reversed: frozenset[int]
+    """Which of these entries have been reversed."""
 
 
 async def check_documents(scope: Scope) -> dict[str, int]:
@@ -92,7 +94,7 @@ async def check_documents(scope: Scope) -> dict[str, int]:
 def _check(
     entry: Row, kind: str, id_: str, digest: bytes, page: _Page, kinds: Iterable[Document], scope: Scope
 ) -> None:
-    sequence, entry_kind, _, metadata, reversed_by = entry
+    sequence, entry_kind, _, metadata, _, _ = entry
     document = next((d for d in kinds if d.kind == kind), None)
     if document is None:
         return
@@ -119,8 +121,8 @@ def _check(
     said = {commodity: figure for (_, commodity), figure in zip(document.figures, figures, strict=True)}
     if moved != said:
         add("document-amounts", place, moved, said)
-    if state and (state == "reversed") != (reversed_by is not None):
-        add("document-state", place, "reversed" if reversed_by else "not reversed", state)
+    if state and (state == "reversed") != (sequence in page.reversed):
+        add("document-state", place, "reversed" if sequence in page.reversed else "not reversed", state)
     if document.counter:
         expected = (parse_metadata(metadata) or {}).get(f"number:{document.counter}{terminal}")
         if expected != number:
@@ -131,11 +133,14 @@ def _read(
     connection: Connection, ledger_id: int, after: int, last: int, kinds: tuple[Document, ...]
 ) -> _Page:
     entries = fetch(connection, _ENTRIES, ledger_id, after, last)
-    moved = (
-        {(row[0], row[1]): int(row[2]) for row in fetch(connection, _MOVED, ledger_id, after, last)}
-        if entries
-        else {}
+    first_posting, last_posting = (
+        min((e[4] for e in entries), default=0),
+        max((e[5] for e in entries), default=-1),
     )
+    moved = {
+        (sequence, commodity): int(amount)
+        for sequence, commodity, amount in fetch(connection, _MOVED, ledger_id, first_posting, last_posting)
+    }
     wanted: dict[str, list[str]] = {}
     for entry in entries:
         for kind, id_, _ in parse_documents(entry[2]) or ():
@@ -157,7 +162,8 @@ def _read(
                 last,
             )
         ]
-    return _Page(entries, moved, found, naming)
+    reversed_ = frozenset(row[0] for row in fetch(connection, _REVERSED, ledger_id, after, last))
+    return _Page(entries, moved, found, naming, reversed_)
 
 
 def _select(document: Document) -> str:
@@ -180,17 +186,16 @@ def _select(document: Document) -> str:
 
 
 _ENTRIES = """
-SELECT e.sequence, e.kind, e.documents, e.metadata,
-  (SELECT min(r.sequence) FROM entries r
-    WHERE r.ledger_id = $1 AND r.reverses = e.sequence AND r.reverses > 0)
-FROM entries e WHERE e.ledger_id = $1 AND e.sequence > $2 AND e.sequence <= $3 AND e.documents <> ''
+SELECT sequence, kind, documents, metadata, first_posting, first_posting + postings - 1 FROM entries
+WHERE ledger_id = $1 AND sequence > $2 AND sequence <= $3 AND documents <> ''
+"""
+
+_REVERSED = """
+SELECT reverses FROM entries WHERE ledger_id = $1 AND reverses > 0 AND reverses > $2 AND reverses <= $3
 """
 
 _MOVED = """
-SELECT e.sequence, l.commodity, sum(p.amount) FROM entries e
-JOIN postings p ON p.ledger_id = $1 AND p.posting >= e.first_posting
-  AND p.posting < e.first_posting + e.postings
+SELECT p.sequence, l.commodity, sum(p.amount) FROM postings p
 JOIN lots l ON l.ledger_id = $1 AND l.lot = p.lot
-WHERE e.ledger_id = $1 AND e.sequence > $2 AND e.sequence <= $3 AND e.documents <> ''
-GROUP BY e.sequence, l.commodity
+WHERE p.ledger_id = $1 AND p.posting >= $2 AND p.posting <= $3 GROUP BY p.sequence, l.commodity
 """

@@ -198,7 +198,7 @@ class Journal:
         if target not in chunk.targets:
             add("reversal-target", place, "", target)
             return
-        (_, kind, reverses), lines = chunk.targets[target]
+        (_, kind, reverses, _, _), lines = chunk.targets[target]
         if reverses:
             add("reversal-of-reversal", place, "", target)
         if self._chart is not None and kind not in self._chart.reversible:

@@ -45,6 +45,10 @@ class Bank(msgspec.Struct, frozen=True):
 
 
 def _ask(
-    connection: Connection, query: Callable[..., Any], ledger_id: int, args: tuple[Any, ...], kwargs: dict[str, Any]
+    connection: Connection,
+    query: Callable[..., Any],
+    ledger_id: int,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
 ) -> Any:
     return query(connection, ledger_id, *args, **kwargs)

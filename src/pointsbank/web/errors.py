@@ -11,23 +11,40 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.response import Redirect
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from pointsbank.engine.writer import WriterError
 from pointsbank.readers.hot import BalancesUnavailableError
 from pointsbank.store.port import OutcomeUnknown
-from pointsbank.web.guard import SignInNeeded
+from pointsbank.web.guard import SignInRequiredError
 from pointsbank.web.problems import MEDIA_TYPE, PROBLEMS, FieldError, Problem, ProblemError, problem_of
 
 log = structlog.get_logger("pointsbank.errors")
 
 AnyRequest = Request[Any, Any, Any]
 
-RETRY_AFTER = {"overloaded": "1", "stopped": "5", "unavailable": "2", "outcome-unknown": "2", "too-many-requests": "5"}
+RETRY_AFTER = {
+    "overloaded": "1",
+    "stopped": "5",
+    "unavailable": "2",
+    "outcome-unknown": "2",
+    "too-many-requests": "5",
+}
 
 _BY_STATUS = {
-    401: "unauthenticated", 403: "forbidden", 404: "not-found", 405: "method-not-allowed", 413: "payload-too-large",
-    415: "unsupported-media-type", 429: "too-many-requests", 500: "internal-error", 503: "stopped",
+    401: "unauthenticated",
+    403: "forbidden",
+    404: "not-found",
+    405: "method-not-allowed",
+    413: "payload-too-large",
+    415: "unsupported-media-type",
+    429: "too-many-requests",
+    500: "internal-error",
+    503: "stopped",
 }
+
+_DATABASE_LOST = (OutcomeUnknown, BalancesUnavailableError, OperationalError, InterfaceError, OSError)
+"""What a database that does not answer looks like from here."""
 
 _PROGRAMS = ("/api/v1", "/api/openapi.json", "/health", "/metrics")
 
@@ -49,10 +66,10 @@ def error_handlers(page_of: Callable[[AnyRequest, Problem], bytes]) -> Mapping[A
             content, status_code=ended.type.status, headers=_headers(ended), media_type="text/html"
         )
 
-    def sign_in(request: AnyRequest, error: SignInNeeded) -> Response[Any]:
+    def sign_in(request: AnyRequest, error: SignInRequiredError) -> Response[Any]:
         return Redirect(f"/sign-in?next={quote(request.scope['path'], safe='/')}", status_code=303)
 
-    return {SignInNeeded: sign_in, HTTPException: answer, Exception: answer, 500: answer}
+    return {SignInRequiredError: sign_in, HTTPException: answer, Exception: answer, 500: answer}
 
 
 def problem_for(error: Exception, request_id: str, route: str) -> ProblemError:
@@ -61,7 +78,7 @@ def problem_for(error: Exception, request_id: str, route: str) -> ProblemError:
         return error
     if isinstance(error, WriterError) and error.code in PROBLEMS:
         return ProblemError(error.code)
-    if isinstance(error, OutcomeUnknown | BalancesUnavailableError):
+    if isinstance(error, _DATABASE_LOST):
         log.error("request.database_lost", error=str(error), request_id=request_id, route=route)
         return ProblemError("unavailable")
     log.error("request.failed", exc_info=error, request_id=request_id, route=route)
@@ -112,7 +129,11 @@ def _from_framework(request: AnyRequest, error: HTTPException) -> ProblemError:
 def _invalid(error: ValidationException) -> ProblemError:
     """The framework's faults of path, query and header; a missing Idempotency-Key is a problem of its own."""
     faults = [
-        FieldError(str(getattr(e.get("source"), "value", e.get("source")) or "query"), str(e.get("key", "")), e["message"])
+        FieldError(
+            str(getattr(e.get("source"), "value", e.get("source")) or "query"),
+            str(e.get("key", "")),
+            e["message"],
+        )
         for e in (error.extra or [])
         if isinstance(e, dict)
     ]

@@ -1,7 +1,8 @@
 """The front door: every request passes here first and last.
 
-It gives the request its id, adds the headers that every answer carries, counts the answer and writes one line of
-log: method, route, status, milliseconds, request id, key id. Never bodies, cookies, query strings or tokens.
+It gives the request its id, adds the headers that every answer carries, counts the answer and writes one
+line of log: method, route, status, milliseconds, request id, key id. Never bodies, cookies, query strings
+or tokens.
 """
 
 from __future__ import annotations
@@ -23,8 +24,15 @@ log = structlog.get_logger("pointsbank.access")
 
 _WELL_FORMED = re.compile(rb"[A-Za-z0-9._-]{8,64}").fullmatch
 
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
 )
 
 SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
@@ -40,10 +48,17 @@ HSTS = (b"strict-transport-security", b"max-age=31536000")
 
 
 class FrontDoor:
-    """ASGI application around the whole service. `lane` may answer the two hottest routes before the framework."""
+    """ASGI application around the whole service. `lane` may answer the two hottest routes before the
+    framework."""
 
     def __init__(
-        self, inner: ASGIApp, metrics: Metrics, lane: Lane | None = None, *, logs: bool = True, https: bool = False
+        self,
+        inner: ASGIApp,
+        metrics: Metrics,
+        lane: Lane | None = None,
+        *,
+        logs: bool = True,
+        https: bool = False,
     ) -> None:
         self._inner = inner
         self._metrics = metrics
@@ -53,12 +68,12 @@ class FrontDoor:
         self._headers = (*SECURITY_HEADERS, HSTS) if https else SECURITY_HEADERS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if cast("str", scope["type"]) != "http":
             await self._inner(scope, receive, send)
             return
         started = perf_counter()
         request_id = request_id_of(scope["headers"])
-        state = cast("dict[str, Any]", scope.setdefault("state", {}))
+        state: dict[str, Any] = scope.setdefault("state", {})
         state["request_id"] = request_id
         extra = (*self._headers, (b"x-request-id", request_id.encode()))
         status = 500
@@ -75,14 +90,16 @@ class FrontDoor:
             if rest is not None:
                 await self._inner(scope, rest, send_with_headers)
         finally:
-            self._note(cast("dict[str, Any]", scope), state, status, perf_counter() - started)
+            self._note(scope, state, status, perf_counter() - started)
 
-    def _note(self, scope: dict[str, Any], state: dict[str, Any], status: int, seconds: float) -> None:
+    def _note(self, scope: Any, state: dict[str, Any], status: int, seconds: float) -> None:
         route = scope.get("path_template") or "-"
         self._metrics.answered(scope["method"], route, status, seconds)
         if self._logs:
             actor = state.get("actor")
-            if self._log is None:  # bound once, after logging was configured: the proxy costs as much as the line
+            if (
+                self._log is None
+            ):  # bound once, after logging was configured: the proxy costs as much as the line
                 self._log = log.bind()
             self._log.info(
                 "request",

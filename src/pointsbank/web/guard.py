@@ -1,7 +1,8 @@
 """The guard of every route: deny unless the route says who may enter, and the caller is that.
 
-A route declares `opt={"scope": "ledger:read"}` (an API key with that scope), `opt={"page": "ledger:read"}` (a page:
-a signed-in browser, or this machine's own in the demo) or `opt={"public": True}`. A route that says nothing is shut.
+A route declares `opt={"scope": "ledger:read"}` (an API key with that scope), `opt={"page": "ledger:read"}`
+(a page: a signed-in browser, or this machine's own in the demo) or `opt={"public": True}`. A route that says
+nothing is shut.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ PUBLIC = {"public": True}
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="pointsbank"'}
 
 
-class SignInNeeded(Exception):
+class SignInRequiredError(Exception):
     """A page that is not for everybody: the browser is sent to the sign-in form."""
 
 
@@ -77,13 +78,16 @@ async def _enforce_page(connection: ASGIConnection[Any, Any, Any, Any], bank: Ba
     if actor is not None:
         admit(actor, scope, connection)
     elif not is_open_demo(connection, bank):
-        raise SignInNeeded
+        raise SignInRequiredError
 
 
 def is_open_demo(connection: ASGIConnection[Any, Any, Any, Any], bank: Bank) -> bool:
-    """Whether single accounts may be looked at without log-in: invented people, and a browser on this machine."""
+    """Whether single accounts may be looked at without log-in: invented people, and a browser on this
+    machine."""
     client = connection.client
-    return bank.settings.demo and bank.settings.is_loopback and client is not None and is_loopback(client.host)
+    return (
+        bank.settings.demo and bank.settings.is_loopback and client is not None and is_loopback(client.host)
+    )
 
 
 def actor_in(connection: ASGIConnection[Any, Any, Any, Any]) -> Actor:

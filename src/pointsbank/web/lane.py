@@ -1,8 +1,9 @@
 """The fast lane: the hottest requests, answered before the framework looks at them.
 
-It takes a single journal entry, a bulk of them, and a balance of now, when everything about the request is in order:
-then a request costs a third of what it costs through the framework. Whatever is out of order goes on to the ordinary
-handlers, which answer the same; a test compares the two. Deleting this file changes no answer.
+It takes a single journal entry, a bulk of them, and a balance of now, when everything about the request is
+in order: then a request costs a third of what it costs through the framework. Whatever is out of order
+goes on to the ordinary handlers, which answer the same; a test compares the two. Deleting this file
+changes no answer.
 """
 
 from __future__ import annotations
@@ -127,7 +128,9 @@ class FastLane:
         try:
             status, content, more = await act(bank, actor, key.decode("ascii"), data)
         except Exception as error:
-            status, content, named = problem_answer(error, scope["state"]["request_id"], scope["path_template"])
+            status, content, named = problem_answer(
+                error, scope["state"]["request_id"], scope["path_template"]
+            )
             more = [(name.lower().encode(), value.encode()) for name, value in named.items()]
         else:
             more += [_JSON, _NO_STORE]
@@ -175,5 +178,7 @@ def _again(messages: list[Any], receive: Receive) -> Receive:
 
 async def _answer(send: Send, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
     length = (b"content-length", b"%d" % len(body))
-    await send(cast("Message", {"type": "http.response.start", "status": status, "headers": [length, *headers]}))
+    await send(
+        cast("Message", {"type": "http.response.start", "status": status, "headers": [length, *headers]})
+    )
     await send(cast("Message", {"type": "http.response.body", "body": body, "more_body": False}))

@@ -21,10 +21,17 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._requests = Counter(
-            "pointsbank_http_requests", "Requests answered", ("method", "route", "status"), registry=self.registry
+            "pointsbank_http_requests",
+            "Requests answered",
+            ("method", "route", "status"),
+            registry=self.registry,
         )
         self._seconds = Histogram(
-            "pointsbank_http_seconds", "Time to the answer", ("route",), buckets=_BUCKETS, registry=self.registry
+            "pointsbank_http_seconds",
+            "Time to the answer",
+            ("route",),
+            buckets=_BUCKETS,
+            registry=self.registry,
         )
         self._writer: _WriterFigures | None = None
         self._children: dict[tuple[str, str, int], tuple[Any, Any]] = {}
@@ -62,6 +69,10 @@ class _WriterFigures:
     def collect(self) -> Iterator[Any]:
         writer = self._writer
         yield GaugeMetricFamily("pointsbank_writer_queued", "Drafts that wait for their turn", writer.queued)
-        yield GaugeMetricFamily("pointsbank_writer_running", "1 while the writer takes drafts", int(writer.is_running))
+        yield GaugeMetricFamily(
+            "pointsbank_writer_running", "1 while the writer takes drafts", int(writer.is_running)
+        )
         yield CounterMetricFamily("pointsbank_writer_batches", "Commits", writer.batches)
-        yield CounterMetricFamily("pointsbank_writer_lost_races", "Commits that another process overtook", writer.lost_races)
+        yield CounterMetricFamily(
+            "pointsbank_writer_lost_races", "Commits that another process overtook", writer.lost_races
+        )

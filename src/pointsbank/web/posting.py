@@ -1,6 +1,7 @@
 """Posting through the generic door: a request becomes a draft, the writer's answer an answer.
 
-The room is set here and nowhere else: whatever a request says, only the chart's open movements are within reach.
+The room is set here and nowhere else: whatever a request says, only the chart's open movements are within
+reach.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ async def post_entry(bank: Bank, actor: Actor, key: str, entry: EntryIn) -> Rece
 async def post_bulk(bank: Bank, actor: Actor, key: str, bulk: BulkIn) -> BulkOut:
     """Post many entries, each with its verdict. With `atomic` a refusal of one raises ProblemError."""
     if len(key) > MAX_BULK_KEY:
-        fault = FieldError("header", "Idempotency-Key", f"Expected at most {MAX_BULK_KEY} characters for a bulk")
+        fault = FieldError(
+            "header", "Idempotency-Key", f"Expected at most {MAX_BULK_KEY} characters for a bulk"
+        )
         raise ProblemError("invalid-request", errors=[fault], count=1)
     results: list[Receipt | Refusal | None] = [None] * len(bulk.entries)
     drafts: list[Draft] = []
@@ -89,8 +92,17 @@ def _draft(bank: Bank, actor: Actor, key: str, entry: EntryIn, request: bytes) -
         if kind is None or kind.name not in open_kinds(bank.chart):
             return MovementNotAllowed(path, path, "", entry.kind)
     return Draft(
-        entry.kind, key, actor.client, request, bank.clock.now(), entry.movements,
-        actor.name, entry.place, entry.reason, 0, tuple(entry.metadata.items()),
+        entry.kind,
+        key,
+        actor.client,
+        request,
+        bank.clock.now(),
+        entry.movements,
+        actor.name,
+        entry.place,
+        entry.reason,
+        0,
+        tuple(entry.metadata.items()),
         opens=tuple(map(OpenAccount, entry.opens)),
     )
 
@@ -99,5 +111,8 @@ def _draft(bank: Bank, actor: Actor, key: str, entry: EntryIn, request: bytes) -
 def open_kinds(chart: Chart) -> frozenset[str]:
     """The kinds of account that the generic door may open: those that its movements touch."""
     return frozenset(
-        kind for movement in chart.movements.values() if movement.open for kind in (movement.debit, movement.credit)
+        kind
+        for movement in chart.movements.values()
+        if movement.open
+        for kind in (movement.debit, movement.credit)
     )

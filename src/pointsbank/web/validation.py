@@ -32,7 +32,11 @@ def is_json(content_type: str) -> bool:
     """Whether a Content-Type means JSON in UTF-8."""
     media_type, _, parameters = content_type.partition(";")
     charset = parameters.strip().lower()
-    return media_type.strip().lower() == "application/json" and charset in ("", "charset=utf-8", 'charset="utf-8"')
+    return media_type.strip().lower() == "application/json" and charset in (
+        "",
+        "charset=utf-8",
+        'charset="utf-8"',
+    )
 
 
 def decode(body: bytes, kind: Any) -> Any:
@@ -70,7 +74,9 @@ def faults_of(value: Any, kind: Any, at: str = "", limit: int = MAX_ERRORS) -> l
     return [FieldError("body", at, message)]
 
 
-def _faults_of_struct(value: dict[str, Any], struct: type[msgspec.Struct], at: str, limit: int) -> list[FieldError]:
+def _faults_of_struct(
+    value: dict[str, Any], struct: type[msgspec.Struct], at: str, limit: int
+) -> list[FieldError]:
     found: list[FieldError] = []
     known = {field.encode_name: field for field in msgspec.structs.fields(struct)}
     for name, field in known.items():
@@ -82,7 +88,8 @@ def _faults_of_struct(value: dict[str, Any], struct: type[msgspec.Struct], at: s
     if struct.__struct_config__.forbid_unknown_fields:
         found += [
             FieldError("body", f"{at}.{name}" if at else str(name), "Unknown field")
-            for name in value if name not in known
+            for name in value
+            if name not in known
         ]
     return found[:limit]
 
@@ -100,5 +107,7 @@ def _item_of(kind: Any) -> Any:
     """The type of a list's items, or None if the type is no list."""
     if get_origin(kind) in (list, tuple):
         return get_args(kind)[0]
-    parts = [item for part in get_args(kind) if (item := _item_of(part)) is not None] if get_args(kind) else []
+    parts = (
+        [item for part in get_args(kind) if (item := _item_of(part)) is not None] if get_args(kind) else []
+    )
     return parts[0] if len(parts) == 1 else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated
 
 import msgspec
@@ -28,6 +28,7 @@ from pointsbank.web.api.describe import (
     operation,
     problems,
 )
+from pointsbank.web.api.shapes import when
 from pointsbank.web.bank import Bank
 from pointsbank.web.guard import needs
 
@@ -51,8 +52,49 @@ class AccountPage(msgspec.Struct, frozen=True):
     next: str | None
 
 
+class StatementLineOut(msgspec.Struct, frozen=True):
+    """One posting seen from the account. Amounts in minor units, signed on the account's normal side.
+
+    `balance` is of the line's lot after it, `total` of all lots of its commodity. `reverses` and
+    `reversed_by` are sequence numbers, 0 for none.
+    """
+
+    posting: int
+    sequence: int
+    kind: str
+    effective_at: datetime
+    recorded_at: datetime
+    amount: int
+    counter_account: str
+    commodity: str
+    lot: str
+    expires_on: date | None
+    balance: int
+    total: int
+    key: str
+    actor: str
+    place: str
+    reason: str
+    metadata: dict[str, int | str]
+    reverses: int
+    reversed_by: int
+
+
+class Statement(msgspec.Struct, frozen=True):
+    """Lines newest first, as of `sequence`; `next` is the cursor of the next page, null at the end."""
+
+    account: str
+    kind: str
+    type: str
+    sequence: int
+    lines: list[StatementLineOut]
+    next: str | None
+
+
 @get(
-    "/", opt=needs("ledger:read"), responses=problems(*READING),
+    "/",
+    opt=needs("ledger:read"),
+    responses=problems(*READING),
     **operation("Accounts in the order of their paths, by prefix and kind.", "按路径前缀和种类查账户"),
 )
 async def list_accounts(
@@ -67,7 +109,9 @@ async def list_accounts(
 
 
 @get(
-    "/{path:str}", opt=needs("ledger:read"), responses=problems(*READING_ACCOUNT),
+    "/{path:str}",
+    opt=needs("ledger:read"),
+    responses=problems(*READING_ACCOUNT),
     **operation("One account.", "查一个账户"),
 )
 async def get_account(bank: NamedDependency[Bank], path: AccountPath) -> Response[Account]:
@@ -76,15 +120,20 @@ async def get_account(bank: NamedDependency[Bank], path: AccountPath) -> Respons
 
 
 @get(
-    "/{path:str}/balance", opt=needs("ledger:read"),
+    "/{path:str}/balance",
+    opt=needs("ledger:read"),
     responses=problems(*READING_ACCOUNT, "question-invalid", "sequence-ahead") | not_modified(),
     **operation(
-        "What the account holds, by commodity and lot: now, or as of a sequence number or a recorded time. The answer"
-        " names its sequence number, which is also its ETag.", "余额：当前，或截至某号、某时",
+        "What the account holds, by commodity and lot: now, or as of a sequence number or a recorded time."
+        " The answer names its sequence number, which is also its ETag.",
+        "余额：当前，或截至某号、某时",
     ),
 )
 async def get_balance(
-    bank: NamedDependency[Bank], path: AccountPath, sequence: AsOfSequence = None, at: AsOfTime = None,
+    bank: NamedDependency[Bank],
+    path: AccountPath,
+    sequence: AsOfSequence = None,
+    at: AsOfTime = None,
     if_none_match: IfNoneMatch = None,
 ) -> Response[AccountBalance]:
     recorded_at = time_asked(at, "at")
@@ -96,11 +145,13 @@ async def get_balance(
 
 
 @get(
-    "/{path:str}/statement", opt=needs("ledger:read"),
+    "/{path:str}/statement",
+    opt=needs("ledger:read"),
     responses=problems(*READING_ACCOUNT, "question-invalid", "cursor-invalid") | not_modified(),
     **operation(
-        "The account's postings, newest first, each with the balance after it. A filtered page may be short and still"
-        " have a next.", "对账单：从新到旧，逐笔余额",
+        "The account's postings, newest first, each with the balance after it. A filtered page may be short"
+        " and still have a next.",
+        "对账单：从新到旧，逐笔余额",
     ),
 )
 async def get_statement(
@@ -111,13 +162,24 @@ async def get_statement(
     kind: Annotated[str, QueryParameter(max_length=32, description="kind of entry")] = "",
     commodity: Annotated[str, QueryParameter(max_length=64)] = "",
     lot: Annotated[str, QueryParameter(max_length=96)] = "",
-    first_date: Annotated[date | None, QueryParameter(description="first effective date, the city's calendar")] = None,
+    first_date: Annotated[
+        date | None, QueryParameter(description="first effective date, the city's calendar")
+    ] = None,
     last_date: Annotated[date | None, QueryParameter(description="last effective date, included")] = None,
     if_none_match: IfNoneMatch = None,
-) -> Response[StatementPage]:
+) -> Response[Statement]:
     only = StatementFilter(kind, commodity, lot, first_date, last_date)
     page = found(await bank.ask(statement, path, cursor=cursor, limit=limit, only=only))
-    return tagged(page, f"{page.sequence}", if_none_match)
+    return tagged(_statement(page), str(page.sequence), if_none_match)
+
+
+def _statement(page: StatementPage) -> Statement:
+    lines = []
+    for line in page.lines:
+        fields = msgspec.structs.asdict(line)
+        fields |= {"effective_at": when(line.effective_at), "recorded_at": when(line.recorded_at)}
+        lines.append(StatementLineOut(**fields))
+    return Statement(page.account, page.kind, page.type, page.sequence, lines, page.next)
 
 
 def find_accounts(
@@ -139,8 +201,8 @@ def _account(path: str, kind: str, account_type: str, floor: int | None) -> Acco
     return Account(path, kind, account_type, NORMAL_SIDE[account_type].name.lower(), floor)
 
 
-
-
 router = Router(
-    "/accounts", route_handlers=[list_accounts, get_account, get_balance, get_statement], tags=["accounts 账户"]
+    "/accounts",
+    route_handlers=[list_accounts, get_account, get_balance, get_statement],
+    tags=["accounts 账户"],
 )

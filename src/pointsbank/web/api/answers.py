@@ -34,14 +34,18 @@ def found(answer: T | Refusal | QuestionRefused) -> T:
 
 def answered(content: T, status: int = 200, headers: Mapping[str, str] | None = None) -> Response[T]:
     """An answer that nobody keeps."""
-    return Response(content, status_code=status, headers={**NO_STORE, **(headers or {})}, media_type="application/json")
+    return Response(
+        content, status_code=status, headers={**NO_STORE, **(headers or {})}, media_type="application/json"
+    )
 
 
 def tagged(content: T, tag: str, if_none_match: str | None) -> Response[T]:
     """An answer with an ETag; 304 without a body if the caller has it already."""
     etag = f'"{tag}"'
     headers = {**REVALIDATE, "ETag": etag}
-    if if_none_match is not None and etag in (part.strip().removeprefix("W/") for part in if_none_match.split(",")):
+    if if_none_match is not None and etag in (
+        part.strip().removeprefix("W/") for part in if_none_match.split(",")
+    ):
         return Response(None, status_code=304, headers=headers)  # type: ignore[arg-type]
     return Response(content, headers=headers, media_type="application/json")
 
@@ -63,5 +67,3 @@ def time_asked(text: str | None, name: str) -> int | None:
     except (ValueError, OverflowError) as error:
         fault = FieldError("query", name, f"Expected a time as RFC 3339 with its zone: {error}")
         raise ProblemError("invalid-request", errors=[fault], count=1) from error
-
-

@@ -1,4 +1,5 @@
-"""What every operation's description has in common: headers, cursors, and the problems that it may answer with."""
+"""What every operation's description has in common: headers, cursors, and the problems that it may answer
+with."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ IdempotencyKey = Annotated[
         min_length=1,
         max_length=255,
         pattern="^[!-~]([ -~]*[!-~])?$",
-        description="1 to 255 printable ASCII characters, one for each business case, the same when it is repeated",
+        description="1 to 255 printable ASCII characters: one for each case, the same when it is repeated",
     ),
 ]
 IfNoneMatch = Annotated[
@@ -26,7 +27,10 @@ IfNoneMatch = Annotated[
 ]
 Limit = Annotated[int, QueryParameter(ge=1, le=500, description="most items of one page")]
 AccountPath = Annotated[
-    str, PathParameter(min_length=1, max_length=200, description="path of an account, such as volunteer:…:available")
+    str,
+    PathParameter(
+        min_length=1, max_length=200, description="path of an account, such as volunteer:…:available"
+    ),
 ]
 Sequence = Annotated[int, PathParameter(ge=1, le=2**53, description="sequence number of a journal entry")]
 AsOfSequence = Annotated[int | None, QueryParameter(ge=0, le=2**53, description="as of this sequence number")]
@@ -36,8 +40,15 @@ AsOfTime = Annotated[
 
 READING: Final = ("invalid-request", "unauthenticated", "forbidden", "internal-error", "unavailable")
 WRITING: Final = (
-    *READING, "bad-request", "malformed-json", "idempotency-key-required", "payload-too-large", "unsupported-media-type",
-    "overloaded", "outcome-unknown", "stopped",
+    *READING,
+    "bad-request",
+    "malformed-json",
+    "idempotency-key-required",
+    "payload-too-large",
+    "unsupported-media-type",
+    "overloaded",
+    "outcome-unknown",
+    "stopped",
 )
 REFUSALS: Final = tuple(str(refusal.__struct_config__.tag) for refusal in PRECEDENCE)
 

@@ -16,10 +16,10 @@ from pointsbank.web.problems import ProblemError
 VERSION = "1"
 
 DESCRIPTION = """\
-志愿者积分银行的接口。Every command carries an `Idempotency-Key`; repeating it changes nothing and gives the first
-answer again, marked `Idempotency-Replayed: true`. Every refusal is a problem document (RFC 9457) with a stable
-`type`; `detail` says in Chinese what happened and what to do, `detail_en` in English. Amounts are integers in minor
-units (hundredths of a point, minutes, pieces)."""
+志愿者积分银行的接口。Every command carries an `Idempotency-Key`; repeating it changes nothing and gives
+the first answer again, marked `Idempotency-Replayed: true`. Every refusal is a problem document (RFC 9457)
+with a stable `type`; `detail` says in Chinese what happened and what to do, `detail_en` in English.
+Amounts are integers in minor units (hundredths of a point, minutes, pieces)."""
 
 
 def api_router() -> Router:
@@ -27,7 +27,12 @@ def api_router() -> Router:
     return Router(
         "/api/v1",
         route_handlers=[
-            accounts.router, journal.router, trial_balance.router, hours.router, market.router, keys.router,
+            accounts.router,
+            journal.router,
+            trial_balance.router,
+            hours.router,
+            market.router,
+            keys.router,
             health.verification,
         ],
         security=[{"apiKey": []}],
@@ -45,14 +50,19 @@ def openapi_config() -> OpenAPIConfig:
         description=DESCRIPTION,
         components=Components(security_schemes={"apiKey": scheme}),
         openapi_router=Router(
-            "/api", route_handlers=[], opt=PUBLIC, include_in_schema=False, after_request=_refuse_unknown_documents
+            "/api",
+            route_handlers=[],
+            opt=PUBLIC,
+            include_in_schema=False,
+            after_request=_refuse_unknown_documents,
         ),
         render_plugins=[JsonRenderPlugin(path="/openapi.json")],
     )
 
 
 def _refuse_unknown_documents(response: Response[Any]) -> Response[Any]:
-    """The framework has a page of its own for what it does not find beside the document; ours is like all others."""
+    """The framework has a page of its own for what it does not find beside the document; ours is like all
+    others."""
     if response.status_code == 404:
         raise ProblemError("not-found")
     return response

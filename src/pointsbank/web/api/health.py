@@ -60,7 +60,9 @@ async def live() -> Response[Live]:
 
 
 @get(
-    "/ready", opt=PUBLIC, responses=problems("stopped", "unavailable"),
+    "/ready",
+    opt=PUBLIC,
+    responses=problems("stopped", "unavailable"),
     **operation("Whether the service can post and read.", "是否可以记账和查询"),
 )
 async def ready(bank: NamedDependency[Bank]) -> Response[Ready]:
@@ -76,7 +78,9 @@ async def ready(bank: NamedDependency[Bank]) -> Response[Ready]:
 
 
 @get(
-    "/verification", opt=needs("ledger:read"), responses=problems(*READING, "not-found"),
+    "/verification",
+    opt=needs("ledger:read"),
+    responses=problems(*READING, "not-found"),
     **operation("What `verify` found last.", "最近一次核验的结果"),
 )
 async def get_verification(bank: NamedDependency[Bank]) -> Response[VerificationOut]:
@@ -84,14 +88,25 @@ async def get_verification(bank: NamedDependency[Bank]) -> Response[Verification
     if found is None:
         raise ProblemError("not-found")
     run, newest = found
-    return answered(VerificationOut(
-        run.holds, run.findings, when(run.finished_at), run.from_sequence, run.to_sequence, run.entries,
-        max(0, newest - run.to_sequence),
-    ))
+    return answered(
+        VerificationOut(
+            run.holds,
+            run.findings,
+            when(run.finished_at),
+            run.from_sequence,
+            run.to_sequence,
+            run.entries,
+            max(0, newest - run.to_sequence),
+        )
+    )
 
 
 @get(
-    "/metrics", opt=needs("metrics:read"), media_type="text/plain", responses=problems(*READING), tags=["health 运行"],
+    "/metrics",
+    opt=needs("metrics:read"),
+    media_type="text/plain",
+    responses=problems(*READING),
+    tags=["health 运行"],
     **operation("Figures in the text format of Prometheus.", "Prometheus 指标"),
 )
 async def get_metrics(bank: NamedDependency[Bank]) -> Response[str]:

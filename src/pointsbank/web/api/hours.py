@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import Annotated, Final
+from typing import Annotated, Final, cast
 
 import msgspec
 from litestar import Response, Router, get, post
@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 
 from pointsbank.engine.commands import Command
 from pointsbank.hours.explain import SHORT_CHINESE, SHORT_ENGLISH
-from pointsbank.hours.model import RecordFields
+from pointsbank.hours.model import HoursVerdict, RecordFields
 from pointsbank.hours.service import RecordRefused
 from pointsbank.hours.tables import service_records
 from pointsbank.ledger.model import Draft
@@ -78,7 +78,8 @@ class HoursOut(msgspec.Struct, frozen=True):
 
 
 class ServiceRecordOut(msgspec.Struct, frozen=True):
-    """A record on file: the verdict that took its id, and where it stands (refused, pending, credited, reversed)."""
+    """A record on file: the verdict that took its id, and where it stands (refused, pending, credited,
+    reversed)."""
 
     record_id: str
     volunteer: str
@@ -95,7 +96,10 @@ class ServiceRecordOut(msgspec.Struct, frozen=True):
 
 
 @post(
-    "/", opt=needs("hours:submit"), status_code=200, request_max_body_size=BODY_BYTES,
+    "/",
+    opt=needs("hours:submit"),
+    status_code=200,
+    request_max_body_size=BODY_BYTES,
     responses=problems(*WRITING, *REFUSALS[:-1]),
     **operation(
         "Submit service records; each is judged by the policy, booked if accepted, and keeps its verdict.",
@@ -103,11 +107,15 @@ class ServiceRecordOut(msgspec.Struct, frozen=True):
     ),
 )
 async def submit_records(
-    bank: NamedDependency[Bank], request: BankRequest, data: JSONBody[HoursIn], idempotency_key: IdempotencyKey
+    bank: NamedDependency[Bank],
+    request: BankRequest,
+    data: JSONBody[HoursIn],
+    idempotency_key: IdempotencyKey,
 ) -> Response[HoursOut]:
     actor = actor_in(request)
     digest = request_of("POST", request.scope["path"], data)
-    # The key is taken by a document-only draft first: a batch is judged line by line and may span several commits,
+    # The key is taken by a document-only draft first: a batch is judged line by line and may span several
+    # commits,
     # so a repetition of the same key goes on where it stopped, and another request under it is a conflict.
     claim = Draft("submit-hours", idempotency_key, actor.client, digest, bank.clock.now(), actor=actor.name)
     claimed = (await bank.ledger.submit([claim], frozenset()))[0]
@@ -122,10 +130,7 @@ async def submit_records(
             error.refusal.code, **msgspec.structs.asdict(error.refusal), position=error.line
         ) from error
     told = [
-        HoursVerdictOut(
-            v.line, v.id, v.verdict, SHORT_CHINESE.get(v.verdict, v.verdict), SHORT_ENGLISH.get(v.verdict, v.verdict),  # type: ignore[call-overload]
-            v.minutes, v.points, v.sequence,
-        )
+        HoursVerdictOut(v.line, v.id, v.verdict, *in_words(v.verdict), v.minutes, v.points, v.sequence)
         for v in verdicts
     ]
     accepted = sum(v.verdict == "accepted" for v in verdicts)
@@ -133,7 +138,9 @@ async def submit_records(
 
 
 @get(
-    "/{record_id:str}", opt=needs("hours:read"), responses=problems(*READING, "not-found"),
+    "/{record_id:str}",
+    opt=needs("hours:read"),
+    responses=problems(*READING, "not-found"),
     **operation("One service record with the verdict that took its id.", "查一条服务时长记录"),
 )
 async def get_record(
@@ -153,15 +160,28 @@ def _record(connection: Connection, ledger_id: int, record_id: str) -> ServiceRe
     t = service_records.c
     row = connection.execute(
         select(
-            t.record_id, t.volunteer, t.verdict, t.state, t.day, t.minutes, t.points, t.available_on, t.policy, t.sequence
+            t.record_id,
+            t.volunteer,
+            t.verdict,
+            t.state,
+            t.day,
+            t.minutes,
+            t.points,
+            t.available_on,
+            t.policy,
+            t.sequence,
         ).where(t.ledger_id == ledger_id, t.record_id == record_id)
     ).one_or_none()
     if row is None:
         return None
-    verdict = row[2]
-    return ServiceRecordOut(
-        row[0], row[1], verdict, SHORT_CHINESE.get(verdict, verdict), SHORT_ENGLISH.get(verdict, verdict), *row[3:]
-    )
+    zh, en = in_words(row.verdict)
+    return ServiceRecordOut(**row._mapping, verdict_zh=zh, verdict_en=en)
+
+
+def in_words(verdict: str) -> tuple[str, str]:
+    """A verdict as people say it, in Chinese and English."""
+    known = cast(HoursVerdict, verdict)
+    return SHORT_CHINESE.get(known, verdict), SHORT_ENGLISH.get(known, verdict)
 
 
 router = Router("/hours", route_handlers=[submit_records, get_record], tags=["hours 服务时长"])

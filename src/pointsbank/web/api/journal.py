@@ -64,12 +64,16 @@ class ReversalOut(msgspec.Struct, frozen=True):
 
 
 @get(
-    "/", opt=needs("ledger:read"), responses=problems(*READING),
+    "/",
+    opt=needs("ledger:read"),
+    responses=problems(*READING),
     **operation("Journal entries in order, with their postings.", "按号列出记账凭证"),
 )
 async def list_entries(
     bank: NamedDependency[Bank],
-    after: Annotated[int, QueryParameter(ge=0, le=2**53, description="entries behind this sequence number")] = 0,
+    after: Annotated[
+        int, QueryParameter(ge=0, le=2**53, description="entries behind this sequence number")
+    ] = 0,
     limit: Limit = 50,
 ) -> Response[EntryPage]:
     entries = await bank.ask(journal.entries_after, after, limit)
@@ -78,23 +82,32 @@ async def list_entries(
 
 
 @get(
-    "/{sequence:int}", opt=needs("ledger:read"), responses=problems(*READING, "unknown-entry"),
+    "/{sequence:int}",
+    opt=needs("ledger:read"),
+    responses=problems(*READING, "unknown-entry"),
     **operation("One journal entry.", "查一张记账凭证"),
 )
 async def get_entry(bank: NamedDependency[Bank], sequence: Sequence) -> Response[EntryOut]:
     # An entry never changes, so whoever has it may keep it.
     entry = found(await bank.ask(journal.entry, sequence))
     return Response(
-        entry_out(entry), headers={"Cache-Control": "private, max-age=31536000, immutable"}, media_type="application/json"
+        entry_out(entry),
+        headers={"Cache-Control": "private, max-age=31536000, immutable"},
+        media_type="application/json",
     )
 
 
 @post(
-    "/", opt=needs("journal:post"), responses=problems(*WRITING, *REFUSALS[:-1]),
+    "/",
+    opt=needs("journal:post"),
+    responses=problems(*WRITING, *REFUSALS[:-1]),
     **operation("Post one entry, within the chart's open movements.", "记一张凭证（仅限账户图中开放的变动）"),
 )
 async def post_one(
-    bank: NamedDependency[Bank], request: BankRequest, data: JSONBody[EntryIn], idempotency_key: IdempotencyKey
+    bank: NamedDependency[Bank],
+    request: BankRequest,
+    data: JSONBody[EntryIn],
+    idempotency_key: IdempotencyKey,
 ) -> Response[ReceiptOut]:
     receipt = await post_entry(bank, actor_in(request), idempotency_key, data)
     headers = {"Location": f"/api/v1/journal-entries/{receipt.sequence}", **replayed(receipt.replayed)}
@@ -102,11 +115,15 @@ async def post_one(
 
 
 @post(
-    "/bulk", opt=needs("journal:post"), status_code=200, request_max_body_size=BULK_BYTES,
+    "/bulk",
+    opt=needs("journal:post"),
+    status_code=200,
+    request_max_body_size=BULK_BYTES,
     responses=problems(*WRITING, "group-refused"),
     **operation(
-        "Post up to 10,000 entries, all or none (atomic) or each by itself; each with its verdict. Entry n has the"
-        " idempotency key `<Idempotency-Key>/<n>`.", "批量记账，每张凭证各有结论",
+        "Post up to 10,000 entries, all or none (atomic) or each by itself; each with its verdict."
+        " Entry n has the idempotency key `<Idempotency-Key>/<n>`.",
+        "批量记账，每张凭证各有结论",
     ),
 )
 async def post_many(
@@ -117,13 +134,19 @@ async def post_many(
 
 
 @post(
-    "/{sequence:int}/reversal", opt=needs("reverse"), responses=problems(*WRITING, *REFUSALS[:-1]),
+    "/{sequence:int}/reversal",
+    opt=needs("reverse"),
+    responses=problems(*WRITING, *REFUSALS[:-1]),
     **operation(
-        "Reverse an entry into the same lots, through the room that posted it.", "冲正一张凭证（由原业务办理）"
+        "Reverse an entry into the same lots, through the room that posted it.",
+        "冲正一张凭证（由原业务办理）",
     ),
 )
 async def reverse_entry(
-    bank: NamedDependency[Bank], request: BankRequest, sequence: Sequence, data: JSONBody[ReversalIn],
+    bank: NamedDependency[Bank],
+    request: BankRequest,
+    sequence: Sequence,
+    data: JSONBody[ReversalIn],
     idempotency_key: IdempotencyKey,
 ) -> Response[ReversalOut]:
     actor = actor_in(request)
@@ -132,14 +155,21 @@ async def reverse_entry(
         raise refused(entry)
     room = bank.chart.reversible.get(entry.kind, "")
     command = Command(actor.client, idempotency_key, actor.name)
+    result: list[Receipt] | Receipt | Refusal
     if room == "hours":
         result = await bank.hours.reverse(sequence, data.reason, command)
     elif room == "market":
         result = await bank.market.reverse(sequence, data.reason, command)
     elif room == GENERIC_ROOM:
         draft = Draft(
-            "reversal", command.key, command.client, request_of("POST", request.scope["path"], data), bank.clock.now(),
-            actor=command.actor, reason=data.reason, reverses=sequence,
+            "reversal",
+            command.key,
+            command.client,
+            request_of("POST", request.scope["path"], data),
+            bank.clock.now(),
+            actor=command.actor,
+            reason=data.reason,
+            reverses=sequence,
         )
         result = (await bank.ledger.submit([draft], ROOMS))[0]
     else:
@@ -152,6 +182,7 @@ async def reverse_entry(
 
 
 router = Router(
-    "/journal-entries", route_handlers=[list_entries, get_entry, post_one, post_many, reverse_entry],
+    "/journal-entries",
+    route_handlers=[list_entries, get_entry, post_one, post_many, reverse_entry],
     tags=["journal 记账凭证"],
 )

@@ -26,7 +26,8 @@ KeyId = Annotated[str, PathParameter(min_length=1, max_length=32, pattern="^[0-9
 
 
 class KeyIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A key to make. `client` is who it speaks for: idempotency keys belong to it, so a key can be replaced."""
+    """A key to make. `client` is who it speaks for: idempotency keys belong to it, so a key can be
+    replaced."""
 
     client: Annotated[str, Meta(min_length=1, max_length=64, pattern="^[a-z0-9][a-z0-9._-]*$")]
     label: Annotated[str, Meta(max_length=100, pattern="^[^\\u0000-\\u001f\\u007f\\ud800-\\udfff]*$")]
@@ -61,7 +62,12 @@ class KeyPage(msgspec.Struct, frozen=True):
     next: str | None
 
 
-@get("/", opt=needs("keys:manage"), responses=problems(*READING), **operation("API keys on file.", "列出 API 密钥"))
+@get(
+    "/",
+    opt=needs("keys:manage"),
+    responses=problems(*READING),
+    **operation("API keys on file.", "列出 API 密钥"),
+)
 async def list_keys(
     bank: NamedDependency[Bank],
     after: Annotated[str, QueryParameter(max_length=32, pattern="^[0-9A-Za-z]*$")] = "",
@@ -72,8 +78,12 @@ async def list_keys(
 
 
 @post(
-    "/", opt=needs("keys:manage"), responses=problems(*WRITING, "idempotency-conflict", "document-exists"),
-    **operation("Make an API key; its text is in this answer and nowhere else.", "新建 API 密钥（只显示这一次）"),
+    "/",
+    opt=needs("keys:manage"),
+    responses=problems(*WRITING, "idempotency-conflict", "document-exists"),
+    **operation(
+        "Make an API key; its text is in this answer and nowhere else.", "新建 API 密钥（只显示这一次）"
+    ),
 )
 async def issue_key(
     bank: NamedDependency[Bank], request: BankRequest, data: JSONBody[KeyIn], idempotency_key: IdempotencyKey
@@ -95,9 +105,19 @@ async def issue_key(
 
 
 @delete(
-    "/{key_id:str}", opt=needs("keys:manage"), status_code=200,
-    responses=problems(*READING, "idempotency-key-required", "idempotency-conflict", "state-changed", "unknown-api-key",
-                       "overloaded", "outcome-unknown", "stopped"),
+    "/{key_id:str}",
+    opt=needs("keys:manage"),
+    status_code=200,
+    responses=problems(
+        *READING,
+        "idempotency-key-required",
+        "idempotency-conflict",
+        "state-changed",
+        "unknown-api-key",
+        "overloaded",
+        "outcome-unknown",
+        "stopped",
+    ),
     **operation("Revoke an API key, from now on.", "吊销 API 密钥，立即生效"),
 )
 async def revoke_key(
@@ -115,7 +135,14 @@ async def revoke_key(
 def _out(key: ApiKey) -> KeyOut:
     expires_at = None if key.expires_at == NEVER else when(key.expires_at)
     return KeyOut(
-        key.id, key.client, key.label, sorted(key.scopes), when(key.created_at), key.created_by, expires_at, key.state
+        key.id,
+        key.client,
+        key.label,
+        sorted(key.scopes),
+        when(key.created_at),
+        key.created_by,
+        expires_at,
+        key.state,
     )
 
 

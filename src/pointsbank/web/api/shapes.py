@@ -1,6 +1,7 @@
 """What goes in and out over HTTP: the ledger's nouns with the limits of the door.
 
-Amounts are integers in minor units of their commodity (hundredths of a point, minutes, pieces). Times are RFC 3339, UTC.
+Amounts are integers in minor units of their commodity (hundredths of a point, minutes, pieces). Times are
+RFC 3339, UTC.
 """
 
 from __future__ import annotations
@@ -17,13 +18,22 @@ from pointsbank.web.problems import Problem
 MAX_BULK = 10_000
 
 Path = Annotated[
-    str, Meta(min_length=1, max_length=200, pattern="^[A-Za-z0-9._:-]+$", description="path of an account / 账户路径")
+    str,
+    Meta(
+        min_length=1,
+        max_length=200,
+        pattern="^[A-Za-z0-9._:-]+$",
+        description="path of an account / 账户路径",
+    ),
 ]
-Kind = Annotated[str, Meta(min_length=1, max_length=32, pattern="^[a-z][a-z0-9-]*$", description="kind of entry")]
+Kind = Annotated[
+    str, Meta(min_length=1, max_length=32, pattern="^[a-z][a-z0-9-]*$", description="kind of entry")
+]
 Code = Annotated[str, Meta(max_length=64, pattern="^[A-Za-z0-9._:-]*$")]
 CommodityCode = Annotated[str, Meta(min_length=1, max_length=64, pattern="^[A-Za-z0-9._:-]+$")]
 LotCode = Annotated[
-    str, Meta(max_length=96, pattern="^[A-Za-z0-9._:/-]*$", description="lot; empty: first-expiring first / 批次")
+    str,
+    Meta(max_length=96, pattern="^[A-Za-z0-9._:/-]*$", description="lot; empty: first-expiring first / 批次"),
 ]
 Amount = Annotated[int, Meta(ge=1, le=MAX_AMOUNT, description="minor units")]
 MetaName = Annotated[str, Meta(min_length=1, max_length=32, pattern="^[a-z][a-z0-9_-]*$")]
@@ -135,7 +145,19 @@ def receipt_out(receipt: Receipt) -> ReceiptOut:
 def entry_out(entry: JournalEntry) -> EntryOut:
     metadata: dict[str, Any] = msgspec.json.decode(entry.metadata) if entry.metadata else {}
     return EntryOut(
-        entry.sequence, entry.kind, when(entry.effective_at), when(entry.recorded_at), entry.client, entry.key,
-        entry.request.hex(), entry.actor, entry.place, entry.reason, entry.reverses, metadata,
-        entry.documents.split("\n") if entry.documents else [], entry.leaf.hex(), entry.postings,
+        entry.sequence,
+        entry.kind,
+        when(entry.effective_at),
+        when(entry.recorded_at),
+        entry.client,
+        entry.key,
+        entry.request.hex(),
+        entry.actor,
+        entry.place,
+        entry.reason,
+        entry.reverses,
+        metadata,
+        entry.documents.split("\n") if entry.documents else [],
+        entry.leaf.hex(),
+        entry.postings,
     )

@@ -25,22 +25,28 @@ from pointsbank.web.guard import needs
 
 
 @get(
-    "/", opt=needs("ledger:read"),
+    "/",
+    opt=needs("ledger:read"),
     responses=problems(*READING, "question-invalid", "sequence-ahead") | not_modified(),
     **operation(
-        "The trial balance by kind of account and commodity: now, or as of a sequence number or a recorded time.",
+        "The trial balance by kind of account and commodity, now or as of a sequence number or a time.",
         "试算平衡表：当前，或截至某号、某时",
     ),
 )
 async def get_trial_balance(
-    bank: NamedDependency[Bank], sequence: AsOfSequence = None, at: AsOfTime = None, if_none_match: IfNoneMatch = None
+    bank: NamedDependency[Bank],
+    sequence: AsOfSequence = None,
+    at: AsOfTime = None,
+    if_none_match: IfNoneMatch = None,
 ) -> Response[TrialBalance]:
     books = found(await bank.ask(trial_balance, sequence=sequence, recorded_at=time_asked(at, "at")))
     return tagged(books, str(books.sequence), if_none_match)
 
 
 @get(
-    "/accounts", opt=needs("ledger:read"), responses=problems(*READING, "question-invalid"),
+    "/accounts",
+    opt=needs("ledger:read"),
+    responses=problems(*READING, "question-invalid"),
     **operation("The trial balance account by account, in the order of their paths.", "试算平衡表：逐个账户"),
 )
 async def get_account_lines(

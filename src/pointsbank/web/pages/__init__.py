@@ -1,4 +1,5 @@
-"""Pages for people: drawn on the server, Chinese first, without script and without anything from other hosts."""
+"""Pages for people: drawn on the server, Chinese first, without script and without anything from other
+hosts."""
 
 from __future__ import annotations
 
@@ -10,6 +11,14 @@ from pointsbank.web.pages import accounts, api_page, assets, overview, problem_p
 def pages_router() -> list[Any]:
     """Every page's route."""
     return [
-        overview.show_overview, accounts.search, accounts.show_account, sign_in.show_form, sign_in.sign_in,
-        sign_in.sign_out, api_page.show_api, problem_pages.list_problems, problem_pages.show_problem, assets.serve_asset,
+        overview.show_overview,
+        accounts.search,
+        accounts.show_account,
+        sign_in.show_form,
+        sign_in.sign_in,
+        sign_in.sign_out,
+        api_page.show_api,
+        problem_pages.list_problems,
+        problem_pages.show_problem,
+        assets.serve_asset,
     ]

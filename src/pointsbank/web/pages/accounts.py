@@ -58,10 +58,21 @@ async def show_account(
         raise ProblemError(lines.code, problem=getattr(lines, "problem", ""))
     zone = bank.policies.policies[-1].timezone
     times = {line.posting: city_time(line.effective_at, zone) for line in lines.lines}
-    kinds = {line.counter_account: kind.name for line in lines.lines if (kind := bank.chart.kind_of(line.counter_account))}
+    kinds = {
+        line.counter_account: kind.name
+        for line in lines.lines
+        if (kind := bank.chart.kind_of(line.counter_account))
+    }
     return draw(
-        request, "account.html", holding=shown.holding, page=lines, times=times, siblings=shown.siblings,
-        holder=shown.holder, kinds=kinds, is_first=not cursor,
+        request,
+        "account.html",
+        holding=shown.holding,
+        page=lines,
+        times=times,
+        siblings=shown.siblings,
+        holder=shown.holder,
+        kinds=kinds,
+        is_first=not cursor,
     )
 
 
@@ -101,7 +112,8 @@ def _holder(connection: Connection, ledger_id: int, path: str) -> str:
 
 
 def _find(connection: Connection, ledger_id: int, words: str) -> tuple[FoundAccount, ...]:
-    """What was typed may be a number or a name, which the people and the places know, or an account's path or id."""
+    """What was typed may be a number or a name, which the people and the places know, or an account's path
+    or id."""
     if not words.isprintable():
         return ()
     paths: list[str] = []
@@ -132,7 +144,12 @@ def _stations_named(connection: Connection, ledger_id: int, words: str) -> list[
 def example_number(connection: Connection, ledger_id: int) -> str:
     """The number of the volunteer who went shopping last: somebody with a statement worth a look."""
     r = receipts.c
-    query = select(r.volunteer).where(r.ledger_id == ledger_id, r.sequence > 0).order_by(r.sequence.desc()).limit(1)
+    query = (
+        select(r.volunteer)
+        .where(r.ledger_id == ledger_id, r.sequence > 0)
+        .order_by(r.sequence.desc())
+        .limit(1)
+    )
     return str(connection.execute(query).scalar_one_or_none() or "")
 
 

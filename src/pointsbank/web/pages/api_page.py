@@ -59,7 +59,9 @@ def _scopes(app: Litestar) -> dict[tuple[str, str], str]:
     return found
 
 
-def _operation(document: dict[str, Any], path: str, method: str, what: dict[str, Any], scope: str) -> Operation:
+def _operation(
+    document: dict[str, Any], path: str, method: str, what: dict[str, Any], scope: str
+) -> Operation:
     parameters = [
         (p["name"], p["in"], _type(p.get("schema", {})) + _note(p), bool(p.get("required")))
         for p in what.get("parameters", [])
@@ -69,11 +71,19 @@ def _operation(document: dict[str, Any], path: str, method: str, what: dict[str,
         schema = next(iter(what["requestBody"]["content"].values()))["schema"]
         body = (_type(schema), _fields(document, schema))
     answers = [
-        (status, answer.get("description", ""), _content(answer)) for status, answer in sorted(what["responses"].items())
+        (status, answer.get("description", ""), _content(answer))
+        for status, answer in sorted(what["responses"].items())
     ]
     return Operation(
-        method.upper(), path, what["operationId"], what.get("summary", ""), what.get("description", ""), scope,
-        parameters, body, answers,
+        method.upper(),
+        path,
+        what["operationId"],
+        what.get("summary", ""),
+        what.get("description", ""),
+        scope,
+        parameters,
+        body,
+        answers,
     )
 
 
@@ -89,7 +99,8 @@ def _fields(document: dict[str, Any], schema: dict[str, Any]) -> list[tuple[str,
 
 def _content(answer: dict[str, Any]) -> str:
     return "; ".join(
-        f"{media_type} {_type(content.get('schema', {}))}".strip() for media_type, content in answer.get("content", {}).items()
+        f"{media_type} {_type(content.get('schema', {}))}".strip()
+        for media_type, content in answer.get("content", {}).items()
     )
 
 

@@ -1,4 +1,5 @@
-"""Style sheet and mark, under names that carry their hash: a browser keeps them, and a change has another name."""
+"""Style sheet and mark, under names that carry their hash: a browser keeps them, and a change has another
+name."""
 
 from __future__ import annotations
 

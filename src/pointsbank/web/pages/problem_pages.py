@@ -20,7 +20,9 @@ async def list_problems(request: BankRequest) -> Response[bytes]:
 
 
 @get("/problems/{slug:str}", opt=PUBLIC, include_in_schema=False)
-async def show_problem(request: BankRequest, slug: Annotated[str, PathParameter(max_length=64)]) -> Response[bytes]:
+async def show_problem(
+    request: BankRequest, slug: Annotated[str, PathParameter(max_length=64)]
+) -> Response[bytes]:
     """One problem."""
     if slug not in PROBLEMS:
         raise ProblemError("not-found")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -95,7 +94,9 @@ def draw(
     cookies = list(cookies or [])
     if asked in ("zh", "en"):
         cookies.append(
-            Cookie(LANGUAGE_COOKIE, value=asked, max_age=365 * 86_400, httponly=True, samesite="lax", path="/")
+            Cookie(
+                LANGUAGE_COOKIE, value=asked, max_age=365 * 86_400, httponly=True, samesite="lax", path="/"
+            )
         )
     content = _draw(request, template, facts)
     headers = {"Cache-Control": "private, no-cache" if keeps else "no-store", "Vary": "Cookie"}
@@ -126,8 +127,10 @@ def _draw(request: Request[Any, Any, Any], template: str, facts: dict[str, Any])
 
 def _switch(request: Request[Any, Any, Any], language: Language) -> str:
     """The address of this page in the other language."""
-    asked = [(name, value) for name, value in parse_qsl(request.scope["query_string"].decode("latin-1")) if name != "lang"]
+    asked = [
+        (name, value)
+        for name, value in parse_qsl(request.scope["query_string"].decode("latin-1"))
+        if name != "lang"
+    ]
     asked.append(("lang", "zh" if language == "en" else "en"))
     return "?" + urlencode(asked)
-
-

@@ -40,7 +40,9 @@ class SignOut(msgspec.Struct, frozen=True):
 
 @get("/sign-in", opt=PUBLIC, include_in_schema=False)
 async def show_form(
-    bank: NamedDependency[Bank], request: BankRequest, next: Annotated[str, QueryParameter(max_length=300)] = "/"  # noqa: A002
+    bank: NamedDependency[Bank],
+    request: BankRequest,
+    next: Annotated[str, QueryParameter(max_length=300)] = "/",  # noqa: A002
 ) -> Response[bytes]:
     """The form; the address to go on to comes with it."""
     return _form(bank, request, next)
@@ -64,7 +66,9 @@ async def sign_in(
 
 
 @post("/sign-out", opt=PUBLIC, include_in_schema=False)
-async def sign_out(bank: NamedDependency[Bank], request: BankRequest, data: URLEncodedBody[SignOut]) -> Redirect:
+async def sign_out(
+    bank: NamedDependency[Bank], request: BankRequest, data: URLEncodedBody[SignOut]
+) -> Redirect:
     """End the session."""
     token = request.cookies.get(SESSION_COOKIE, "")
     _from_our_page(request, token, data.form)
@@ -76,13 +80,19 @@ def _form(bank: Bank, request: BankRequest, onward: str, *, is_wrong: bool = Fal
     visit = request.cookies.get(VISIT_COOKIE) or secrets.token_urlsafe(16)
     cookie = _cookie(bank, VISIT_COOKIE, visit, 3600)
     return draw(
-        request, "sign_in.html", 401 if is_wrong else 200, cookies=[cookie], onward=_inside(onward),
-        visit_token=form_token(visit), is_wrong=is_wrong,
+        request,
+        "sign_in.html",
+        401 if is_wrong else 200,
+        cookies=[cookie],
+        onward=_inside(onward),
+        visit_token=form_token(visit),
+        is_wrong=is_wrong,
     )
 
 
 def _from_our_page(request: BankRequest, secret: str, form: str) -> None:
-    """Raise unless the form carries what only our page could give it, and the browser does not say otherwise."""
+    """Raise unless the form carries what only our page could give it, and the browser does not say
+    otherwise."""
     site = request.headers.get("sec-fetch-site", "same-origin")
     if not secret or site not in ("same-origin", "none") or not hmac.compare_digest(form_token(secret), form):
         raise ProblemError("form-expired")
@@ -90,11 +100,22 @@ def _from_our_page(request: BankRequest, secret: str, form: str) -> None:
 
 def _inside(onward: str) -> str:
     """An address of this service, whatever was asked: nobody is sent elsewhere after signing in."""
-    is_ours = onward.startswith("/") and not onward.startswith(("//", "/\\")) and onward.isascii() and onward.isprintable()
+    is_ours = (
+        onward.startswith("/")
+        and not onward.startswith(("//", "/\\"))
+        and onward.isascii()
+        and onward.isprintable()
+    )
     return onward if is_ours and "\\" not in onward else "/"
 
 
 def _cookie(bank: Bank, name: str, value: str, seconds: int) -> Cookie:
     return Cookie(
-        name, value=value, max_age=seconds, path="/", httponly=True, samesite="strict", secure=bank.settings.secure_cookies
+        name,
+        value=value,
+        max_age=seconds,
+        path="/",
+        httponly=True,
+        samesite="strict",
+        secure=bank.settings.secure_cookies,
     )

@@ -23,7 +23,8 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "points-outstanding": ("积分余额", "Points outstanding"),
     "points-note": ("可用 {available} · 公示中 {pending}", "{available} available · {pending} on notice"),
     "points-note-held": (
-        "可用 {available} · 公示中 {pending} · 冻结 {held}", "{available} available · {pending} on notice · {held} held"
+        "可用 {available} · 公示中 {pending} · 冻结 {held}",
+        "{available} available · {pending} on notice · {held} held",
     ),
     "merit": ("服务时长", "Service hours"),
     "merit-note": ("小时，核实入账，兑换不减", "hours, verified; spending never reduces them"),
@@ -37,14 +38,20 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "net-of-reversals": ("冲正与退货已扣除", "net of reversals and returns"),
     "last-verify": ("最近核验", "Last verified"),
     "verify-never": ("尚未核验", "Not verified yet"),
-    "verify-how": ("运行 pointsbank verify --record 核验全部账目", "run pointsbank verify --record to check the books"),
+    "verify-how": (
+        "运行 pointsbank verify --record 核验全部账目",
+        "run pointsbank verify --record to check the books",
+    ),
     "verify-holds": ("账实相符", "Everything agrees"),
     "verify-fails": ("发现 {findings} 处不符", "{findings} findings"),
     "verify-note": ("到第 {to} 号，{time}", "up to entry {to}, {time}"),
     "verify-behind": ("其后新增 {behind} 张凭证", "{behind} entries since"),
     # search and statement
     "search": ("查账户", "Find an account"),
-    "search-label": ("志愿者编号、服务站编号或名称、账户路径", "Volunteer number, station code or name, account path"),
+    "search-label": (
+        "志愿者编号、服务站编号或名称、账户路径",
+        "Volunteer number, station code or name, account path",
+    ),
     "search-button": ("查询", "Search"),
     "search-hint": ("例如", "For example"),
     "search-results": ("“{words}” 的查询结果", "Results for “{words}”"),
@@ -52,7 +59,10 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         "没有找到与“{words}”相符的账户。请核对编号，注意大小写。",
         "No account matches “{words}”. Please check the number; case matters.",
     ),
-    "search-more": ("只显示前 {limit} 个，请把编号写得更完整。", "Only the first {limit} are shown; please write more of it."),
+    "search-more": (
+        "只显示前 {limit} 个，请把编号写得更完整。",
+        "Only the first {limit} are shown; please write more of it.",
+    ),
     "account": ("账户", "Account"),
     "kind": ("种类", "Kind"),
     "balance": ("余额", "Balance"),
