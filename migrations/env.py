@@ -2,6 +2,7 @@
 
 from alembic import context
 
+from pointsbank.store.statistics import seed_statistics
 from pointsbank.store.triggers import create_triggers, drop_triggers
 from pointsbank.tables import metadata
 
@@ -20,3 +21,5 @@ with context.begin_transaction():
     if connection.dialect.has_table(connection, "postings"):
         for statement in create_triggers(connection.dialect.name):
             connection.exec_driver_sql(statement)
+        if connection.dialect.name == "sqlite":
+            seed_statistics(connection)

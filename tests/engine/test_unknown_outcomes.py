@@ -12,7 +12,7 @@ from tests.engine.proxy import Mode, Proxy, proxy_to
 from tests.ledger.toy import CHART, EARLY, TOY, draft, issue, move
 from tests.simulate.audit import Books, audit
 
-from pointsbank.engine.writer import CommitOutcomeUnknown, LedgerWriter, Limits
+from pointsbank.engine.writer import CommitOutcomeUnknown, LedgerWriter, Limits, WriterError
 from pointsbank.ledger.model import Draft, Receipt
 from pointsbank.store.database import Database
 from pointsbank.store.port import ledger_id_of
@@ -173,3 +173,13 @@ async def test_a_writer_that_lost_its_server_goes_on_when_it_is_back(
     (receipt,) = await waiting
     assert isinstance(receipt, Receipt)
     assert (await books_of(postgres_url)).balance("wallet:b") == 10
+
+
+async def test_a_writer_without_a_server_can_be_stopped(proxy: Proxy, writer: LedgerWriter) -> None:
+    """It stops when its last caller has lost patience; nobody hangs."""
+    writer.limits = Limits(patience=0.6, cautious_batches=1)
+    await proxy.refuse()
+    waiting = [writer.submit([make(make.__name__)], TOY) for make in (plain, documented)]
+    await asyncio.wait_for(writer.stop(), timeout=8)
+    outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    assert all(isinstance(outcome, WriterError) for outcome in outcomes), outcomes

@@ -6,7 +6,7 @@ from datetime import date
 
 import click
 
-from pointsbank.cli.terminal import CityDay, Ending, as_coroutine, database_option, opened, policies, progress_bar, say
+from pointsbank.cli.terminal import PATIENT, CityDay, Ending, as_coroutine, database_option, opened, policies, progress_bar, say
 from pointsbank.engine.clock import SystemClock
 from pointsbank.engine.registry import open_ledger
 from pointsbank.points.service import expire
@@ -30,7 +30,7 @@ async def command(as_of: date | None, database_url: str) -> None:
         raise Ending(f"{day} 在将来，积分不能提前过期 / {day} is in the future: points do not expire early")
     database = opened(database_url)
     try:
-        async with open_ledger(database) as ledger:
+        async with open_ledger(database, limits=PATIENT) as ledger:
             taken = 0
             with progress_bar() as report:
                 async for count in expire(ledger, day, zone):

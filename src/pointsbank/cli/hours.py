@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from pointsbank.cli.terminal import (
+    PATIENT,
     Ending,
     as_coroutine,
     database_option,
@@ -70,7 +71,7 @@ async def import_(
     try:
         with open_sheet(file, encoding=encoding) as sheet:
             lines = sheet.check()
-            async with open_ledger(database) as ledger:
+            async with open_ledger(database, limits=PATIENT) as ledger:
                 service = HoursService(ledger, book)
                 if not dry_run:
                     await service.open_accounts()

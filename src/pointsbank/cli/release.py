@@ -6,7 +6,7 @@ from datetime import date
 
 import click
 
-from pointsbank.cli.terminal import CityDay, Ending, as_coroutine, database_option, opened, policies, progress_bar, say
+from pointsbank.cli.terminal import PATIENT, CityDay, Ending, as_coroutine, database_option, opened, policies, progress_bar, say
 from pointsbank.engine.clock import SystemClock
 from pointsbank.engine.registry import open_ledger
 from pointsbank.hours.service import HoursService
@@ -29,7 +29,7 @@ async def command(as_of: date | None, database_url: str) -> None:
         raise Ending(f"{day} 在将来，公示期不能提前结束 / {day} is in the future: a notice does not end early")
     database = opened(database_url)
     try:
-        async with open_ledger(database) as ledger:
+        async with open_ledger(database, limits=PATIENT) as ledger:
             released = 0
             with progress_bar() as report:
                 async for count in HoursService(ledger, book).release(day):

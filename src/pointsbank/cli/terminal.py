@@ -16,7 +16,8 @@ import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from pointsbank.engine.writer import WriterError
+import pointsbank.tables  # noqa: F401 - verify and db check must know every room's tables
+from pointsbank.engine.writer import Limits, WriterError
 from pointsbank.policy.book import PolicyBook, load_book
 from pointsbank.policy.load import PolicyErrors, load_policy
 from pointsbank.policy.shipped import shipped_folder
@@ -28,6 +29,9 @@ from pointsbank.store.schema import SchemaOutOfDate
 T = TypeVar("T")
 
 stderr = Console(stderr=True)
+
+PATIENT = Limits(patience=600)
+"""For verbs that nobody waits for at a counter: a slow disk is no reason to give up."""
 
 
 class Ending(click.ClickException):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from sqlalchemy import Connection, func, select
 
 from pointsbank.intake.lines import filed_id, parts_of
+from pointsbank.ledger.chart import POINT
 from pointsbank.market.model import Basket, BasketJudgement, PaidReceipt
 from pointsbank.market.postings import SoldReceipt, basket_content, sku_code
 from pointsbank.market.tables import receipt_lines, receipts, returns
@@ -20,11 +22,29 @@ from pointsbank.store.lists import is_one_of
 from pointsbank.store.tables import balances, entries, postings, subjects
 
 
-class Counterfoil:
-    """The shop's side of the bank: a `BasketContext` over what is on file, and what was sold since."""
+class Catalogue:
+    """What never changes once it is there: places by code, and the names of lots by number."""
 
     def __init__(self) -> None:
         self.stations: dict[str, Station] = {}
+        self.lots: dict[int, tuple[str, str, str]] = {}
+
+    def lots_named(
+        self, connection: Connection, ledger_id: int, numbers: Iterable[int]
+    ) -> dict[int, tuple[str, str, str]]:
+        """Commodity, code and last day of lots; those that are not known yet are looked up."""
+        unknown = set(numbers) - self.lots.keys()
+        if unknown:
+            self.lots |= lots_named(connection, ledger_id, unknown)
+        return self.lots
+
+
+class Counterfoil:
+    """The shop's side of the bank: a `BasketContext` over what is on file, and what was sold since."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+        self.stations = catalogue.stations
         self.people: dict[str, Volunteer | None] = {}
         self.versions: dict[str, int] = {}
         self._wallets: dict[str, list[HeldLot]] = {}
@@ -88,17 +108,21 @@ class Counterfoil:
         What was not there may have come since: unknown people and places are looked for again.
         """
         self._load_contents(connection, ledger_id, {b.receipt_no for b in baskets} - self._contents.keys())
-        self._load_people(connection, ledger_id, {b.volunteer for b in baskets if not self.people.get(b.volunteer)})
         codes = {filed_id(b.station): b.station for b in baskets if b.station not in self.stations}
         if codes:
             found = stations(connection, ledger_id, codes)
-            self.stations |= {codes[code]: station for code, station in found.items()}
+            self.stations.update({codes[code]: station for code, station in found.items()})
+        people = self._load_people(
+            connection, ledger_id, {b.volunteer for b in baskets if not self.people.get(b.volunteer)}
+        )
+        shops = {b.station for b in baskets if b.station in self.stations} - self._shops
+        self._load_balances(connection, ledger_id, people, shops)
         known = [b for b in baskets if self.people[b.volunteer]]
         self._load_bought(connection, ledger_id, {(b.volunteer, b.month) for b in known} - self._months)
-        shops = {b.station for b in baskets if b.station in self.stations}
-        self._load_stock(connection, ledger_id, shops - self._shops)
 
     def _load_contents(self, connection: Connection, ledger_id: int, references: set[str]) -> None:
+        if not references:
+            return
         t = receipts.c
         self._contents |= dict.fromkeys(references)
         filed = {filed_id(reference): reference for reference in references}
@@ -109,7 +133,11 @@ class Counterfoil:
         )
         self._contents |= {filed[reference]: content for reference, content in rows}
 
-    def _load_people(self, connection: Connection, ledger_id: int, numbers: set[str]) -> None:
+    def _load_people(
+        self, connection: Connection, ledger_id: int, numbers: set[str]
+    ) -> dict[str, Volunteer]:
+        if not numbers:
+            return {}
         self.people |= dict.fromkeys(numbers)
         filed = {filed_id(number): number for number in numbers}
         found = {
@@ -118,11 +146,38 @@ class Counterfoil:
         }
         self.people |= found
         self.versions |= versions_of(connection, ledger_id, found)
-        by_wallet = lots_of(connection, ledger_id, [person.wallet for person in found.values()])
-        for number, person in found.items():
-            self._wallets[number] = by_wallet.get(person.wallet, [])
+        return found
+
+    def _load_balances(
+        self, connection: Connection, ledger_id: int, people: dict[str, Volunteer], shops: set[str]
+    ) -> None:
+        """What wallets and shelves hold, in two look-ups for all of them."""
+        self._shops |= shops
+        by_path: dict[str, str] = {self.stations[code].stock: code for code in shops}
+        by_wallet = {person.wallet: number for number, person in people.items()}
+        self._wallets |= {number: [] for number in people}
+        if not by_path and not by_wallet:
+            return
+        paths = accounts_at(connection, ledger_id, [*by_path, *by_wallet])
+        b = balances.c
+        rows = connection.execute(
+            select(b.account, b.lot, b.balance, b.version).where(
+                b.ledger_id == ledger_id, is_one_of(connection, b.account, paths), b.balance > 0
+            )
+        ).all()
+        named = self.catalogue.lots_named(connection, ledger_id, {row.lot for row in rows})
+        for account, lot, balance, version in rows:
+            path, (commodity, code, expires_on) = paths[account], named[lot]
+            shop = by_path.get(path)
+            if shop is not None:
+                self._stock[shop, commodity.removeprefix("SKU:")] += balance
+            elif commodity == POINT.code:
+                held = HeldLot(path, account, code, expires_on, balance, version)
+                insort(self._wallets[by_wallet[path]], held, key=lambda lot: (lot.expires_on, lot.lot))
 
     def _load_bought(self, connection: Connection, ledger_id: int, months: set[tuple[str, str]]) -> None:
+        if not months:
+            return
         self._months |= months
         filed = {(filed_id(volunteer), month): volunteer for volunteer, month in months}
         t = receipt_lines.c
@@ -139,19 +194,6 @@ class Counterfoil:
         for volunteer, sku, month, pieces in rows:
             if (volunteer, month) in filed:
                 self._bought[filed[volunteer, month], sku, month] += int(pieces)
-
-    def _load_stock(self, connection: Connection, ledger_id: int, codes: set[str]) -> None:
-        self._shops |= codes
-        by_path = {self.stations[code].stock: code for code in codes}
-        paths = accounts_at(connection, ledger_id, list(by_path))
-        rows = connection.execute(
-            select(balances.c.account, balances.c.lot, balances.c.balance).where(
-                balances.c.ledger_id == ledger_id, is_one_of(connection, balances.c.account, paths)
-            )
-        ).all()
-        named = lots_named(connection, ledger_id, {row.lot for row in rows})
-        for account, lot, pieces in rows:
-            self._stock[by_path[paths[account]], named[lot][0].removeprefix("SKU:")] += pieces
 
 
 def _after_spending(held: list[HeldLot], price: int) -> list[HeldLot]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from collections.abc import Sequence
 from datetime import date
 
@@ -22,7 +24,7 @@ from pointsbank.ledger.refusals import (
     Refusal,
     UnknownEntry,
 )
-from pointsbank.market.context import Counterfoil, load_returns_desk, load_sold
+from pointsbank.market.context import Catalogue, Counterfoil, load_returns_desk, load_sold
 from pointsbank.market.model import Basket, BasketJudgement, ReturnJudgement, ReturnLine
 from pointsbank.market.postings import (
     MARKET,
@@ -50,6 +52,10 @@ from pointsbank.readers.journal import entry_by_key, reversals_of
 ATTEMPTS = 10
 FOIL_SIZE = 50_000
 """People and receipts that a counterfoil remembers before it is left for a fresh one."""
+TOGETHER = 64
+"""Most baskets of different callers that are posted together."""
+TILLS = 2
+"""How many such groups are under way at a time: one is looked up while the other is being written."""
 
 
 class MarketRefused(Exception):  # noqa: N818 - what happened, and not an error of anybody
@@ -98,28 +104,64 @@ class MarketService:
         self._policies = policies
         self._keeps_refusals = keeps_refusals
         self._expires_first = expires_first
+        self._catalogue = Catalogue()
         self._foil: Counterfoil | None = None
         """What is remembered between two calls of `sell_all`. Who sells with it takes it away meanwhile."""
+        self._waiting: deque[tuple[Order, asyncio.Future[Sale]]] = deque()
+        self._tills: set[asyncio.Task[None]] = set()
 
     async def sell(self, basket: Basket, command: Command) -> Sale:
-        """Sell one basket at a till: as a whole or not at all. A key that sold before gives that sale again."""
-        self._foil = None
-        return (await self.sell_all([(None, basket, command)]))[0]
+        """Sell one basket at a till: as a whole or not at all. A key that sold before gives that sale again.
+
+        Baskets that wait at one moment are looked up and posted together. Raises MarketRefused, WriterError.
+        """
+        future: asyncio.Future[Sale] = asyncio.get_running_loop().create_future()
+        self._waiting.append(((None, basket, command), future))
+        if len(self._tills) < TILLS:
+            till = asyncio.create_task(self._sell_waiting())
+            self._tills.add(till)
+            till.add_done_callback(self._tills.discard)
+        return await future
+
+    async def _sell_waiting(self) -> None:
+        while self._waiting:
+            await self._sell_together([self._waiting.popleft() for _ in range(min(TOGETHER, len(self._waiting)))])
+
+    async def _sell_together(self, waiting: list[tuple[Order, asyncio.Future[Sale]]]) -> None:
+        """Sell baskets of several callers; one that is refused for good is set apart and fails alone."""
+        try:
+            sales, _ = await self._sell([order for order, _ in waiting], None)
+        except Exception as error:
+            if isinstance(error, MarketRefused) and len(waiting) > 1:
+                for one in waiting:
+                    await self._sell_together([one])
+                return
+            for _, future in waiting:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        for (_, future), sale in zip(waiting, sales, strict=True):
+            if not future.done():
+                future.set_result(sale)
 
     async def sell_all(self, orders: Sequence[Order]) -> list[Sale]:
         """Judge and sell baskets in the order given, each as a whole or not at all.
 
         What the ledger finds moved is judged again. Raises MarketRefused, WriterError.
         """
-        sales: dict[int, Sale] = {}
         foil, self._foil = self._foil, None
+        sales, self._foil = await self._sell(orders, foil)
+        return sales
+
+    async def _sell(self, orders: Sequence[Order], foil: Counterfoil | None) -> tuple[list[Sale], Counterfoil | None]:
+        sales: dict[int, Sale] = {}
         refusal: Refusal | None = None
         for _ in range(ATTEMPTS):
             left = [i for i in range(len(orders)) if i not in sales]
             if not left:
                 break
             if foil is None or foil.size > FOIL_SIZE:
-                foil = Counterfoil()
+                foil = Counterfoil(self._catalogue)
             refusal = await self._try_to_sell(foil, orders, left, sales)
             if refusal is not None:
                 foil = None
@@ -127,8 +169,7 @@ class MarketService:
         else:
             assert refusal is not None
             raise MarketRefused(refusal)
-        self._foil = foil
-        return [sales[i] for i in range(len(orders))]
+        return [sales[i] for i in range(len(orders))], foil
 
     async def _try_to_sell(
         self, foil: Counterfoil, orders: Sequence[Order], left: list[int], sales: dict[int, Sale]
