@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from pointsbank.engine.writer import receipt_of_accepted
+from pointsbank.engine.receipts import receipt_of_accepted
 from pointsbank.ledger.books import Accepted, Books, Head
 from pointsbank.ledger.chart import AccountKind, AllowedMovement, Chart
 from pointsbank.ledger.decide import Verdict, decide

@@ -9,7 +9,15 @@ import click
 import msgspec
 from sqlalchemy import Connection
 
-from pointsbank.cli.terminal import Ending, amount_text, as_coroutine, database_option, ledger_option, opened, say
+from pointsbank.cli.terminal import (
+    Ending,
+    amount_text,
+    as_coroutine,
+    database_option,
+    ledger_option,
+    opened,
+    say,
+)
 from pointsbank.people import volunteers
 from pointsbank.readers.balances import AccountBalance, Wallet, balance, wallet
 from pointsbank.store.port import ledger_id_of

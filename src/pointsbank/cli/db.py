@@ -13,7 +13,13 @@ from pointsbank.cli.terminal import Ending, as_coroutine, database_option, opene
 from pointsbank.store import backup as backups
 from pointsbank.store.backup import BackupError
 from pointsbank.store.database import Database
-from pointsbank.store.schema import current_revision, latest_revision, missing_triggers, require_current, upgrade
+from pointsbank.store.schema import (
+    current_revision,
+    latest_revision,
+    missing_triggers,
+    require_current,
+    upgrade,
+)
 from pointsbank.store.tables import heads
 from pointsbank.verify import render, verify
 

@@ -6,7 +6,17 @@ from datetime import date
 
 import click
 
-from pointsbank.cli.terminal import PATIENT, CityDay, Ending, as_coroutine, database_option, opened, policies, progress_bar, say
+from pointsbank.cli.terminal import (
+    PATIENT,
+    CityDay,
+    Ending,
+    as_coroutine,
+    database_option,
+    opened,
+    policies,
+    progress_bar,
+    say,
+)
 from pointsbank.engine.clock import SystemClock
 from pointsbank.engine.registry import open_ledger
 from pointsbank.points.service import expire

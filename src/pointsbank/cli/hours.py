@@ -16,8 +16,8 @@ from pointsbank.cli.terminal import (
     database_option,
     name_unimplemented,
     opened,
-    policies,
     points_text,
+    policies,
     progress_bar,
     say,
 )

@@ -5,7 +5,15 @@ from __future__ import annotations
 import click
 
 from pointsbank.access.verifications import Verification, record_verification
-from pointsbank.cli.terminal import Ending, as_coroutine, database_option, ledger_option, opened, progress_bar, say
+from pointsbank.cli.terminal import (
+    Ending,
+    as_coroutine,
+    database_option,
+    ledger_option,
+    opened,
+    progress_bar,
+    say,
+)
 from pointsbank.engine.clock import SystemClock
 from pointsbank.engine.registry import open_ledger
 from pointsbank.store.port import ledger_id_of

@@ -17,10 +17,11 @@ import msgspec
 import structlog
 
 from pointsbank.engine.clock import Clock, SystemClock
+from pointsbank.engine.receipts import receipt_of_accepted, receipt_of_entry
 from pointsbank.ledger.books import Accepted, Books, Head, Replayed, Savepoint
 from pointsbank.ledger.chart import Chart
 from pointsbank.ledger.decide import Verdict, decide
-from pointsbank.ledger.model import Draft, JournalEntry, Posting, Receipt
+from pointsbank.ledger.model import Draft, JournalEntry, Receipt
 from pointsbank.ledger.refusals import GroupRefused, Refusal
 from pointsbank.proof.encoding import leaf_of_accepted
 from pointsbank.store.columns import written_by
@@ -517,31 +518,3 @@ def _result(verdict: Verdict, originals: dict[int, JournalEntry]) -> Result:
         return receipt_of_entry(entry)
     assert isinstance(verdict, Refusal)
     return verdict
-
-
-def receipt_of_accepted(accepted: Accepted) -> Receipt:
-    """The receipt of an entry that has just been written."""
-    sequence: Final = accepted.sequence
-    return Receipt(
-        sequence,
-        accepted.recorded_at,
-        accepted.draft.key,
-        accepted.leaf if sequence else b"",
-        tuple(
-            Posting(
-                e.number, sequence, e.debit.path, e.credit.path, e.lot.commodity, e.lot.code, e.amount,
-                e.debit_version, e.credit_version, e.debit_balance, e.credit_balance, e.debit_total, e.credit_total,
-            )
-            for e in accepted.effects
-        ),
-        accepted.numbers,
-    )
-
-
-def receipt_of_entry(entry: JournalEntry) -> Receipt:
-    """The first receipt of an entry again, marked as replayed; its numbers stand in the entry's metadata."""
-    metadata: dict[str, int | str] = msgspec.json.decode(entry.metadata) if entry.metadata else {}
-    numbers = tuple(
-        (name.removeprefix("number:"), int(n)) for name, n in metadata.items() if name.startswith("number:")
-    )
-    return Receipt(entry.sequence, entry.recorded_at, entry.key, entry.leaf, entry.postings, numbers, replayed=True)

@@ -12,7 +12,8 @@ from sqlalchemy import Connection, select
 
 from pointsbank.engine.commands import Command, request_digest
 from pointsbank.engine.registry import Ledger
-from pointsbank.engine.writer import Result, receipt_of_entry
+from pointsbank.engine.receipts import receipt_of_entry
+from pointsbank.engine.writer import Result
 from pointsbank.hours.context import HoursDesk
 from pointsbank.hours.model import HOURS_VERDICTS, Judgement, RecordFields
 from pointsbank.hours.postings import (

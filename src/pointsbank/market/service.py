@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 
 from pointsbank.engine.commands import Command, new_salt
 from pointsbank.engine.registry import Ledger
-from pointsbank.engine.writer import receipt_of_entry
+from pointsbank.engine.receipts import receipt_of_entry
 from pointsbank.intake.lines import Place, effective_micros, verdicts_at
 from pointsbank.ledger.model import Draft, Receipt
 from pointsbank.ledger.refusals import (
@@ -52,8 +52,8 @@ from pointsbank.readers.journal import entry_by_key, reversals_of
 ATTEMPTS = 10
 FOIL_SIZE = 50_000
 """People and receipts that a counterfoil remembers before it is left for a fresh one."""
-TOGETHER = 64
-"""Most baskets of different callers that are posted together."""
+TOGETHER, MOST_TOGETHER = 16, 256
+"""Baskets of different callers that are posted together: so many at least if they are there, so many at most."""
 TILLS = 2
 """How many such groups are under way at a time: one is looked up while the other is being written."""
 
@@ -125,7 +125,8 @@ class MarketService:
 
     async def _sell_waiting(self) -> None:
         while self._waiting:
-            await self._sell_together([self._waiting.popleft() for _ in range(min(TOGETHER, len(self._waiting)))])
+            share = min(len(self._waiting), max(TOGETHER, len(self._waiting) // TILLS), MOST_TOGETHER)
+            await self._sell_together([self._waiting.popleft() for _ in range(share)])
 
     async def _sell_together(self, waiting: list[tuple[Order, asyncio.Future[Sale]]]) -> None:
         """Sell baskets of several callers; one that is refused for good is set apart and fails alone."""
