@@ -1,6 +1,6 @@
 """The cells of the table: each measures one rate, on tables that nothing was written to before.
 
-A cell begins with a copy of a prepared database and a warm-up, so no cell profits or suffers from its place in the run.
+A cell begins with a copy of a prepared database and a warm-up, so none profits from its place in the run.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A load generator for HTTP: `python -m pointsbank.bench.client '<json>'`, one process, keep-alive connections.
+"""A load generator for HTTP: `python -m pointsbank.bench.client '<json>'`, one process, kept connections.
 
-Each connection sends a request, waits for the whole answer, sends the next. The answers are looked at no further than
-their status and length, so that the client costs little beside the server.
+Each connection sends a request, waits for the whole answer, sends the next. The answers are looked at no further
+than their status and length, so that the client costs little beside the server.
 """
 
 from __future__ import annotations
@@ -47,11 +47,12 @@ def requests_of(load: Load) -> Callable[[], bytes]:
         debit, credit = account(), account()
         while credit == debit:
             credit = account()
-        return f'{{"kind":"memo","movements":[{{"debit":"{debit}","credit":"{credit}","commodity":"CNY","amount":5}}]}}'
+        movement = f'{{"debit":"{debit}","credit":"{credit}","commodity":"CNY","amount":5}}'
+        return f'{{"kind":"memo","movements":[{movement}]}}'
 
     def posted(path: str, body: str, more: str = "") -> bytes:
-        head = f"POST {path} HTTP/1.1\r\n{host}{more}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        return (head + body).encode()
+        kind = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        return f"POST {path} HTTP/1.1\r\n{host}{more}{kind}{body}".encode()
 
     def request() -> bytes:
         if load.what == "balance":
@@ -112,7 +113,7 @@ class Connection(asyncio.Protocol):
 
 
 async def run(load: Load) -> Done:
-    """Requests per second, and the latency of one in milliseconds. Raises RuntimeError on any answer but 2xx."""
+    """Requests per second, and the latency of one. Raises RuntimeError on any answer but 2xx."""
     loop = asyncio.get_running_loop()
     failure: asyncio.Future[bytes] = loop.create_future()
     latencies: list[float] = []

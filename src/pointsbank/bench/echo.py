@@ -1,4 +1,4 @@
-"""The HTTP floor: a route that takes a small JSON object, checks it, and gives it back. Run it with uvicorn."""
+"""The HTTP floor: a route that takes a small JSON object, checks it, and gives it back."""
 
 from __future__ import annotations
 

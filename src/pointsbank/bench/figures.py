@@ -1,4 +1,4 @@
-"""What is printed beside the ratios: sizes and the time of long reads, on books of a million and ten million postings."""
+"""What is printed beside the ratios: sizes, and the time of long reads on a million and ten million postings."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _bytes(cells: Cells) -> dict[str, str]:
         _post(f"sqlite:///{file}", ENTRIES_MEASURED)
     )  # closing the last connection moves the WAL into the file
     return {
-        "bytes per transfer, PostgreSQL": f"{(after - before) / ENTRIES_MEASURED:,.0f} in tables and indexes, "
+        "bytes per transfer, PostgreSQL": f"{(after - before) / ENTRIES_MEASURED:,.0f} in tables, indexes, "
         f"{(wal_after - wal_before) / ENTRIES_MEASURED:,.0f} of WAL",
         "bytes per transfer, SQLite": f"{(file.stat().st_size - size) / ENTRIES_MEASURED:,.0f}",
     }
@@ -57,7 +57,8 @@ async def _size(url: str) -> tuple[int, int]:
     connection = await asyncpg.connect(url)
     try:
         row = await connection.fetchrow(
-            "SELECT pg_database_size(current_database()), pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint"
+            """SELECT pg_database_size(current_database()),
+            pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint"""
         )
     finally:
         await connection.close()
@@ -107,8 +108,8 @@ def _reads(cells: Cells) -> dict[str, str]:
         loaded = time.perf_counter() - started
         balance, hot_page, wallet_page = uvloop.run(_read(url))
         found[f"at 10 million postings, {engine}"] = (
-            f"trial balance {balance * 1000:.1f} ms, statement page of the hot account {hot_page * 1000:.1f} ms, "
-            f"of a wallet {wallet_page * 1000:.1f} ms (loaded in {loaded:.0f} s)"
+            f"trial balance {balance * 1000:.1f} ms, statement page of the hot account {hot_page * 1000:.1f}, "
+            f"of a wallet {wallet_page * 1000:.1f} (loaded in {loaded:.0f} s)"
         )
     return found
 

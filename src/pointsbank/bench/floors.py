@@ -1,7 +1,7 @@
 """The floors: the least that a transfer can cost on each engine, without keys, hashes or running balances.
 
-A transfer of a floor is one entry row, two rows of sides with an index on (account, entry), and two balance updates.
-F1 posts one in a call of a PL/pgSQL function, driven by pgbench (a C client, so that the client is not the limit;
+A transfer of a floor is one entry row, two rows of sides with an index on (account, entry), two balance updates.
+F1 posts one in a call of a PL/pgSQL function, driven by pgbench (a C client, so that the client is no limit;
 without pgbench by asyncpg connections in a process of their own). F2 posts arrays, FS does executemany in SQLite.
 """
 
@@ -54,12 +54,15 @@ LANGUAGE plpgsql AS $$
 DECLARE first bigint;
 BEGIN
   WITH made AS (
-    INSERT INTO floor_entries (kind) SELECT 'transfer' FROM generate_series(1, cardinality(sources)) RETURNING entry
+    INSERT INTO floor_entries (kind) SELECT 'transfer' FROM generate_series(1, cardinality(sources))
+    RETURNING entry
   ) SELECT min(entry) INTO first FROM made;
   INSERT INTO floor_sides
-    SELECT source, first + i - 1, -p FROM unnest(sources, targets, points) WITH ORDINALITY AS x(source, target, p, i)
+    SELECT source, first + i - 1, -p
+    FROM unnest(sources, targets, points) WITH ORDINALITY AS x(source, target, p, i)
     UNION ALL
-    SELECT target, first + i - 1, p FROM unnest(sources, targets, points) WITH ORDINALITY AS x(source, target, p, i);
+    SELECT target, first + i - 1, p
+    FROM unnest(sources, targets, points) WITH ORDINALITY AS x(source, target, p, i);
   UPDATE floor_accounts f SET balance = balance + x.change, version = version + x.times
   FROM (
     SELECT account, sum(p)::bigint AS change, count(*) AS times FROM (
@@ -199,12 +202,14 @@ def _executemany(floor: Floor) -> float:
     path.unlink(missing_ok=True)
     connection = sqlite.connect(path)
     for statement in (
-        "CREATE TABLE accounts (account INTEGER PRIMARY KEY, balance INTEGER NOT NULL, version INTEGER NOT NULL)",
+        """CREATE TABLE accounts
+           (account INTEGER PRIMARY KEY, balance INTEGER NOT NULL, version INTEGER NOT NULL)""",
         "CREATE TABLE entries (entry INTEGER PRIMARY KEY, kind TEXT NOT NULL)",
         """CREATE TABLE sides (account INTEGER NOT NULL, entry INTEGER NOT NULL, amount INTEGER NOT NULL,
            PRIMARY KEY (account, entry)) WITHOUT ROWID""",
         "BEGIN",
-        f"""INSERT INTO accounts WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ACCOUNTS})
+        f"""INSERT INTO accounts
+           WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ACCOUNTS})
            SELECT i, 0, 0 FROM n""",
         "COMMIT",
     ):

@@ -1,7 +1,8 @@
-"""A history of ten million transfers, written by set-based SQL: for measuring reads, which no writer could wait for.
+"""A history of ten million transfers by set-based SQL, to measure reads on: to post it would take too long.
 
-Transfer i debits the hot account and credits wallet 2 + (i mod W), always the same amount, so every version, running
-balance and balance row follows from i, and all invariants of the postings hold. The leaves are not hashes of anything.
+Transfer i debits the hot account and credits wallet 2 + (i mod W), always the same amount, so every version,
+running balance and balance row follows from i, and all invariants of the postings hold. The leaves are not hashes
+of anything.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ AMOUNT = 5
 _TURN = "((i - 1) / {wallets} + 1)"
 """The how-manieth credit of its wallet transfer i is; both engines divide integers downwards."""
 
-_ENTRY = """INSERT INTO entries (ledger_id, sequence, effective_at, recorded_at, reverses, first_posting, postings, kind,
-    client, key, key_digest, request, actor, place, reason, metadata, documents, leaf)
+_ENTRY = """INSERT INTO entries (ledger_id, sequence, effective_at, recorded_at, reverses, first_posting, postings,
+    kind, client, key, key_digest, request, actor, place, reason, metadata, documents, leaf)
     SELECT {ledger}, i, 1795000000000000 + i, 1795000000000000 + i, 0, i, 1, 'transfer',
     'bench', 'h' || i, {digest}, {request}, '', '', '', '', '', {leaf} FROM {numbers}"""
 _POSTING = """INSERT INTO postings (ledger_id, posting, sequence, debit_account, credit_account, lot, amount,
@@ -40,7 +41,7 @@ _BATCH = """INSERT INTO batches (ledger_id, batch, epoch, token, last_sequence, 
 
 
 def write(url: str, ledger: int, transfers: int = TRANSFERS, wallets: int = ACCOUNTS - 1) -> None:
-    """Replace the postings of a benchmark's town by this history. `transfers` is rounded to whole turns of wallets."""
+    """Put this history in the place of a town's postings. `transfers` is rounded to whole turns of wallets."""
     transfers = transfers // wallets * wallets
     database = Database(url)
     if database.dialect == "sqlite":

@@ -50,7 +50,7 @@ def chosen(only: str) -> tuple[tuple[Row, ...], tuple[str, ...]]:
     unknown = [name for name in names if name not in letters and name not in FIGURES]
     if unknown:
         raise ValueError(
-            f"no such row or figure: {', '.join(unknown)} (there are {', '.join([*sorted(letters), *FIGURES])})"
+            f"no such row or figure: {', '.join(unknown)}; there are {', '.join([*sorted(letters), *FIGURES])}"
         )
     if not names:
         return ROWS, tuple(FIGURES)

@@ -1,4 +1,4 @@
-"""Servers for the HTTP rows, each a process of its own: the echo route, and `pointsbank serve` on a bank of memos."""
+"""Servers for the HTTP rows, each a process of its own: the echo route, and `pointsbank serve`."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def echo_service() -> Iterator[Service]:
 
 @contextmanager
 def bank_service(url: str) -> Iterator[Service]:
-    """`pointsbank serve` on a database, as an operator starts it; only the line per request is off, as in the echo."""
+    """`pointsbank serve` as an operator starts it; only the line per request is off, as in the echo."""
     port = _free_port()
     command = ["-m", "pointsbank.bench.service", "serve", "--database", url, "--port", str(port)]
     with _running(

@@ -1,4 +1,4 @@
-"""One process of callers: `python -m pointsbank.bench.worker '<json>'` opens the ledger, posts, prints its rate.
+"""One process of callers: `python -m pointsbank.bench.worker '<json>'` opens the ledger, posts, prints a rate.
 
 Every measurement of ours runs in a process of its own, so none profits from another's memory.
 """

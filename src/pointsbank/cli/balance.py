@@ -48,6 +48,7 @@ async def command(
         if ":" not in account:
             person = await database.read(holder_of, ledger_id, account)
             path = f"volunteer:{person}:available"
+        answer: object
         if person and at_sequence is None and moment is None:
             answer = await database.read(wallet, ledger_id, person)
         else:

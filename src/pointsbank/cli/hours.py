@@ -99,8 +99,8 @@ async def import_(
     finally:
         await database.close()
     say("试算，未入账 / dry run, nothing was booked" if dry_run else "导入完成 / import complete")
-    for verdict, count in counts.most_common():
-        say(f"  {count:>9,}  {SHORT_CHINESE.get(verdict, verdict)}  {verdict}")  # type: ignore[call-overload]
+    for name, count in counts.most_common():
+        say(f"  {count:>9,}  {SHORT_CHINESE.get(name, name)}  {name}")  # type: ignore[call-overload]
     say(f"  积分 / points: {points_text(points)}")
     say(f"  每一行的说明 / every line explained: {where}")
 

@@ -91,8 +91,7 @@ def opened(database_url: str) -> Database:
 def policies(path: str = "") -> PolicyBook:
     """The policy book of a folder or file; without one, that of the program. Unimplemented keys are listed."""
     where = Path(path or settings_from().policy or shipped_folder())
-    book = load_book(where) if where.is_dir() else PolicyBook([load_policy(where)])
-    return book
+    return load_book(where) if where.is_dir() else PolicyBook([load_policy(where)])
 
 
 def name_unimplemented(book: PolicyBook) -> None:

@@ -11,8 +11,8 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from pointsbank.engine.commands import Command, request_digest
-from pointsbank.engine.registry import Ledger
 from pointsbank.engine.receipts import receipt_of_entry
+from pointsbank.engine.registry import Ledger
 from pointsbank.engine.writer import Result
 from pointsbank.hours.context import HoursDesk
 from pointsbank.hours.model import HOURS_VERDICTS, Judgement, RecordFields
@@ -54,7 +54,7 @@ _MALFORMED = Judgement("malformed")
 _TAKES_NO_ID = frozenset(HOURS_VERDICTS[:3])
 
 
-class RecordRefused(Exception):  # noqa: N818 - what happened, and not an error of anybody
+class RecordRefused(Exception):
     """The ledger refused what the rules accepted (a fund without budget, say): nothing of the line was written."""
 
     def __init__(self, line: int, refusal: Refusal) -> None:

@@ -11,8 +11,9 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from pointsbank.engine.commands import Command, new_salt
-from pointsbank.engine.registry import Ledger
 from pointsbank.engine.receipts import receipt_of_entry
+from pointsbank.engine.registry import Ledger
+from pointsbank.engine.writer import Result
 from pointsbank.intake.lines import Place, effective_micros, verdicts_at
 from pointsbank.ledger.model import Draft, Receipt
 from pointsbank.ledger.refusals import (
@@ -52,13 +53,13 @@ from pointsbank.readers.journal import entry_by_key, reversals_of
 ATTEMPTS = 10
 FOIL_SIZE = 50_000
 """People and receipts that a counterfoil remembers before it is left for a fresh one."""
-TOGETHER, MOST_TOGETHER = 16, 256
+TOGETHER, MOST_TOGETHER = 64, 256
 """Baskets of different callers that are posted together: so many at least if they are there, so many at most."""
 TILLS = 2
 """How many such groups are under way at a time: one is looked up while the other is being written."""
 
 
-class MarketRefused(Exception):  # noqa: N818 - what happened, and not an error of anybody
+class MarketRefused(Exception):
     """The ledger refused what the rules accepted, for good or again and again: nothing was written."""
 
     def __init__(self, refusal: Refusal) -> None:
@@ -155,6 +156,7 @@ class MarketService:
         return sales
 
     async def _sell(self, orders: Sequence[Order], foil: Counterfoil | None) -> tuple[list[Sale], Counterfoil | None]:
+        """Sell with a counterfoil, or a fresh one; gives it back if what it remembers is right."""
         sales: dict[int, Sale] = {}
         refusal: Refusal | None = None
         for _ in range(ATTEMPTS):
@@ -175,7 +177,7 @@ class MarketService:
     async def _try_to_sell(
         self, foil: Counterfoil, orders: Sequence[Order], left: list[int], sales: dict[int, Sale]
     ) -> Refusal | None:
-        """One try, all of them or none; gives the refusal after which it must be tried again."""
+        """One try; gives the refusal after which those that were not sold must be tried again."""
         await self._ledger.database.read(foil.load, self._ledger.id, [orders[i][1] for i in left])
         drafts: list[Draft] = []
         handed: list[tuple[int, JudgedBasket, int]] = []
@@ -188,23 +190,30 @@ class MarketService:
                 drafts += [*expiring, basket_draft(judged, command)]
             else:
                 refused[i] = Sale(basket, judged.judgement)
-        results = await self._ledger.submit(drafts, MARKET, atomic=len(drafts) > 1) if drafts else []
-        for result in results:
-            if isinstance(result, Refusal) and not isinstance(result, GroupRefused):
-                if not (result.retry or isinstance(result, InsufficientBalance)):
-                    raise MarketRefused(result)
-                return result
+        # Two baskets of one person rest on each other: if the first is not sold, the second was judged wrongly.
+        atomic = len({orders[i][1].volunteer for i in left}) < len(left)
+        results = await self._ledger.submit(drafts, MARKET, atomic=atomic) if drafts else []
+        refusal: Refusal | None = None
         replayed = []
         for i, judged, position in handed:
-            receipt = results[position]
-            assert isinstance(receipt, Receipt)
-            sales[i] = _sale(judged, receipt)
-            if receipt.replayed:
-                replayed.append(i)
-        sales |= refused
+            result = results[position]
+            if isinstance(result, Receipt):
+                sales[i] = _sale(judged, result)
+                if result.replayed:
+                    replayed.append(i)
+            elif isinstance(result, GroupRefused):
+                refusal = refusal or _cause(results, result)
+            elif result.retry or isinstance(result, InsufficientBalance):
+                refusal = result
+            else:
+                raise MarketRefused(result)
+        if refusal is None:
+            sales |= refused
+        elif not (refusal.retry or isinstance(refusal, InsufficientBalance)):
+            raise MarketRefused(refusal)
         # The key comes before every rule: what it did before is the answer, even if the shelf is empty by now.
-        sales |= await self._earlier_sales(orders, [*refused, *replayed])
-        return None
+        sales |= await self._earlier_sales(orders, [*(refused if refusal is None else ()), *replayed])
+        return refusal
 
     async def _earlier_sales(self, orders: Sequence[Order], some: list[int]) -> dict[int, Sale]:
         """What earlier commands with the keys of some orders did; those whose keys are free are left out."""
@@ -375,6 +384,11 @@ class MarketService:
     def today(self) -> date:
         """The city's date by the server's clock."""
         return city_day(self._ledger.writer.clock.now(), self._policies.policies[-1].timezone)
+
+
+def _cause(results: Sequence[Result], group: GroupRefused) -> Refusal:
+    cause = results[group.position]
+    return cause if isinstance(cause, Refusal) else group
 
 
 def _sale(judged: JudgedBasket, receipt: Receipt) -> Sale:

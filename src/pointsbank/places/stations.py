@@ -68,4 +68,4 @@ def counts(connection: Connection, ledger_id: int) -> dict[str, int]:
     """How many places there are of each kind."""
     t = places.c
     rows = connection.execute(select(t.kind, func.count()).where(t.ledger_id == ledger_id).group_by(t.kind))
-    return {kind: count for kind, count in rows}
+    return {str(kind): int(count) for kind, count in rows}

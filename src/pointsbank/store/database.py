@@ -92,7 +92,13 @@ class Database:
                 pool_size=5,
                 max_overflow=5,
                 isolation_level="REPEATABLE READ",
-                connect_args={"server_settings": {"default_transaction_read_only": "on", "jit": "off", "plan_cache_mode": "force_custom_plan"}},
+                connect_args={
+                    "server_settings": {
+                        "default_transaction_read_only": "on",
+                        "jit": "off",
+                        "plan_cache_mode": "force_custom_plan",
+                    }
+                },
             )
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="reading")
         return sqlite_engine(self.path)

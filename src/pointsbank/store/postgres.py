@@ -437,7 +437,7 @@ async def _load_entries(connection: Any, ledger_id: int, sequences: list[int]) -
         sequence: tuple(Posting(*line) for line in group) for sequence, group in groupby(lines, key=lambda p: p[1])
     }
     return [
-        (JournalEntry(*tuple(row)[:14], postings=by_sequence[row[0]], leaf=row[14]), row[16]) for row in rows
+        (JournalEntry(*tuple(row)[:14], by_sequence[row[0]], row[14]), row[16]) for row in rows
     ]
 
 

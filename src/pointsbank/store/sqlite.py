@@ -144,14 +144,14 @@ class SqliteStore:
                     connection, self.ledger_id, "commodities",
                     [(c.code, c.scale, int(c.has_lots)) for c in chart.commodities],
                 )
-            found = connection.execute(
+            name_on_file, chart_on_file = connection.execute(
                 "SELECT name, chart FROM heads WHERE ledger_id = ?", (self.ledger_id,)
             ).fetchone()
             connection.execute("COMMIT")
         except BaseException:
             self._roll_back()
             raise
-        return found
+        return name_on_file, chart_on_file
 
     async def head(self) -> Head:
         return await self._run(lambda: Head(*self._connection.execute(_HEAD, (self.ledger_id,)).fetchone()))
@@ -345,6 +345,6 @@ def _load_entries(connection: Any, ledger: int, sequences: list[int]) -> list[tu
             WHERE p.ledger_id = ? AND p.posting BETWEEN ? AND ? ORDER BY p.posting""",
             (ledger, row[13], row[13] + row[15] - 1),
         ).fetchall()
-        entry = JournalEntry(*row[:14], postings=tuple(Posting(*line) for line in lines), leaf=row[14])
+        entry = JournalEntry(*row[:14], tuple(Posting(*line) for line in lines), row[14])
         found.append((entry, reversed_by[0] if reversed_by else 0))
     return found

@@ -1,8 +1,8 @@
 """How a batch is written to SQLite: one statement a table, its rows in one JSON text.
 
-`executemany` takes and gives back Python's lock for every row, so a thread that decides the next batch would hold
-up the one that writes this batch for milliseconds a row. One statement runs from end to end without it, and the
-two threads use two cores; reading the rows out of JSON costs no more than binding them one by one.
+`executemany` takes and gives back Python's lock for every row, so a thread that decides the next batch would
+hold up the one that writes this batch for milliseconds a row. One statement runs from end to end without it, and
+the two threads use two cores; reading the rows out of JSON costs no more than binding them one by one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from pointsbank.store.tables import metadata
 
 _SWAP = """UPDATE heads SET sequence = ?, posting = ?, account = ?, lot = ?, recorded_at = ?, batch = ?
     WHERE ledger_id = ? AND batch = ? AND epoch = ?"""
-_BATCH = "INSERT INTO batches (ledger_id, batch, epoch, token, last_sequence, recorded_at) VALUES (?, ?, ?, ?, ?, ?)"
+_BATCH = """INSERT INTO batches (ledger_id, batch, epoch, token, last_sequence, recorded_at)
+    VALUES (?, ?, ?, ?, ?, ?)"""
 _BALANCE_MOVES = """(ledger_id, account, lot)
     DO UPDATE SET balance = excluded.balance, version = excluded.version, posting = excluded.posting"""
 _KEY_OF_ENTRY = "SELECT 1 FROM entries WHERE ledger_id = ? AND key_digest = ?"
@@ -32,25 +33,76 @@ def write_batch(connection: Any, batch: Batch) -> bool:
     ledger, head, w = batch.ledger_id, batch.head, batch.written
     swapped = connection.execute(
         _SWAP,
-        (head.sequence, head.posting, head.account, head.lot, head.recorded_at, head.batch,
-         ledger, batch.expected_batch, batch.expected_epoch),
+        (
+            head.sequence,
+            head.posting,
+            head.account,
+            head.lot,
+            head.recorded_at,
+            head.batch,
+            ledger,
+            batch.expected_batch,
+            batch.expected_epoch,
+        ),
     )
     if swapped.rowcount != 1:
         return False
     connection.execute(
         _BATCH, (ledger, head.batch, batch.expected_epoch, batch.token, head.sequence, head.recorded_at)
     )
-    insert_rows(connection, ledger, "entries", [
-        (a.sequence, d.effective_at, a.recorded_at, a.reverses, a.first_posting, len(a.effects),
-         d.kind, d.client, d.key, a.key_digest.hex(), d.request.hex(),
-         d.actor, d.place, d.reason, a.metadata, a.documents, a.leaf.hex())
-        for a in batch.accepted if a.effects for d in (a.draft,)
-    ], in_hex=True)
-    insert_rows(connection, ledger, "postings", [
-        (e.number, a.sequence, e.debit.number, e.credit.number, e.lot.number, e.amount,
-         e.debit_version, e.credit_version, e.debit_balance, e.credit_balance, e.debit_total, e.credit_total)
-        for a in batch.accepted for e in a.effects
-    ])
+    insert_rows(
+        connection,
+        ledger,
+        "entries",
+        [
+            (
+                a.sequence,
+                d.effective_at,
+                a.recorded_at,
+                a.reverses,
+                a.first_posting,
+                len(a.effects),
+                d.kind,
+                d.client,
+                d.key,
+                a.key_digest.hex(),
+                d.request.hex(),
+                d.actor,
+                d.place,
+                d.reason,
+                a.metadata,
+                a.documents,
+                a.leaf.hex(),
+            )
+            for a in batch.accepted
+            if a.effects
+            for d in (a.draft,)
+        ],
+        in_hex=True,
+    )
+    insert_rows(
+        connection,
+        ledger,
+        "postings",
+        [
+            (
+                e.number,
+                a.sequence,
+                e.debit.number,
+                e.credit.number,
+                e.lot.number,
+                e.amount,
+                e.debit_version,
+                e.credit_version,
+                e.debit_balance,
+                e.credit_balance,
+                e.debit_total,
+                e.credit_total,
+            )
+            for a in batch.accepted
+            for e in a.effects
+        ],
+    )
     insert_rows(connection, ledger, "balances", w.changed_balances, _BALANCE_MOVES)
     insert_rows(connection, ledger, "balances", w.new_balances)
     if not w.is_plain:
@@ -61,7 +113,10 @@ def write_batch(connection: Any, batch: Batch) -> bool:
 def _write_documents(connection: Any, batch: Batch) -> None:
     ledger, w = batch.ledger_id, batch.written
     tables: list[tuple[str, Sequence[tuple[Any, ...]]]] = [
-        ("accounts", w.accounts), ("lots", w.lots), ("commodities", w.commodities), ("document_keys", w.keys),
+        ("accounts", w.accounts),
+        ("lots", w.lots),
+        ("commodities", w.commodities),
+        ("document_keys", w.keys),
         *w.rows.items(),
     ]
     for table, rows in tables:
@@ -79,7 +134,12 @@ def _write_documents(connection: Any, batch: Batch) -> None:
 
 
 def insert_rows(
-    connection: Any, ledger: int, table: str, rows: Sequence[tuple[Any, ...]], conflict: str = "", *,
+    connection: Any,
+    ledger: int,
+    table: str,
+    rows: Sequence[tuple[Any, ...]],
+    conflict: str = "",
+    *,
     in_hex: bool = False,
 ) -> None:
     """Insert rows that lack the leading ledger_id. `in_hex`: their bytes are hexadecimal text already."""
@@ -96,9 +156,8 @@ def _columns(table: str) -> tuple[str, ...]:
 @lru_cache(maxsize=256)
 def _insert(table: str, conflict: str) -> str:
     names = _columns(table)
-    statement = (
-        f"INSERT INTO {table} (ledger_id, {', '.join(names)}) SELECT ?1, {_values(table, names)} FROM json_each(?2)"
-    )
+    values = ", ".join(_each(table, names))
+    statement = f"INSERT INTO {table} (ledger_id, {', '.join(names)}) SELECT ?1, {values} FROM json_each(?2)"
     return f"{statement} WHERE true ON CONFLICT {conflict}" if conflict else statement
 
 
@@ -106,11 +165,10 @@ def _insert(table: str, conflict: str) -> str:
 def _guarded_update(table: str, names: tuple[str, ...]) -> str:
     keys = key_columns(table)
     where = " AND ".join(f"{table}.{name} = x.{name}" for name in keys)
+    values = _each(table, (*keys, "state", "state", *names))
     fields = ", ".join(
         f"{value} AS {name}"
-        for value, name in zip(
-            _each(table, (*keys, "state", "state", *names)), (*keys, "old_state", "new_state", *names), strict=True
-        )
+        for value, name in zip(values, (*keys, "old_state", "new_state", *names), strict=True)
     )
     moves = ", ".join(("state = x.new_state", *(f"{name} = x.{name}" for name in names)))
     return (
@@ -119,13 +177,12 @@ def _guarded_update(table: str, names: tuple[str, ...]) -> str:
     )
 
 
-def _values(table: str, names: tuple[str, ...]) -> str:
-    return ", ".join(_each(table, names))
-
-
 def _each(table: str, names: tuple[str, ...]) -> list[str]:
     """How each column is read out of a row's JSON: bytes travel as hexadecimal text."""
-    return [f"unhex(value ->> {i})" if _is_bytes(table, name) else f"value ->> {i}" for i, name in enumerate(names)]
+    return [
+        f"unhex(value ->> {i})" if _is_bytes(table, name) else f"value ->> {i}"
+        for i, name in enumerate(names)
+    ]
 
 
 def _is_bytes(table: str, name: str) -> bool:
@@ -143,7 +200,8 @@ def _json(table: str, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -
     places = _bytes_at(table, names)
     if places:
         rows = [
-            tuple(cell.hex() if i in places and cell is not None else cell for i, cell in enumerate(row)) for row in rows
+            tuple(cell.hex() if i in places and cell is not None else cell for i, cell in enumerate(row))
+            for row in rows
         ]
     return _encoded(rows)
 

@@ -21,7 +21,8 @@ def seed_statistics(connection: Connection) -> None:
     for table in inspector.get_table_names():
         key = inspector.get_pk_constraint(table)["constrained_columns"]
         indexes = [(table, len(key), True)]
-        indexes += [(i["name"], len(i["column_names"]), bool(i["unique"])) for i in inspector.get_indexes(table)]
+        for index in inspector.get_indexes(table):
+            indexes.append((str(index["name"]), len(index["column_names"]), bool(index["unique"])))
         for name, columns, unique in indexes:
             if name != "alembic_version":
                 connection.execute(
