@@ -14,14 +14,18 @@ from pointsbank.people.volunteers import PEOPLE, registration
 from pointsbank.store.database import Database
 
 
-async def test_of_two_overlapping_records_in_two_uploads_at_a_time_exactly_one_counts(database: Database) -> None:
+async def test_of_two_overlapping_records_in_two_uploads_at_a_time_exactly_one_counts(
+    database: Database,
+) -> None:
     async with open_town(database) as town:
         for day in range(1, 9):
             at = f"2026-02-{day:02}"
             services = [HoursService(town.ledger, town.policies) for _ in range(2)]
             told = await asyncio.gather(
                 *(
-                    service.submit(f"upload-{day}-{n}", [(1, record(f"R{day}-{n}", "V1", at))], Command("test", "x"))
+                    service.submit(
+                        f"upload-{day}-{n}", [(1, record(f"R{day}-{n}", "V1", at))], Command("test", "x")
+                    )
                     for n, service in enumerate(services)
                 )
             )
@@ -47,7 +51,9 @@ async def test_caps_hold_when_uploads_come_at_a_time(database: Database) -> None
         told = await asyncio.gather(
             *(
                 HoursService(town.ledger, town.policies).submit(
-                    f"upload-{n}", [(1, record(f"R{n}", "V1", "2026-02-02", start=start, minutes=180))], Command("test", "x")
+                    f"upload-{n}",
+                    [(1, record(f"R{n}", "V1", "2026-02-02", start=start, minutes=180))],
+                    Command("test", "x"),
                 )
                 for n, start in enumerate(starts)
             )
@@ -58,12 +64,21 @@ async def test_caps_hold_when_uploads_come_at_a_time(database: Database) -> None
 
 async def test_the_same_lines_again_get_the_same_verdicts_and_book_nothing(database: Database) -> None:
     lines = [
-        (2, record("R1", "V1", "2026-02-02")), (3, record("R2", "V1", "2026-02-02")), (4, ("R3",)),
-        (5, record("R1", "V1", "2026-02-02")), (6, record("R4", "V9", "2026-02-02")),
+        (2, record("R1", "V1", "2026-02-02")),
+        (3, record("R2", "V1", "2026-02-02")),
+        (4, ("R3",)),
+        (5, record("R1", "V1", "2026-02-02")),
+        (6, record("R4", "V9", "2026-02-02")),
     ]
     async with open_town(database) as town:
         first = await town.hours.submit("file", lines, Command("test", "a"))
-        assert [v.verdict for v in first] == ["accepted", "overlap", "malformed", "duplicate", "unknown_volunteer"]
+        assert [v.verdict for v in first] == [
+            "accepted",
+            "overlap",
+            "malformed",
+            "duplicate",
+            "unknown_volunteer",
+        ]
         head = await town.ledger.writer.store.head()
         other = HoursService(town.ledger, town.policies)
         assert await other.submit("file", lines, Command("another", "b")) == first
@@ -75,7 +90,10 @@ async def test_two_calls_with_the_same_lines_at_a_time_agree(database: Database)
     lines = [(n, record(f"R{n % 9}", "V1", f"2026-02-{n % 20 + 1:02}")) for n in range(60)]
     async with open_town(database) as town:
         told = await asyncio.gather(
-            *(HoursService(town.ledger, town.policies).submit("file", lines, Command("test", "a")) for _ in range(3))
+            *(
+                HoursService(town.ledger, town.policies).submit("file", lines, Command("test", "a"))
+                for _ in range(3)
+            )
         )
         assert told[0] == told[1] == told[2]
         assert len(await database.read(lines_done, town.ledger.id, "file")) == 60
@@ -83,10 +101,14 @@ async def test_two_calls_with_the_same_lines_at_a_time_agree(database: Database)
 
 async def test_who_registers_later_is_known_then(database: Database) -> None:
     async with open_town(database) as town:
-        [verdict] = await town.hours.submit("a", [(1, record("R1", "V7", "2026-02-02"))], Command("test", "a"))
+        [verdict] = await town.hours.submit(
+            "a", [(1, record("R1", "V7", "2026-02-02"))], Command("test", "a")
+        )
         assert verdict.verdict == "unknown_volunteer"
         await town.ledger.submit([registration("V7", date(1990, 1, 1), Command("test", "V7"))], PEOPLE)
-        [verdict] = await town.hours.submit("b", [(1, record("R2", "V7", "2026-02-02"))], Command("test", "b"))
+        [verdict] = await town.hours.submit(
+            "b", [(1, record("R2", "V7", "2026-02-02"))], Command("test", "b")
+        )
         assert verdict.verdict == "accepted"
 
 
@@ -95,7 +117,9 @@ async def test_points_on_notice_are_pending_until_their_day_and_are_released_onc
         await town.earn("V1", "2026-02-02")
         await town.earn("V1", "2026-02-03", minutes=60)
         assert (await town.lots("V1"), await town.lots("V1", pending=True)) == ({}, {"2027-12-31": 5000})
-        assert await _released(town, date(2026, 3, 9)) == 0  # Monday to Friday are the five days, Tuesday is free
+        assert (
+            await _released(town, date(2026, 3, 9)) == 0
+        )  # Monday to Friday are the five days, Tuesday is free
         assert await _released(town, date(2026, 3, 10)) == 2
         assert await _released(town, date(2026, 3, 10)) == 0
         assert (await town.lots("V1"), await town.lots("V1", pending=True)) == ({"2027-12-31": 5000}, {})
@@ -115,7 +139,10 @@ async def test_a_release_that_was_broken_off_goes_on(database: Database) -> None
         await first.aclose()
         assert await _released(town, date(2026, 4, 1)) > 0
         assert await town.lots("V1", pending=True) == {}
-        assert sum([sum((await town.lots(volunteer)).values()) for volunteer in ("V1", "V2", "V3")]) == 1200 * 1000
+        assert (
+            sum([sum((await town.lots(volunteer)).values()) for volunteer in ("V1", "V2", "V3")])
+            == 1200 * 1000
+        )
 
 
 async def test_a_record_is_reversed_and_counts_no_longer(database: Database) -> None:
@@ -128,9 +155,15 @@ async def test_a_record_is_reversed_and_counts_no_longer(database: Database) -> 
         again = await town.hours.reverse(sequence, "wrong-person", command)
         assert isinstance(again, list)
         assert [r.sequence for r in again] == [r.sequence for r in receipts]
-        assert isinstance(await town.hours.reverse(sequence, "again", Command("test", "reverse-2")), AlreadyReversed)
-        assert await town.earn("V1", "2026-02-02") == "accepted"  # neither overlap nor caps: it never happened
-        assert isinstance(await town.hours.reverse(10_000, "none", Command("test", "reverse-3")), UnknownEntry)
+        assert isinstance(
+            await town.hours.reverse(sequence, "again", Command("test", "reverse-2")), AlreadyReversed
+        )
+        assert (
+            await town.earn("V1", "2026-02-02") == "accepted"
+        )  # neither overlap nor caps: it never happened
+        assert isinstance(
+            await town.hours.reverse(10_000, "none", Command("test", "reverse-3")), UnknownEntry
+        )
 
 
 async def test_a_reversal_repeated_after_a_restart_is_the_first_one(database: Database) -> None:
@@ -173,20 +206,31 @@ async def test_a_record_whose_points_are_spent_is_not_reversed(database: Databas
 async def test_the_policy_of_the_day_of_service_applies(database: Database) -> None:
     policies = followed_by(
         ("2025-01-01", "2026-01-31", policy("old", points_per_hour=10)),
-        ("2026-02-01", "2027-12-31", policy("new", points_per_hour=20, hour_classes={"信用": {"earns_points": True}})),
+        (
+            "2026-02-01",
+            "2027-12-31",
+            policy("new", points_per_hour=20, hour_classes={"信用": {"earns_points": True}}),
+        ),
     )
     async with open_town(database, policies) as town:
         lines = [
-            (1, record("R1", "V1", "2026-01-31", minutes=60)), (2, record("R2", "V1", "2026-02-01", minutes=60)),
-            (3, record("R3", "V1", "2024-12-31")), (4, (*record("R4", "V1", "2026-01-30")[:10], "荣誉", "OP1", "2026-01-30 12:00")),
+            (1, record("R1", "V1", "2026-01-31", minutes=60)),
+            (2, record("R2", "V1", "2026-02-01", minutes=60)),
+            (3, record("R3", "V1", "2024-12-31")),
+            (4, (*record("R4", "V1", "2026-01-30")[:10], "荣誉", "OP1", "2026-01-30 12:00")),
         ]
         told = await town.hours.submit("file", lines, Command("test", "a"))
         assert [(v.verdict, v.points) for v in told] == [
-            ("accepted", 1000), ("accepted", 2000), ("malformed", 0), ("accepted", 0)
+            ("accepted", 1000),
+            ("accepted", 2000),
+            ("malformed", 0),
+            ("accepted", 0),
         ]
 
 
-async def test_a_fund_without_budget_stops_the_upload_at_a_line_and_leaves_nothing_half_done(database: Database) -> None:
+async def test_a_fund_without_budget_stops_the_upload_at_a_line_and_leaves_nothing_half_done(
+    database: Database,
+) -> None:
     poor = book(policy(fund={"code": "poor", "budget_points": 50}))
     lines = [(n, record(f"R{n}", f"V{n}", "2026-02-02", minutes=180 if n == 2 else 120)) for n in (1, 2, 3)]
     async with open_town(database, poor) as town:
@@ -215,11 +259,12 @@ async def test_baskets_between_the_judging_and_the_booking_do_not_disturb(databa
 
 
 async def _booked(town: Town, record_id: str, day: str) -> int:
-    [verdict] = await town.hours.submit(record_id, [(1, record(record_id, "V1", day))], Command("test", record_id))
+    [verdict] = await town.hours.submit(
+        record_id, [(1, record(record_id, "V1", day))], Command("test", record_id)
+    )
     assert verdict.sequence > 0
     return verdict.sequence
 
 
 async def _released(town: Town, as_of: date) -> int:
     return sum([count async for count in town.hours.release(as_of)])
-

@@ -26,7 +26,8 @@ async def at_once(town: Town, *baskets: tuple[str, str, int, str]) -> list[Sale]
     return await asyncio.gather(
         *(
             MarketService(town.ledger, town.policies).sell(
-                basket(f"N{n}", volunteer, NOON, (sku, pieces), till=till), Command("test", f"race-{till}-{n}")
+                basket(f"N{n}", volunteer, NOON, (sku, pieces), till=till),
+                Command("test", f"race-{till}-{n}"),
             )
             for n, (volunteer, sku, pieces, till) in enumerate(baskets)
         )
@@ -36,7 +37,10 @@ async def at_once(town: Town, *baskets: tuple[str, str, int, str]) -> list[Sale]
 async def test_of_two_free_baskets_against_a_limit_of_one_one_wins(database: Database) -> None:
     async with open_town(database) as town:
         await town.stock("BOOK", 10)
-        assert verdicts(await at_once(town, ("V1", "BOOK", 1, "T1"), ("V1", "BOOK", 1, "T2"))) == ["accepted", "over_limit"]
+        assert verdicts(await at_once(town, ("V1", "BOOK", 1, "T1"), ("V1", "BOOK", 1, "T2"))) == [
+            "accepted",
+            "over_limit",
+        ]
 
 
 async def test_the_last_piece_is_sold_once(database: Database) -> None:
@@ -69,7 +73,11 @@ async def test_the_key_comes_before_every_rule(database: Database) -> None:
         )
         assert again.receipt is not None
         assert again.receipt.replayed
-        assert (again.receipt.sequence, again.number, again.judgement) == (first.receipt.sequence, 1, first.judgement)
+        assert (again.receipt.sequence, again.number, again.judgement) == (
+            first.receipt.sequence,
+            1,
+            first.judgement,
+        )
         assert again.basket.receipt_no == first.basket.receipt_no
         with pytest.raises(MarketRefused) as refused:
             await town.sell("V1", NOON, ("RICE", 2), key=key)
@@ -108,13 +116,23 @@ async def test_receipts_and_returns_of_a_till_are_numbered_without_gap(database:
         sold = [await town.sell("V1", NOON, ("SOAP", pieces), till="T1") for pieces in (1, 9, 1, 1)]
         other = await town.sell("V1", "2026-02-02 12:00:00", ("SOAP", 1), till="T2")
         assert [(sale.judgement.verdict, sale.number) for sale in (*sold, other)] == [
-            ("accepted", 1), ("over_limit", 0), ("accepted", 2), ("over_limit", 0), ("accepted", 1)
+            ("accepted", 1),
+            ("over_limit", 0),
+            ("accepted", 2),
+            ("over_limit", 0),
+            ("accepted", 1),
         ]
         back = [await town.take_back(sold[n], NOON, "SOAP", 1) for n in (0, 0, 2)]
-        assert [(b.judgement.verdict, b.number) for b in back] == [("accepted", 1), ("too_many", 0), ("accepted", 2)]
+        assert [(b.judgement.verdict, b.number) for b in back] == [
+            ("accepted", 1),
+            ("too_many", 0),
+            ("accepted", 2),
+        ]
 
 
-async def test_what_comes_back_goes_into_the_lots_it_came_from_the_last_taken_first(database: Database) -> None:
+async def test_what_comes_back_goes_into_the_lots_it_came_from_the_last_taken_first(
+    database: Database,
+) -> None:
     async with open_town(database) as town:
         await town.earn("V1", "2025-12-30")
         await town.earn("V1", "2026-01-05")
@@ -127,11 +145,16 @@ async def test_what_comes_back_goes_into_the_lots_it_came_from_the_last_taken_fi
         again = await town.take_back(sale, "2026-03-02 12:00:09", "RICE", 1, key=key)
         assert again.receipt is not None
         assert first.receipt is not None
-        assert (again.receipt.sequence, again.line.return_no) == (first.receipt.sequence, first.line.return_no)
+        assert (again.receipt.sequence, again.line.return_no) == (
+            first.receipt.sequence,
+            first.line.return_no,
+        )
         assert (await town.take_back(sale, NOON, "RICE", 3)).judgement.verdict == "too_many"
         assert (await town.take_back(sale, NOON, "RICE", 2)).judgement.points == 4000
         assert await town.lots("V1") == {"2026-12-31": 4000, "2027-12-31": 4000}
-        assert (await town.sell("V1", NOON, ("RICE", 4))).judgement.verdict == "accepted"  # all pieces are back
+        assert (
+            await town.sell("V1", NOON, ("RICE", 4))
+        ).judgement.verdict == "accepted"  # all pieces are back
 
 
 async def test_of_two_returns_of_the_last_piece_at_a_time_one_is_taken(database: Database) -> None:
@@ -152,7 +175,9 @@ async def test_a_return_does_not_give_the_limit_back_and_a_reversal_does(databas
         assert (await town.sell("V1", NOON, ("BOOK", 1))).judgement.verdict == "over_limit"
         sale = await town.sell("V2", NOON, ("BOOK", 1))
         assert sale.receipt is not None
-        assert isinstance(await town.market.reverse(sale.receipt.sequence, "mistake", town.key("reverse")), list)
+        assert isinstance(
+            await town.market.reverse(sale.receipt.sequence, "mistake", town.key("reverse")), list
+        )
         assert (await town.take_back(sale, NOON, "BOOK", 1)).judgement.verdict == "unknown_receipt"
         assert (await town.sell("V2", NOON, ("BOOK", 1))).judgement.verdict == "accepted"
 
@@ -177,8 +202,12 @@ async def test_a_basket_is_reversed_once_and_not_while_goods_of_it_are_back(data
         assert isinstance(again, list)
         assert [r.sequence for r in first] == [r.sequence for r in again]
         assert isinstance(await town.market.reverse(sequence, "another reason", key), KeyConflict)
-        assert isinstance(await town.market.reverse(sequence, "mistake", town.key("reverse")), AlreadyReversed)
-        assert isinstance(await town.market.reverse(back.receipt.sequence, "x", town.key("reverse")), AlreadyReversed)
+        assert isinstance(
+            await town.market.reverse(sequence, "mistake", town.key("reverse")), AlreadyReversed
+        )
+        assert isinstance(
+            await town.market.reverse(back.receipt.sequence, "x", town.key("reverse")), AlreadyReversed
+        )
         assert await town.lots("V1") == {"2027-12-31": 4000}
 
 
@@ -199,7 +228,9 @@ async def test_what_is_due_expires_before_it_can_be_spent(database: Database) ->
         await town.earn("V1", "2025-12-30")  # until 2026-12-31
         await town.earn("V1", "2026-01-05", minutes=60)
         await town.stock("RICE", 9)
-        assert (await town.sell("V1", "2027-01-01 00:00:00", ("RICE", 2))).judgement.verdict == "insufficient_points"
+        assert (
+            await town.sell("V1", "2027-01-01 00:00:00", ("RICE", 2))
+        ).judgement.verdict == "insufficient_points"
         assert await town.lots("V1") == {"2026-12-31": 4000, "2027-12-31": 1000}  # a refusal leaves nothing
         assert (await town.sell("V1", "2026-12-31 23:59:59", ("RICE", 1))).judgement.verdict == "accepted"
         await town.earn("V1", "2026-01-06", minutes=60)
@@ -230,8 +261,16 @@ async def test_many_baskets_of_one_call_see_each_other(database: Database) -> No
         ]
         sales = await town.market.sell_all(orders)
         assert [sale.judgement.verdict for sale in sales] == [
-            "accepted", "accepted", "over_limit", "accepted", "insufficient_points"
+            "accepted",
+            "accepted",
+            "over_limit",
+            "accepted",
+            "insufficient_points",
         ]
         again = await town.market.sell_all(orders)
-        assert [s.receipt.sequence for s in again if s.receipt] == [s.receipt.sequence for s in sales if s.receipt]
-        assert all(isinstance(sale.receipt, Receipt) for sale in again if sale.judgement.verdict == "accepted")
+        assert [s.receipt.sequence for s in again if s.receipt] == [
+            s.receipt.sequence for s in sales if s.receipt
+        ]
+        assert all(
+            isinstance(sale.receipt, Receipt) for sale in again if sale.judgement.verdict == "accepted"
+        )

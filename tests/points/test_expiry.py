@@ -35,7 +35,9 @@ async def test_lots_past_their_day_go_and_others_stay(database: Database) -> Non
         assert [await town.lots(volunteer) for volunteer in ("V1", "V2", "V3")] == [{"2027-12-31": 4000}] * 3
 
 
-async def test_a_run_broken_off_between_pages_goes_on(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_run_broken_off_between_pages_goes_on(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(service, "PAGE", 1)
     async with open_town(database) as town:
         await earned(town)

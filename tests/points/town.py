@@ -35,16 +35,37 @@ GOODS = {"RICE": (20, None), "SOAP": (5, 2), "BOOK": (0, 1)}
 def policy(name: str = "test", **changes: object) -> Policy:
     """A policy with an hour worth 10 points, and what the test changes of it."""
     values = {
-        "policy": name, "city": "小镇", "timezone": SHANGHAI, "points_per_hour": 10, "round_down_minutes": 30,
-        "session_max_hours": 24, "caps": {"activity_minutes": 240, "day_minutes": 480, "year_minutes": 30_000},
-        "participation_floor_percent": 60, "record_deadline_working_days": 1000, "public_notice_days": 0,
-        "expiry_years_after_service_year": 1, "return_hours": 168,
+        "policy": name,
+        "city": "小镇",
+        "timezone": SHANGHAI,
+        "points_per_hour": 10,
+        "round_down_minutes": 30,
+        "session_max_hours": 24,
+        "caps": {"activity_minutes": 240, "day_minutes": 480, "year_minutes": 30_000},
+        "participation_floor_percent": 60,
+        "record_deadline_working_days": 1000,
+        "public_notice_days": 0,
+        "expiry_years_after_service_year": 1,
+        "return_hours": 168,
         "hour_classes": {"信用": {"earns_points": True}, "荣誉": {"earns_points": False}},
         "categories": [
-            {"code": "ENV", "name": "环保", "coefficient_hundredths": 100, "per_event": False, "minimum_age": 6}
+            {
+                "code": "ENV",
+                "name": "环保",
+                "coefficient_hundredths": 100,
+                "per_event": False,
+                "minimum_age": 6,
+            }
         ],
         "goods": [
-            {"sku": sku, "ean13": ean, "name": sku, "price_points": price, "monthly_limit": limit, "opening_stock": 0}
+            {
+                "sku": sku,
+                "ean13": ean,
+                "name": sku,
+                "price_points": price,
+                "monthly_limit": limit,
+                "opening_stock": 0,
+            }
             for (sku, (price, limit)), ean in zip(
                 GOODS.items(), ("2000000000008", "2000000000015", "2000000000022"), strict=True
             )
@@ -83,20 +104,28 @@ class Town:
     async def earn(self, volunteer: str, day: str, *, minutes: int = 240) -> str:
         """One record of service that begins at 08:00; gives its verdict."""
         key = self.key("earn").key
-        [verdict] = await self.hours.submit(key, [(1, record(key, volunteer, day, minutes=minutes))], Command("test", key))
+        [verdict] = await self.hours.submit(
+            key, [(1, record(key, volunteer, day, minutes=minutes))], Command("test", key)
+        )
         return verdict.verdict
 
     async def stock(self, sku: str, pieces: int, station: str = "S1") -> None:
         known = await self.ledger.database.read(stations, self.ledger.id, [station])
         command = self.key("stock")
-        [result] = await self.market.receive([(Delivery(command.key, known[station], "donor", ((sku, pieces),)), command)])
+        [result] = await self.market.receive(
+            [(Delivery(command.key, known[station], "donor", ((sku, pieces),)), command)]
+        )
         assert isinstance(result, Receipt)
 
-    async def sell(self, volunteer: str, at: str, *lines: tuple[str, int], key: Command | None = None, till: str = "T1") -> Sale:
+    async def sell(
+        self, volunteer: str, at: str, *lines: tuple[str, int], key: Command | None = None, till: str = "T1"
+    ) -> Sale:
         command = key or self.key("sell")
         return await self.market.sell(basket(f"B{command.key}", volunteer, at, *lines, till=till), command)
 
-    async def take_back(self, sale: Sale, at: str, sku: str, pieces: int, key: Command | None = None) -> GoodsBack:
+    async def take_back(
+        self, sale: Sale, at: str, sku: str, pieces: int, key: Command | None = None
+    ) -> GoodsBack:
         command = key or self.key("back")
         return await self.market.take_back(
             ReturnLine(f"R{command.key}", at, sale.basket.receipt_no, sku, str(pieces)), command
@@ -109,20 +138,44 @@ class Town:
         """Points by last day."""
         person = await self.person(volunteer)
         wallet = person.pending if pending else person.wallet
-        held: list[HeldLot] = (await self.ledger.database.read(lots_of, self.ledger.id, [wallet])).get(wallet, [])
+        held: list[HeldLot] = (await self.ledger.database.read(lots_of, self.ledger.id, [wallet])).get(
+            wallet, []
+        )
         return {lot.expires_on: lot.balance for lot in held}
 
 
 def record(
-    record_id: str, volunteer: str, day: str, *, start: str = "08:00", minutes: int = 240, category: str = "ENV"
+    record_id: str,
+    volunteer: str,
+    day: str,
+    *,
+    start: str = "08:00",
+    minutes: int = 240,
+    category: str = "ENV",
 ) -> tuple[str, ...]:
     """The fields of a service record, attended in full and typed in at its end."""
     end = int(start[:2]) * 60 + int(start[3:]) + minutes
     begins, ends = f"{day} {start}", f"{day} {end // 60:02}:{end % 60:02}"
-    return (record_id, volunteer, "A1", "清雪", category, "S1", begins, ends, begins, ends, "信用", "OP1", ends)
+    return (
+        record_id,
+        volunteer,
+        "A1",
+        "清雪",
+        category,
+        "S1",
+        begins,
+        ends,
+        begins,
+        ends,
+        "信用",
+        "OP1",
+        ends,
+    )
 
 
-def basket(number: str, volunteer: str, at: str, *lines: tuple[str, int], till: str = "T1", station: str = "S1") -> Basket:
+def basket(
+    number: str, volunteer: str, at: str, *lines: tuple[str, int], till: str = "T1", station: str = "S1"
+) -> Basket:
     return Basket(number, at, till, station, volunteer, tuple(BasketLine(sku, str(n)) for sku, n in lines))
 
 
@@ -135,9 +188,13 @@ async def open_town(
     async with open_ledger(database, "town", clock=clock) as ledger:
         town = Town(ledger, policies, clock, HoursService(ledger, policies), MarketService(ledger, policies))
         await town.hours.open_accounts()
-        drafts = [registration(n, date(1990, 1, 1), Command("test", f"volunteer:{n}")) for n in ("V1", "V2", "V3")]
+        drafts = [
+            registration(n, date(1990, 1, 1), Command("test", f"volunteer:{n}")) for n in ("V1", "V2", "V3")
+        ]
         await ledger.submit(drafts, PEOPLE)
-        places = [opening("station", code, code, "C1", Command("test", f"place:{code}")) for code in ("S1", "S2")]
+        places = [
+            opening("station", code, code, "C1", Command("test", f"place:{code}")) for code in ("S1", "S2")
+        ]
         await ledger.submit(places, PLACES)
         yield town
 
@@ -150,4 +207,3 @@ def followed_by(*parts: tuple[str, str, Policy]) -> PolicyBook:
             for first, last, part in parts
         ]
     )
-

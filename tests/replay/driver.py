@@ -12,7 +12,9 @@ async def main(folder: str, out: str, url: str) -> None:
     """Replay `folder` into the database at `url`, one line a chunk; the last line says whether anything was left."""
     database = Database(url)
     try:
-        outcome = await replay(Path(folder), Path(out), database, lambda step, done, _: print(step, done, flush=True))
+        outcome = await replay(
+            Path(folder), Path(out), database, lambda step, done, _: print(step, done, flush=True)
+        )
     finally:
         await database.close()
     print("changed" if outcome.changed else "unchanged", outcome.sequence, flush=True)

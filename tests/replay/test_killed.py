@@ -104,11 +104,18 @@ def _fold(connection: Connection) -> None:
     }
     folded: Counter[tuple[int, int]] = Counter()
     p = postings.c
-    for debit, credit, lot, amount in connection.execute(select(p.debit_account, p.credit_account, p.lot, p.amount)):
+    for debit, credit, lot, amount in connection.execute(
+        select(p.debit_account, p.credit_account, p.lot, p.amount)
+    ):
         folded[debit, lot] += -amount if credit_normal[debit] else amount
         folded[credit, lot] += amount if credit_normal[credit] else -amount
     b = balances.c
-    held = {(account, lot): balance for account, lot, balance in connection.execute(select(b.account, b.lot, b.balance))}
+    held = {
+        (account, lot): balance
+        for account, lot, balance in connection.execute(select(b.account, b.lot, b.balance))
+    }
     assert held == folded
-    last, count = connection.execute(select(func.max(entries.c.sequence), func.count()).select_from(entries)).one()
+    last, count = connection.execute(
+        select(func.max(entries.c.sequence), func.count()).select_from(entries)
+    ).one()
     assert last == count

@@ -20,7 +20,9 @@ async def replay_into(folder: Path, out: Path, url: str) -> Outcome:
         await database.close()
 
 
-async def test_two_replays_at_once_on_postgresql_book_each_line_once(postgres_url: str, tmp_path: Path) -> None:
+async def test_two_replays_at_once_on_postgresql_book_each_line_once(
+    postgres_url: str, tmp_path: Path
+) -> None:
     folder = make_town(tmp_path / "town", 1)
     outs = [tmp_path / "first", tmp_path / "second"]
     first, second = await asyncio.gather(*(replay_into(folder, out, postgres_url) for out in outs))
@@ -33,7 +35,9 @@ async def test_two_replays_at_once_on_postgresql_book_each_line_once(postgres_ur
     assert not (await replay_into(folder, tmp_path / "third", postgres_url)).changed
 
 
-async def test_a_second_replay_on_sqlite_is_refused_with_the_name_of_the_first(sqlite_url: str, tmp_path: Path) -> None:
+async def test_a_second_replay_on_sqlite_is_refused_with_the_name_of_the_first(
+    sqlite_url: str, tmp_path: Path
+) -> None:
     folder = make_town(tmp_path / "town", 1)
     database = Database(sqlite_url)
     store = database.store(1)

@@ -82,7 +82,9 @@ class HoursDesk:
         self._contents[fields.record_id] = kept_text(fields)
         if judgement.verdict == "accepted":
             assert judgement.day is not None
-            self._use(fields.volunteer, (record.start, record.end), judgement.day, judgement.creditable_minutes)
+            self._use(
+                fields.volunteer, (record.start, record.end), judgement.day, judgement.creditable_minutes
+            )
             self.versions[fields.volunteer] += 1
 
     def _use(self, volunteer: str, interval: Interval, day: date, creditable: int) -> None:
@@ -139,7 +141,9 @@ class HoursDesk:
         numbers = lacking.numbers
         filed = {filed_id(number): number for number in numbers}
         self.people |= dict.fromkeys(numbers)
-        self.people |= {filed[n]: person for n, person in volunteers.by_number(connection, ledger_id, filed).items()}
+        self.people |= {
+            filed[n]: person for n, person in volunteers.by_number(connection, ledger_id, filed).items()
+        }
         for number, since in numbers.items():
             self._since[number] = since
             self._intervals.pop(number, None)

@@ -65,10 +65,17 @@ def record_draft(judged: Judged, client: str, actor: str) -> Draft:
         assert volunteer is not None
         subject = volunteer.subject
         return Draft(
-            "earn", key, client, request, judged.effective_at, _movements(judged, volunteer), actor,
+            "earn",
+            key,
+            client,
+            request,
+            judged.effective_at,
+            _movements(judged, volunteer),
+            actor,
             place=filed_id(fields[5]),
             metadata=(
-                ("policy", judged.policy), ("category", filed_id(fields[4])),
+                ("policy", judged.policy),
+                ("category", filed_id(fields[4])),
                 ("credited", judgement.creditable_minutes),
             ),
             documents=(_attached(filed_id(fields[0]), judged.salt, content),),
@@ -81,7 +88,11 @@ def record_draft(judged: Judged, client: str, actor: str) -> Draft:
         )
     row = line_row(place, fields[0], verdict)
     return Draft(
-        "judge-record", key, client, request, judged.effective_at,
+        "judge-record",
+        key,
+        client,
+        request,
+        judged.effective_at,
         actor=actor,
         reads=((volunteer.subject, judged.version),) if judged.is_new and volunteer else (),
         rows=(row, _record_row(judged, content)) if judged.is_new else (row,),
@@ -166,14 +177,25 @@ def release_draft(record: PendingRecord, effective_at: int, client: str) -> Draf
         documents=(_attached(record.record_id, record.salt, record.content),),
         touches=(volunteer.subject,),
         changes=(
-            Change("service_records", (record.record_id,), "pending", "credited", (("released_by", SEQUENCE),)),
+            Change(
+                "service_records", (record.record_id,), "pending", "credited", (("released_by", SEQUENCE),)
+            ),
         ),
     )
 
 
 def reversal_drafts(
-    record_id: str, state: str, sequence: int, released_by: int, volunteer: Volunteer, reason: str, *,
-    effective_at: int, client: str, key: str, actor: str,
+    record_id: str,
+    state: str,
+    sequence: int,
+    released_by: int,
+    volunteer: Volunteer,
+    reason: str,
+    *,
+    effective_at: int,
+    client: str,
+    key: str,
+    actor: str,
 ) -> list[Draft]:
     """Take a record back: first its release, if there was one, then the credit itself; all or nothing."""
     common = {"client": client, "effective_at": effective_at, "actor": actor, "reason": reason}

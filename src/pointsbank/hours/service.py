@@ -147,7 +147,9 @@ class HoursService:
             if flying is not None:
                 landed: dict[int, LineVerdict] = {}
                 if await self._land(flying, source, landed) is not None:
-                    await asyncio.wait([flight.future])  # judged on what did not come about: both anew, in order
+                    await asyncio.wait(
+                        [flight.future]
+                    )  # judged on what did not come about: both anew, in order
                     yield await self.submit(source, flying.lines, command)
                     yield await self.submit(source, flight.lines, command)
                     desk, flying = HoursDesk(self._longest_session), None
@@ -217,9 +219,7 @@ class HoursService:
             return await self.submit(source, flight.lines, command)
         return [verdicts[number] for number, _ in flight.lines]
 
-    def _judge(
-        self, desk: HoursDesk, place: Place, fields: tuple[str, ...], now: int, salt: bytes
-    ) -> Judged:
+    def _judge(self, desk: HoursDesk, place: Place, fields: tuple[str, ...], now: int, salt: bytes) -> Judged:
         policy = self._policy_for(fields)
         record = parse_record(fields, policy) if policy else None
         if policy is None or record is None:
@@ -232,9 +232,18 @@ class HoursService:
         version = desk.versions[number] if volunteer else 0
         desk.take(record, judgement)
         return Judged(
-            place, fields, judgement, record.start, record.end, volunteer, version, policy.version,
-            policy.fund.code, _notice(judgement, policy, now),
-            effective_micros(record.session_end * 60, policy.timezone), salt,
+            place,
+            fields,
+            judgement,
+            record.start,
+            record.end,
+            volunteer,
+            version,
+            policy.version,
+            policy.fund.code,
+            _notice(judgement, policy, now),
+            effective_micros(record.session_end * 60, policy.timezone),
+            salt,
         )
 
     def _policy_for(self, fields: tuple[str, ...]) -> Policy | None:
@@ -285,9 +294,16 @@ class HoursService:
             people = await self._ledger.database.read(volunteers.by_number, self._ledger.id, [number])
             zone = self._policies.policies[-1].timezone
             drafts = reversal_drafts(
-                record_id, state, sequence, released_by, people[number], reason,
+                record_id,
+                state,
+                sequence,
+                released_by,
+                people[number],
+                reason,
                 effective_at=_start_of_day(city_day(self._ledger.writer.clock.now(), zone), zone),
-                client=command.client, key=command.key, actor=command.actor,
+                client=command.client,
+                key=command.key,
+                actor=command.actor,
             )
             results = await self._ledger.submit(drafts, HOURS, atomic=True)
             refusals = [r for r in results if isinstance(r, Refusal) and not isinstance(r, GroupRefused)]
@@ -302,7 +318,9 @@ class HoursService:
         """The receipts of these drafts if an earlier command with their keys has posted them all."""
         read, ledger_id = self._ledger.database.read, self._ledger.id
         found = [await read(entry_by_key, ledger_id, command.client, draft.key) for draft in drafts]
-        posted = [e for e, draft in zip(found, drafts, strict=True) if e is not None and e.request == draft.request]
+        posted = [
+            e for e, draft in zip(found, drafts, strict=True) if e is not None and e.request == draft.request
+        ]
         return [receipt_of_entry(entry) for entry in posted] if len(posted) == len(drafts) else None
 
 
@@ -370,8 +388,7 @@ def pending_records(
     ).all()
     people = volunteers.by_number(connection, ledger_id, {row[2] for row in rows})
     return [
-        PendingRecord(row[0], row[1], people[row[2]], row[3], row[4], row[5], bytes(row[6]))
-        for row in rows
+        PendingRecord(row[0], row[1], people[row[2]], row[3], row[4], row[5], bytes(row[6])) for row in rows
     ]
 
 

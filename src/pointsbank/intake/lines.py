@@ -77,11 +77,15 @@ def effective_micros(second: int, zone: str) -> int:
     """Microseconds UTC of a local second from a file. A clock at the edge of the calendar stays within it."""
     try:
         return city_to_utc_micros(second, zone)
-    except OverflowError:  # 0001-01-01 00:00:00, which clocks without a battery show, is still 31 December in UTC
+    except (
+        OverflowError
+    ):  # 0001-01-01 00:00:00, which clocks without a battery show, is still 31 December in UTC
         return _FIRST if second < 0 else _LAST
 
 
-def line_row(place: Place, id_: str, verdict: str, minutes: int = 0, points: int = 0, *, posts: bool = False) -> Row:
+def line_row(
+    place: Place, id_: str, verdict: str, minutes: int = 0, points: int = 0, *, posts: bool = False
+) -> Row:
     """The document row of a line; with `posts` it names the entry that it rides with."""
     return Row(
         "intake_lines",

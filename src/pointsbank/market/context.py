@@ -82,7 +82,9 @@ class Counterfoil:
         self._contents[basket.receipt_no] = basket_content(basket)
         if judgement.verdict == "accepted":
             self.versions[basket.volunteer] += 1
-            self._wallets[basket.volunteer] = _after_spending(self._wallets[basket.volunteer], judgement.price)
+            self._wallets[basket.volunteer] = _after_spending(
+                self._wallets[basket.volunteer], judgement.price
+            )
             for sku, pieces in judgement.pieces.items():
                 self._stock[basket.station, filed_id(sku)] -= pieces
                 self._bought[basket.volunteer, sku, basket.month] += pieces
@@ -133,9 +135,7 @@ class Counterfoil:
         )
         self._contents |= {filed[reference]: content for reference, content in rows}
 
-    def _load_people(
-        self, connection: Connection, ledger_id: int, numbers: set[str]
-    ) -> dict[str, Volunteer]:
+    def _load_people(self, connection: Connection, ledger_id: int, numbers: set[str]) -> dict[str, Volunteer]:
         if not numbers:
             return {}
         self.people |= dict.fromkeys(numbers)
@@ -239,9 +239,7 @@ class ReturnsDesk(msgspec.Struct):
         return self.paid
 
 
-def load_returns_desk(
-    connection: Connection, ledger_id: int, return_no: str, receipt_no: str
-) -> ReturnsDesk:
+def load_returns_desk(connection: Connection, ledger_id: int, return_no: str, receipt_no: str) -> ReturnsDesk:
     """Everything the rules ask about one return."""
     t = returns.c
     content = connection.execute(
@@ -294,7 +292,10 @@ def load_sold(
         )
     ).scalar_one_or_none()
     sold = SoldReceipt(
-        reference, receipt.terminal, person, stations(connection, ledger_id, [receipt.station])[receipt.station],
+        reference,
+        receipt.terminal,
+        person,
+        stations(connection, ledger_id, [receipt.station])[receipt.station],
         version or 0,
         tuple((lot, amount) for commodity, lot, amount in taken if commodity == "POINT"),
         dict(given.get("POINT", {})),
@@ -305,7 +306,11 @@ def load_sold(
         {sku: dict(given.get(sku_code(sku), {})) for sku, _, _ in lines},
     )
     paid = PaidReceipt(
-        receipt.at, receipt.volunteer, receipt.station, {sku: pieces for sku, pieces, _ in lines}, dict(returned),
+        receipt.at,
+        receipt.volunteer,
+        receipt.station,
+        {sku: pieces for sku, pieces, _ in lines},
+        dict(returned),
         {sku: price for sku, _, price in lines},
     )
     return sold, paid

@@ -102,14 +102,17 @@ def _with_goods(draft: Draft, judged: JudgedBasket, rows: list[Row]) -> Draft:
     assert volunteer is not None
     assert station is not None
     movements = [
-        Movement(station.handed_out, station.stock, sku_code(sku), pieces) for sku, pieces in judgement.pieces.items()
+        Movement(station.handed_out, station.stock, sku_code(sku), pieces)
+        for sku, pieces in judgement.pieces.items()
     ]
     if judgement.price:
         movements.insert(0, Movement(volunteer.wallet, station.redeemed, POINT.code, judgement.price))
     prices = dict(judged.unit_prices)
     reference, number = filed_id(basket.receipt_no), filed_id(basket.volunteer)
     lines = [
-        Row("receipt_lines", (reference, sku, pieces, prices[sku], number, basket.month, "sold"), key_length=2)
+        Row(
+            "receipt_lines", (reference, sku, pieces, prices[sku], number, basket.month, "sold"), key_length=2
+        )
         for sku, pieces in judgement.pieces.items()
     ]
     return msgspec.structs.replace(
@@ -199,7 +202,9 @@ def return_draft(judged: JudgedReturn, command: Command) -> Draft:
     accepted = judgement.verdict == "accepted"
     rows: list[Row] = []
     if judged.place is not None:
-        rows.append(line_row(judged.place, line.return_no, judgement.verdict, 0, judgement.points, posts=accepted))
+        rows.append(
+            line_row(judged.place, line.return_no, judgement.verdict, 0, judgement.points, posts=accepted)
+        )
     if judged.is_new:
         rows.append(_return_row(judged))
     draft = Draft(
@@ -220,7 +225,10 @@ def return_draft(judged: JudgedReturn, command: Command) -> Draft:
     return msgspec.structs.replace(
         draft,
         movements=(
-            *(Movement(station.redeemed, wallet, POINT.code, amount, lot) for lot, amount in judged.point_lots),
+            *(
+                Movement(station.redeemed, wallet, POINT.code, amount, lot)
+                for lot, amount in judged.point_lots
+            ),
             *(
                 Movement(station.stock, station.handed_out, sku_code(line.sku), pieces, lot)
                 for lot, pieces in judged.goods_lots
@@ -281,8 +289,12 @@ def delivery_draft(delivery: Delivery, salt: bytes, effective_at: int, command: 
     """Goods onto the shelf, in the donor's lot."""
     donor = f"donor:{delivery.donor}:given"
     content = kept_text(
-        (delivery.station.code, delivery.donor, delivery.best_before,
-         *(f"{sku}={pieces}" for sku, pieces in delivery.goods))
+        (
+            delivery.station.code,
+            delivery.donor,
+            delivery.best_before,
+            *(f"{sku}={pieces}" for sku, pieces in delivery.goods),
+        )
     )
     return Draft(
         kind="receive",
@@ -303,16 +315,29 @@ def delivery_draft(delivery: Delivery, salt: bytes, effective_at: int, command: 
         rows=(
             Row(
                 "deliveries",
-                (delivery.reference, delivery.station.code, delivery.donor, content, SEQUENCE, salt,
-                 RECORDED_AT),
+                (
+                    delivery.reference,
+                    delivery.station.code,
+                    delivery.donor,
+                    content,
+                    SEQUENCE,
+                    salt,
+                    RECORDED_AT,
+                ),
             ),
         ),
     )
 
 
 def basket_reversal(
-    reference: str, sequence: int, skus: tuple[str, ...], volunteer: Volunteer, version: int, reason: str,
-    effective_at: int, command: Command,
+    reference: str,
+    sequence: int,
+    skus: tuple[str, ...],
+    volunteer: Volunteer,
+    version: int,
+    reason: str,
+    effective_at: int,
+    command: Command,
 ) -> Draft:
     """Take a basket back as a whole: points into their lots, goods onto the shelf, the month's limit free again.
 

@@ -99,7 +99,12 @@ class MarketService:
     """
 
     def __init__(
-        self, ledger: Ledger, policies: PolicyBook, *, keeps_refusals: bool = False, expires_first: bool = True
+        self,
+        ledger: Ledger,
+        policies: PolicyBook,
+        *,
+        keeps_refusals: bool = False,
+        expires_first: bool = True,
     ) -> None:
         self._ledger = ledger
         self._policies = policies
@@ -155,7 +160,9 @@ class MarketService:
         sales, self._foil = await self._sell(orders, foil)
         return sales
 
-    async def _sell(self, orders: Sequence[Order], foil: Counterfoil | None) -> tuple[list[Sale], Counterfoil | None]:
+    async def _sell(
+        self, orders: Sequence[Order], foil: Counterfoil | None
+    ) -> tuple[list[Sale], Counterfoil | None]:
         """Sell with a counterfoil, or a fresh one; gives it back if what it remembers is right."""
         sales: dict[int, Sale] = {}
         refusal: Refusal | None = None
@@ -247,9 +254,16 @@ class MarketService:
         expiring = [expiry(held, date.fromisoformat(today), effective_at, command.client) for held in due]
         judgement = judge_basket(basket, foil, policy)
         judged = JudgedBasket(
-            basket, judgement, place, foil.people.get(basket.volunteer), foil.stations.get(basket.station),
-            foil.versions.get(basket.volunteer, 0), policy.version,
-            price_list(policy, tuple(judgement.pieces)), effective_at, new_salt(),
+            basket,
+            judgement,
+            place,
+            foil.people.get(basket.volunteer),
+            foil.stations.get(basket.station),
+            foil.versions.get(basket.volunteer, 0),
+            policy.version,
+            price_list(policy, tuple(judgement.pieces)),
+            effective_at,
+            new_salt(),
         )
         if judged.is_new and (judgement.verdict == "accepted" or self._keeps_refusals):
             foil.take(basket, judgement)
@@ -288,7 +302,9 @@ class MarketService:
                 return earlier
         raise MarketRefused(refusals[0])
 
-    async def _earlier_return(self, line: ReturnLine, place: Place | None, command: Command) -> GoodsBack | None:
+    async def _earlier_return(
+        self, line: ReturnLine, place: Place | None, command: Command
+    ) -> GoodsBack | None:
         """What an earlier command with this key did, None if the key is free."""
         read, ledger_id = self._ledger.database.read, self._ledger.id
         entry = await read(entry_by_key, ledger_id, command.client, command.key)
@@ -311,7 +327,9 @@ class MarketService:
         policy, second = self._policy_for(line.at), local_second(line.at)
         if policy is None or second is None:
             return JudgedReturn(line, ReturnJudgement("malformed"), place), []
-        desk = await self._ledger.database.read(load_returns_desk, self._ledger.id, line.return_no, line.receipt_no)
+        desk = await self._ledger.database.read(
+            load_returns_desk, self._ledger.id, line.return_no, line.receipt_no
+        )
         judgement, sold = judge_return(line, desk, policy), desk.sold
         effective_at = effective_micros(second, policy.timezone)
         point_lots: list[tuple[str, int]] = []
@@ -371,7 +389,9 @@ class MarketService:
         skus = tuple(sold.goods_taken)
         return basket_reversal(reference, sequence, skus, sold.volunteer, sold.version, reason, now, command)
 
-    async def _earlier_reversal(self, sequence: int, reason: str, command: Command) -> list[Receipt] | Refusal | None:
+    async def _earlier_reversal(
+        self, sequence: int, reason: str, command: Command
+    ) -> list[Receipt] | Refusal | None:
         """What an earlier command with this key did, None if the key is free."""
         read, ledger_id = self._ledger.database.read, self._ledger.id
         entry = await read(entry_by_key, ledger_id, command.client, command.key)

@@ -73,7 +73,9 @@ def expiry(held: HeldLot, as_of: date, effective_at: int, client: str) -> Draft:
         kind="expire",
         key=f"expire:{as_of}:{held.wallet}:{held.lot}:{held.version}",
         client=client,
-        request=request_digest("expire", str(as_of), held.wallet, held.lot, str(held.version), str(held.balance)),
+        request=request_digest(
+            "expire", str(as_of), held.wallet, held.lot, str(held.version), str(held.balance)
+        ),
         effective_at=effective_at,
         movements=(Movement(held.wallet, held.fund.expired, POINT.code, held.balance, held.lot),),
         actor="system",
@@ -134,11 +136,16 @@ def expired_lots(
     account, lot = after
     rows = connection.execute(
         select(
-            accounts.c.path, balances.c.account, lots.c.code, lots.c.expires_on, balances.c.balance,
+            accounts.c.path,
+            balances.c.account,
+            lots.c.code,
+            lots.c.expires_on,
+            balances.c.balance,
             balances.c.version,
         )
         .join_from(
-            accounts, balances,
+            accounts,
+            balances,
             and_(balances.c.ledger_id == accounts.c.ledger_id, balances.c.account == accounts.c.account),
         )
         .join(lots, and_(lots.c.ledger_id == balances.c.ledger_id, lots.c.lot == balances.c.lot))

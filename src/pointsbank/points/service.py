@@ -15,7 +15,7 @@ PAGE = 1000
 ROUNDS = 10
 
 
-class ExpiryRefused(Exception):  # noqa: N818 - what happened, and not an error of anybody
+class ExpiryRefused(Exception):
     """The ledger refused a posting of the expiry run, again and again; those before it are booked."""
 
     def __init__(self, refusal: Refusal) -> None:
@@ -34,7 +34,9 @@ async def expire(ledger: Ledger, as_of: date, zone: str, client: str = "expire")
     for _ in range(ROUNDS):
         after, moved = (0, ""), None
         while page := await ledger.database.read(expired_lots, ledger.id, as_of, after, PAGE):
-            results = await ledger.submit([expiry(held, as_of, effective_at, client) for held in page], POINTS)
+            results = await ledger.submit(
+                [expiry(held, as_of, effective_at, client) for held in page], POINTS
+            )
             yield sum(isinstance(result, Receipt) and not result.replayed for result in results)
             moved = next((result for result in results if isinstance(result, Refusal)), moved)
             after = (page[-1].account, page[-1].lot)

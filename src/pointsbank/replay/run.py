@@ -52,7 +52,7 @@ class Outcome(msgspec.Struct, frozen=True):
     sequence: int
 
 
-class ReplayRefused(Exception):  # noqa: N818 - what happened, and not an error of anybody
+class ReplayRefused(Exception):
     """The ledger does not take what the data set needs: nothing after that was written."""
 
 
@@ -104,8 +104,12 @@ class _Replay:
         await self._post(
             [
                 Draft(
-                    kind="mark-step", key=f"step:{step}", client=CLIENT, request=request_digest("step", step),
-                    effective_at=0, rows=(step_row(CLIENT, step, head.sequence),),
+                    kind="mark-step",
+                    key=f"step:{step}",
+                    client=CLIENT,
+                    request=request_digest("step", step),
+                    effective_at=0,
+                    rows=(step_row(CLIENT, step, head.sequence),),
                 )
             ],
             INTAKE,
@@ -122,7 +126,9 @@ class _Replay:
         await self.hours.open_accounts(CLIENT)
         await self._post(
             [
-                opening("station", filed_id(s.code), s.name, filed_id(s.sub_centre), _command(f"station:{number}"))
+                opening(
+                    "station", filed_id(s.code), s.name, filed_id(s.sub_centre), _command(f"station:{number}")
+                )
                 for number, s in enumerate(self.dataset.stations())
             ],
             PLACES,
@@ -130,7 +136,10 @@ class _Replay:
         done = 0
         for chunk in _chunks(enumerate(self.dataset.volunteers()), CHUNK):
             await self._post(
-                [registration(filed_id(v.id), v.born, _command(f"volunteer:{number}")) for number, v in chunk],
+                [
+                    registration(filed_id(v.id), v.born, _command(f"volunteer:{number}"))
+                    for number, v in chunk
+                ],
                 PEOPLE,
             )
             done += len(chunk)
@@ -142,7 +151,10 @@ class _Replay:
         goods = [(good.sku, good.opening_stock) for good in self.policy.goods.values()]
         known = await self.ledger.database.read(stations, self.ledger.id)
         deliveries = [
-            (Delivery(f"opening:{shop}:{part}", station, "opening", tuple(some)), _command(f"opening:{shop}:{part}"))
+            (
+                Delivery(f"opening:{shop}:{part}", station, "opening", tuple(some)),
+                _command(f"opening:{shop}:{part}"),
+            )
             for shop, (_, station) in enumerate(sorted(known.items()))
             for part, some in enumerate(_chunks(goods, MAX_POSTINGS))
         ]

@@ -112,7 +112,8 @@ def _totals(connection: Connection, ledger_id: int, mark: int) -> dict[str, int]
     rows = connection.execute(
         select(entries.c.kind, func.sum(postings.c.amount))
         .join_from(
-            entries, postings,
+            entries,
+            postings,
             and_(postings.c.ledger_id == entries.c.ledger_id, postings.c.sequence == entries.c.sequence),
         )
         .join(lots, and_(lots.c.ledger_id == postings.c.ledger_id, lots.c.lot == postings.c.lot))
@@ -142,7 +143,8 @@ def _held(
         rows = connection.execute(
             select(accounts.c.path, lots.c.commodity, lots.c.code, lots.c.expires_on, moved)
             .join_from(
-                accounts, postings,
+                accounts,
+                postings,
                 and_(postings.c.ledger_id == accounts.c.ledger_id, side == accounts.c.account),
             )
             .join(lots, and_(lots.c.ledger_id == postings.c.ledger_id, lots.c.lot == postings.c.lot))

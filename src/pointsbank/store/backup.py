@@ -106,7 +106,7 @@ def _write_table(connection: Connection, table: Table, out: IO[bytes], on_progre
         digest.update(chunk)
         done += len(page)
         on_progress(table.name, done, total)
-    return TableManifest(table.name, tuple(c.name for c in table.columns), done, digest.hexdigest())
+    return TableManifest(str(table.name), tuple(str(c.name) for c in table.columns), done, digest.hexdigest())
 
 
 def _pages(connection: Connection, table: Table) -> Iterator[list[Any]]:

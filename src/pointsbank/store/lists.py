@@ -10,7 +10,9 @@ from sqlalchemy.dialects.postgresql import ARRAY, BIGINT, TEXT
 
 
 def is_one_of(
-    connection: Connection, sought: ColumnElement[str] | ColumnElement[int], values: Iterable[str] | Iterable[int]
+    connection: Connection,
+    sought: ColumnElement[str] | ColumnElement[int],
+    values: Iterable[str] | Iterable[int],
 ) -> ColumnElement[bool]:
     """Whether a column has one of these values: one array on PostgreSQL, one JSON text on SQLite.
 

@@ -20,7 +20,7 @@ from pointsbank.ledger.books import (
     key_digest,
 )
 from pointsbank.ledger.chart import NORMAL_SIDE, Chart
-from pointsbank.ledger.model import NO_LOT, Change, Commodity, Draft, JournalEntry
+from pointsbank.ledger.model import NO_LOT, Change, Commodity, Draft, JournalEntry, Posting
 
 DocumentKey = tuple[int | str, ...]
 
@@ -194,6 +194,11 @@ def check_ledger(name: str, chart: Chart, found: tuple[str, str]) -> None:
     """Raise LedgerMismatch unless the ledger on file has this name and this chart."""
     if found != (name, chart.name):
         raise LedgerMismatch(f"the database has the ledger {found[0]} with chart {found[1]}, not {name} with {chart.name}")
+
+
+def entry_of(row: Iterable[Any], postings: tuple[Posting, ...], leaf: bytes) -> JournalEntry:
+    """An entry from its row's fourteen columns in the order of JournalEntry, its postings and its leaf."""
+    return JournalEntry(*(*row, postings, leaf))
 
 
 def wanted_by(books: Books, drafts: Iterable[Draft], *, look_up_keys: bool) -> Wanted:

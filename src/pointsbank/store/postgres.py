@@ -30,6 +30,7 @@ from pointsbank.store.port import (
     StoreError,
     Wanted,
     check_ledger,
+    entry_of,
 )
 from pointsbank.store.tables import metadata
 
@@ -436,9 +437,7 @@ async def _load_entries(connection: Any, ledger_id: int, sequences: list[int]) -
     by_sequence = {
         sequence: tuple(Posting(*line) for line in group) for sequence, group in groupby(lines, key=lambda p: p[1])
     }
-    return [
-        (JournalEntry(*tuple(row)[:14], by_sequence[row[0]], row[14]), row[16]) for row in rows
-    ]
+    return [(entry_of(tuple(row)[:14], by_sequence[row[0]], row[14]), row[16]) for row in rows]
 
 
 _TYPES = {"TEXT": "text", "BIGINT": "bigint", "INTEGER": "int", "SMALLINT": "smallint", "BLOB": "bytea",

@@ -29,6 +29,7 @@ from pointsbank.store.port import (
     StoreError,
     Wanted,
     check_ledger,
+    entry_of,
 )
 from pointsbank.store.sqlite_driver import sqlite3
 from pointsbank.store.sqlite_write import insert_rows, write_batch
@@ -292,7 +293,8 @@ def _load(connection: Any, ledger: int, wanted: Wanted) -> Loaded:
     for digest in wanted.keys:
         loaded.keys += get(
             """SELECT key_digest, request, sequence, recorded_at FROM entries WHERE ledger_id = ?1 AND key_digest = ?2
-            UNION ALL SELECT key_digest, request, 0, recorded_at FROM document_keys WHERE ledger_id = ?1 AND key_digest = ?2""",
+            UNION ALL SELECT key_digest, request, 0, recorded_at FROM document_keys
+            WHERE ledger_id = ?1 AND key_digest = ?2""",
             (ledger, digest),
         )
     for subject in wanted.subjects:
@@ -345,6 +347,6 @@ def _load_entries(connection: Any, ledger: int, sequences: list[int]) -> list[tu
             WHERE p.ledger_id = ? AND p.posting BETWEEN ? AND ? ORDER BY p.posting""",
             (ledger, row[13], row[13] + row[15] - 1),
         ).fetchall()
-        entry = JournalEntry(*row[:14], tuple(Posting(*line) for line in lines), row[14])
+        entry = entry_of(row[:14], tuple(Posting(*line) for line in lines), row[14])
         found.append((entry, reversed_by[0] if reversed_by else 0))
     return found

@@ -21,8 +21,10 @@ def seed_statistics(connection: Connection) -> None:
     for table in inspector.get_table_names():
         key = inspector.get_pk_constraint(table)["constrained_columns"]
         indexes = [(table, len(key), True)]
-        for index in inspector.get_indexes(table):
-            indexes.append((str(index["name"]), len(index["column_names"]), bool(index["unique"])))
+        indexes += [
+            (str(index["name"]), len(index["column_names"]), bool(index["unique"]))
+            for index in inspector.get_indexes(table)
+        ]
         for name, columns, unique in indexes:
             if name != "alembic_version":
                 connection.execute(
