@@ -76,14 +76,24 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def _copy_of(template: tuple[str, str]) -> Iterator[str]:
+    server, original = template
+    name = f"pb_{uuid.uuid4().hex[:12]}"
+    _administer(server, f"CREATE DATABASE {name} TEMPLATE {original}")
+    yield _with_database(server, name)
+    _administer(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
 @pytest.fixture
 def postgres_url(postgres_template: tuple[str, str]) -> Iterator[str]:
     """URL of a migrated PostgreSQL database of the test's own."""
-    server, template = postgres_template
-    name = f"pb_{uuid.uuid4().hex[:12]}"
-    _administer(server, f"CREATE DATABASE {name} TEMPLATE {template}")
-    yield _with_database(server, name)
-    _administer(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    yield from _copy_of(postgres_template)
+
+
+@pytest.fixture
+def second_postgres_url(postgres_template: tuple[str, str]) -> Iterator[str]:
+    """URL of another one, for what goes from one database to another."""
+    yield from _copy_of(postgres_template)
 
 
 @pytest.fixture

@@ -98,14 +98,14 @@ def test_notice_release_statement_reversal_and_expiry(small_city: str, tmp_path:
 
 
 def test_verify_holds_and_a_backup_restores_into_either_engine(
-    small_city: str, tmp_path: Path, sqlite_template: Path, request: pytest.FixtureRequest
+    small_city: str, tmp_path: Path, second_postgres_url: str
 ) -> None:
     invoke("hours", "import", str(hours_file(tmp_path, GOOD, EARLY)), "--database", small_city)
     assert invoke("verify", "--database", small_city).exit_code == 0
     backup = tmp_path / "books.backup"
     made = invoke("db", "backup", str(backup), "--database", small_city)
     assert made.exit_code == 0, made.output
-    for target in (f"sqlite:///{tmp_path / 'restored.db'}", request.getfixturevalue("postgres_url")):
+    for target in (f"sqlite:///{tmp_path / 'restored.db'}", second_postgres_url):
         restored = invoke("db", "restore", str(backup), "--database", target)
         assert restored.exit_code == 0, restored.output
         assert invoke("db", "check", "--database", target).exit_code == 0
