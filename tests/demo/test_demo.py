@@ -39,7 +39,7 @@ def noon(day: str = "2026-11-22") -> FixedClock:
     return FixedClock(shanghai_to_utc_micros(second))
 
 
-class BrokenOff(Exception):  # noqa: N818
+class BrokenOff(Exception):
     """What stands for a kill."""
 
 

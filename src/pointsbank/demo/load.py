@@ -14,7 +14,6 @@ from itertools import islice
 from typing import Final, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, func, select
 
 from pointsbank.demo.credentials import demo_credentials
 from pointsbank.demo.people import GROUP, group_of_people
@@ -26,6 +25,14 @@ from pointsbank.demo.plan import (
     RECORDS_PER_VOLUNTEER,
     Plan,
 )
+from pointsbank.demo.progress import (
+    credited_records,
+    delivered,
+    people_count,
+    place_count,
+    points_of,
+    sold_baskets,
+)
 from pointsbank.demo.records import CLOSING, OPENING, Line, Sheets, record_id
 from pointsbank.demo.shopping import Shopper, Shops, day_second, is_food, receipt_no
 from pointsbank.demo.summary import SOURCE, DemoSummary, summarise
@@ -34,19 +41,14 @@ from pointsbank.engine.commands import Command, request_digest
 from pointsbank.engine.registry import CITY_LEDGER, Ledger, open_ledger
 from pointsbank.engine.writer import Result
 from pointsbank.hours.service import HoursService
-from pointsbank.hours.tables import service_records
 from pointsbank.intake.lines import step_row, steps_of
 from pointsbank.ledger.model import Draft
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.market.model import ReturnLine
 from pointsbank.market.postings import Delivery
 from pointsbank.market.service import MarketService
-from pointsbank.market.tables import deliveries, receipt_lines, receipts
-from pointsbank.people import volunteers
-from pointsbank.people.tables import volunteers as people_table
 from pointsbank.people.volunteers import PEOPLE, registration
-from pointsbank.places.stations import PLACES, counts, opening, stations
-from pointsbank.points.lots import lots_of
+from pointsbank.places.stations import PLACES, opening, stations
 from pointsbank.policy.book import PolicyBook, load_book
 from pointsbank.policy.calendar import city_day, city_second, city_to_utc_micros, second_text
 from pointsbank.policy.shipped import shipped_folder
@@ -73,7 +75,7 @@ Progress = Callable[[str, int, int], None]
 """Called with what is being loaded, how much of it is done, and how much there is."""
 
 
-class DemoRefused(Exception):  # noqa: N818 - what happened, and not an error of anybody
+class DemoRefused(Exception):
     """The demo does not load: the books hold something else, or the ledger refused a part of it."""
 
 
@@ -157,7 +159,7 @@ class _Load:
 
     async def _refuse_other_books(self) -> None:
         head = await self.ledger.writer.store.head()
-        if head.sequence or await self.ledger.database.read(_place_count, self.ledger.id):
+        if head.sequence or await self.ledger.database.read(place_count, self.ledger.id):
             raise DemoRefused(
                 "数据库里已有账目，演示城市只装入空库 /"
                 " the database holds books already; a demo city goes into empty ones only"
@@ -204,7 +206,7 @@ class _Load:
         """Open the fund, the categories and all places, some years ago."""
         self._set_clock(self.plan.days[0] - timedelta(days=4 * 365), 8 * 3600)
         await HoursService(self.ledger, self.policies).open_accounts(CLIENT)
-        done = await self.ledger.database.read(_place_count, self.ledger.id)
+        done = await self.ledger.database.read(place_count, self.ledger.id)
         groups = (
             [opening(p.kind, p.code, p.name, p.parent, _command(f"place:{p.code}")) for p in chunk]
             for chunk in _chunks(islice(all_places(), done, None), CHUNK)
@@ -214,7 +216,7 @@ class _Load:
 
     async def _register(self) -> None:
         """Register the volunteers over the three years before the quarter."""
-        done = await self.ledger.database.read(_people_count, self.ledger.id)
+        done = await self.ledger.database.read(people_count, self.ledger.id)
         await self._post_all(
             "志愿者 people", self._people(done // GROUP), PEOPLE, done // GROUP * GROUP, self.plan.volunteers
         )
@@ -260,7 +262,7 @@ class _Load:
         food = tuple(line for line in goods if is_food(line[0]))
         other = tuple(line for line in goods if not is_food(line[0]))
         parts = [part for part in ((*_CHARITY, other), (*_GRAIN, food)) if part[2]]
-        done = await self.ledger.database.read(_delivered, self.ledger.id)
+        done = await self.ledger.database.read(delivered, self.ledger.id)
         left = [
             (Delivery(reference, station, donor, lines, before or best_before), _command(reference))
             for code, station in known.items()
@@ -299,7 +301,9 @@ class _Load:
         self._set_clock(day, min(21 * 3600, until))
         for start in range(numbers.start, numbers.stop, CHUNK):
             some = range(start, min(start + CHUNK, numbers.stop))
-            if not await self.ledger.database.read(_sold, self.ledger.id, [receipt_no(n) for n in some]):
+            if not await self.ledger.database.read(
+                sold_baskets, self.ledger.id, [receipt_no(n) for n in some]
+            ):
                 dice = plan.dice("baskets", start)
                 shoppers = await self._shoppers(shops.candidates(dice, len(some)), day)
                 baskets = shops.fill(dice, some, shoppers, day, until)
@@ -308,7 +312,7 @@ class _Load:
             self.on_progress("小票 baskets", some.stop, plan.baskets)
 
     async def _shoppers(self, numbers: list[str], day: date) -> list[Shopper]:
-        points = await self.ledger.database.read(_points, self.ledger.id, numbers, day)
+        points = await self.ledger.database.read(points_of, self.ledger.id, numbers, day)
         return [Shopper(number, points.get(number, 0)) for number in numbers]
 
     async def _take_back(self, at: int) -> None:
@@ -318,7 +322,7 @@ class _Load:
         bought = [
             receipt_no(n) for n in self.plan.baskets_of(at - RETURN_AFTER_DAYS) if n % RETURN_EVERY == 70
         ]
-        sold = await self.ledger.database.read(_sold, self.ledger.id, bought)
+        sold = await self.ledger.database.read(sold_baskets, self.ledger.id, bought)
         market = MarketService(self.ledger, self.policies)
         second = day_second(self.plan.days[at]) + min(10 * 3600, self._until(at))
         for reference, (_, sku) in sold.items():
@@ -332,11 +336,13 @@ class _Load:
         days = [(self.plan.baskets_of(at), self.plan.records_of(at)) for at in week]
         wrong = [receipt_no(n) for baskets, _ in days for n in baskets if n % REVERSE_BASKET_EVERY == 1200]
         for reference, (sequence, _) in (
-            await self.ledger.database.read(_sold, self.ledger.id, wrong)
+            await self.ledger.database.read(sold_baskets, self.ledger.id, wrong)
         ).items():
             await market.reverse(sequence, "重复录入", _command(f"reverse:{reference}"))
         records = [record_id(n) for _, records in days for n in records if n % REVERSE_RECORD_EVERY == 12_000]
-        for record, sequence in (await self.ledger.database.read(_credited, self.ledger.id, records)).items():
+        for record, sequence in (
+            await self.ledger.database.read(credited_records, self.ledger.id, records)
+        ).items():
             await hours.reverse(sequence, "时数有误", _command(f"reverse:{record}"))
 
     def _until(self, at: int) -> int:
@@ -358,54 +364,6 @@ def _accepted(results: Iterable[Result]) -> None:
 
 def _command(key: str) -> Command:
     return Command(CLIENT, key, "demo")
-
-
-def _place_count(connection: Connection, ledger_id: int) -> int:
-    return sum(counts(connection, ledger_id).values())
-
-
-def _people_count(connection: Connection, ledger_id: int) -> int:
-    t = people_table.c
-    return int(connection.execute(select(func.count()).where(t.ledger_id == ledger_id)).scalar_one())
-
-
-def _delivered(connection: Connection, ledger_id: int) -> set[str]:
-    t = deliveries.c
-    return set(connection.execute(select(t.reference).where(t.ledger_id == ledger_id)).scalars())
-
-
-def _points(connection: Connection, ledger_id: int, numbers: list[str], day: date) -> dict[str, int]:
-    """Points that volunteers may spend on a day, in hundredths, by number."""
-    people = volunteers.by_number(connection, ledger_id, numbers)
-    held = lots_of(connection, ledger_id, [person.wallet for person in people.values()])
-    first = day.isoformat()
-    return {
-        number: sum(lot.balance for lot in held.get(person.wallet, []) if lot.expires_on >= first)
-        for number, person in people.items()
-    }
-
-
-def _sold(connection: Connection, ledger_id: int, references: list[str]) -> dict[str, tuple[int, str]]:
-    """Of these receipt numbers those that were sold: the entry's sequence and one good that was on it."""
-    t, line = receipts.c, receipt_lines.c
-    rows = connection.execute(
-        select(t.reference, t.sequence, line.sku)
-        .join_from(receipts, receipt_lines, (line.ledger_id == t.ledger_id) & (line.reference == t.reference))
-        .where(t.ledger_id == ledger_id, t.reference.in_(references), t.sequence > 0)
-        .order_by(t.reference, line.sku.desc())
-    )
-    return {reference: (sequence, sku) for reference, sequence, sku in rows}
-
-
-def _credited(connection: Connection, ledger_id: int, record_ids: list[str]) -> dict[str, int]:
-    """Of these records those that were credited: the entry's sequence."""
-    t = service_records.c
-    rows = connection.execute(
-        select(t.record_id, t.sequence).where(
-            t.ledger_id == ledger_id, t.record_id.in_(record_ids), t.sequence > 0
-        )
-    )
-    return {row.record_id: row.sequence for row in rows}
 
 
 def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -84,16 +84,19 @@ class Shops:
         return self.codes[at % len(self.codes)]
 
     def _lines(self, dice: Random, points: int) -> tuple[BasketLine, ...]:
-        """Goods within what somebody has and wants to spend: some 90 points, seldom several hundred."""
+        """Goods within what somebody has and wants to spend: some 100 points, seldom several hundred."""
         chance = dice.random()
-        budget = points * 2 if chance < 0.006 else min(points, int(5500 * exp(dice.gauss(0, 0.85))))
+        budget = points * 2 if chance < 0.006 else min(points, int(9000 * exp(dice.gauss(0, 0.8))))
         budget = max(budget, min(points, LEAST_POINTS))
+        most = (
+            budget * 2 // 3 if budget > 2 * LEAST_POINTS else budget
+        )  # nobody spends all on the first thing
         pieces: dict[str, int] = {}
-        for good in dice.choices(self._goods, self._weights, k=9):
-            most = good.monthly_limit or 3
-            if good.price > budget or good.sku in pieces or len(pieces) == 5:
+        for good in dice.choices(self._goods, self._weights, k=12):
+            if good.price > min(budget, most) or good.sku in pieces or len(pieces) == 5:
                 continue
-            count = 1 if dice.random() < 0.8 else min(2, most, budget // good.price)
+            allowed = min(good.monthly_limit or 3, budget // good.price)
+            count = 1 if dice.random() < 0.75 else min(2, allowed)
             if chance > 0.985 and good.monthly_limit:
                 count = good.monthly_limit + 1  # one more than everybody gets
             pieces[good.sku] = count

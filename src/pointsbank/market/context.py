@@ -11,15 +11,15 @@ from sqlalchemy import Connection, func, select
 
 from pointsbank.intake.lines import filed_id, parts_of
 from pointsbank.ledger.chart import POINT
-from pointsbank.market.model import Basket, BasketJudgement, PaidReceipt
-from pointsbank.market.postings import SoldReceipt, basket_content, sku_code
-from pointsbank.market.tables import receipt_lines, receipts, returns
+from pointsbank.market.model import Basket, BasketJudgement
+from pointsbank.market.postings import basket_content
+from pointsbank.market.tables import receipt_lines, receipts
 from pointsbank.people import volunteers
 from pointsbank.people.volunteers import Volunteer
 from pointsbank.places.stations import Station, stations
-from pointsbank.points.lots import HeldLot, accounts_at, lots_named, lots_of
+from pointsbank.points.lots import HeldLot, accounts_at, lots_named
 from pointsbank.store.lists import is_one_of
-from pointsbank.store.tables import balances, entries, postings, subjects
+from pointsbank.store.tables import balances, subjects
 
 
 class Catalogue:
@@ -27,7 +27,16 @@ class Catalogue:
 
     def __init__(self) -> None:
         self.stations: dict[str, Station] = {}
+        """By code as it is written."""
+        self.filed: dict[str, Station] = {}
+        """By code as it is filed."""
         self.lots: dict[int, tuple[str, str, str]] = {}
+
+    def station(self, connection: Connection, ledger_id: int, code: str) -> Station:
+        """The station that is filed under this code."""
+        if code not in self.filed:
+            self.filed |= stations(connection, ledger_id, [code])
+        return self.filed[code]
 
     def lots_named(
         self, connection: Connection, ledger_id: int, numbers: Iterable[int]
@@ -222,119 +231,3 @@ def versions_of(connection: Connection, ledger_id: int, people: dict[str, Volunt
         )
     )
     return dict.fromkeys(people, 0) | {by_subject[subject]: version for subject, version in rows}
-
-
-class ReturnsDesk(msgspec.Struct):
-    """A `ReturnContext` for one return: the receipt with what it took and what came back, and the wallet."""
-
-    content: tuple[str, ...] | None
-    paid: PaidReceipt | None
-    sold: SoldReceipt | None
-    held: list[HeldLot]
-
-    def return_content_of(self, return_no: str) -> tuple[str, ...] | None:
-        return self.content
-
-    def receipt(self, receipt_no: str) -> PaidReceipt | None:
-        return self.paid
-
-
-def load_returns_desk(connection: Connection, ledger_id: int, return_no: str, receipt_no: str) -> ReturnsDesk:
-    """Everything the rules ask about one return."""
-    t = returns.c
-    content = connection.execute(
-        select(t.content).where(t.ledger_id == ledger_id, t.reference == filed_id(return_no))
-    ).scalar_one_or_none()
-    sold, paid = load_sold(connection, ledger_id, filed_id(receipt_no))
-    wallet = sold.volunteer.wallet if sold else ""
-    held = lots_of(connection, ledger_id, [wallet]).get(wallet, []) if wallet else []
-    return ReturnsDesk(None if content is None else parts_of(content), paid, sold, held)
-
-
-def load_sold(
-    connection: Connection, ledger_id: int, reference: str
-) -> tuple[SoldReceipt | None, PaidReceipt | None]:
-    """A basket that was sold, with its lots and all that came back; None if there is no such basket.
-
-    `reference` is as it is filed.
-    """
-    t = receipts.c
-    receipt = connection.execute(
-        select(t.at, t.terminal, t.station, t.volunteer, t.sequence).where(
-            t.ledger_id == ledger_id, t.reference == reference, t.state == "sold"
-        )
-    ).first()
-    if receipt is None:
-        return None, None
-    lines = connection.execute(
-        select(receipt_lines.c.sku, receipt_lines.c.pieces, receipt_lines.c.unit_price).where(
-            receipt_lines.c.ledger_id == ledger_id, receipt_lines.c.reference == reference
-        )
-    ).all()
-    back = connection.execute(
-        select(returns.c.sku, returns.c.pieces, returns.c.sequence).where(
-            returns.c.ledger_id == ledger_id, returns.c.receipt == reference, returns.c.state == "taken"
-        )
-    ).all()
-    returned: Counter[str] = Counter()
-    for sku, pieces, _ in back:
-        returned[sku] += pieces
-    person = volunteers.by_number(connection, ledger_id, [receipt.volunteer])[receipt.volunteer]
-    moved = _moved(connection, ledger_id, [receipt.sequence, *(sequence for *_, sequence in back)])
-    taken = moved.get(receipt.sequence, [])
-    given: dict[str, Counter[str]] = {}
-    for *_, sequence in back:
-        for commodity, lot, amount in moved[sequence]:
-            given.setdefault(commodity, Counter())[lot] += amount
-    version = connection.execute(
-        select(subjects.c.version).where(
-            subjects.c.ledger_id == ledger_id, subjects.c.subject == f"receipt:{reference}"
-        )
-    ).scalar_one_or_none()
-    sold = SoldReceipt(
-        reference,
-        receipt.terminal,
-        person,
-        stations(connection, ledger_id, [receipt.station])[receipt.station],
-        version or 0,
-        tuple((lot, amount) for commodity, lot, amount in taken if commodity == "POINT"),
-        dict(given.get("POINT", {})),
-        {
-            sku: tuple((lot, amount) for commodity, lot, amount in taken if commodity == sku_code(sku))
-            for sku, _, _ in lines
-        },
-        {sku: dict(given.get(sku_code(sku), {})) for sku, _, _ in lines},
-    )
-    paid = PaidReceipt(
-        receipt.at,
-        receipt.volunteer,
-        receipt.station,
-        {sku: pieces for sku, pieces, _ in lines},
-        dict(returned),
-        {sku: price for sku, _, price in lines},
-    )
-    return sold, paid
-
-
-def _moved(
-    connection: Connection, ledger_id: int, sequences: list[int]
-) -> dict[int, list[tuple[str, str, int]]]:
-    """Commodity, lot and amount of each posting of these entries, in the order of posting."""
-    e, p = entries.c, postings.c
-    spans = connection.execute(
-        select(e.first_posting, e.postings).where(
-            e.ledger_id == ledger_id, is_one_of(connection, e.sequence, sequences)
-        )
-    )
-    numbers = [first + i for first, count in spans for i in range(count)]
-    rows = connection.execute(
-        select(p.sequence, p.lot, p.amount)
-        .where(p.ledger_id == ledger_id, is_one_of(connection, p.posting, numbers))
-        .order_by(p.posting)
-    ).all()
-    named = lots_named(connection, ledger_id, {row.lot for row in rows})
-    moved: dict[int, list[tuple[str, str, int]]] = {}
-    for sequence, lot, amount in rows:
-        commodity, code, _ = named[lot]
-        moved.setdefault(sequence, []).append((commodity, code, amount))
-    return moved

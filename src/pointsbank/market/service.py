@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from datetime import date
 
 import msgspec
-from sqlalchemy import Connection, select
 
 from pointsbank.engine.commands import Command, new_salt
 from pointsbank.engine.receipts import receipt_of_entry
@@ -25,7 +24,7 @@ from pointsbank.ledger.refusals import (
     Refusal,
     UnknownEntry,
 )
-from pointsbank.market.context import Catalogue, Counterfoil, load_returns_desk, load_sold
+from pointsbank.market.context import Catalogue, Counterfoil
 from pointsbank.market.model import Basket, BasketJudgement, ReturnJudgement, ReturnLine
 from pointsbank.market.postings import (
     MARKET,
@@ -43,7 +42,13 @@ from pointsbank.market.postings import (
     reversal_request,
 )
 from pointsbank.market.rules import give_back, judge_basket, judge_return, pieces_of
-from pointsbank.market.tables import receipts, returns
+from pointsbank.market.sold import (
+    basket_on_file,
+    document_of_entry,
+    load_returns_desk,
+    load_sold,
+    return_on_file,
+)
 from pointsbank.points.lots import expiry
 from pointsbank.policy.book import NoPolicyError, PolicyBook
 from pointsbank.policy.calendar import city_day, local_day, local_second
@@ -232,7 +237,7 @@ class MarketService:
             if entry is not None:
                 if entry.request != basket_request(basket, place):
                     raise MarketRefused(KeyConflict(command.key))
-                reference, price = await read(_receipt_of_entry, ledger_id, entry.sequence)
+                reference, price = await read(basket_on_file, ledger_id, entry.sequence)
                 basket = msgspec.structs.replace(basket, receipt_no=basket.receipt_no if place else reference)
                 receipt = receipt_of_entry(entry)
                 judgement = BasketJudgement("accepted", price, pieces_of(basket))
@@ -311,7 +316,7 @@ class MarketService:
         if entry is not None:
             if entry.request != return_request(line, place):
                 raise MarketRefused(KeyConflict(command.key))
-            reference, pieces, points = await read(_return_of_entry, ledger_id, entry.sequence)
+            reference, pieces, points = await read(return_on_file, ledger_id, entry.sequence)
             line = msgspec.structs.replace(line, return_no=line.return_no if place else reference)
             receipt = receipt_of_entry(entry)
             judgement = ReturnJudgement("accepted", pieces, points)
@@ -328,7 +333,7 @@ class MarketService:
         if policy is None or second is None:
             return JudgedReturn(line, ReturnJudgement("malformed"), place), []
         desk = await self._ledger.database.read(
-            load_returns_desk, self._ledger.id, line.return_no, line.receipt_no
+            load_returns_desk, self._ledger.id, self._catalogue, line, with_wallet=self._expires_first
         )
         judgement, sold = judge_return(line, desk, policy), desk.sold
         effective_at = effective_micros(second, policy.timezone)
@@ -372,14 +377,14 @@ class MarketService:
 
     async def _reversal(self, sequence: int, reason: str, command: Command) -> Draft | Refusal:
         read, ledger_id, now = self._ledger.database.read, self._ledger.id, self._ledger.writer.clock.now()
-        found = await read(_document_of_entry, ledger_id, sequence)
+        found = await read(document_of_entry, ledger_id, sequence)
         if found is None:
             return UnknownEntry(sequence)
         kind, reference, receipt_no = found
         reversed_by = (await read(reversals_of, ledger_id, [sequence])).get(sequence)
         if reversed_by is not None:
             return AlreadyReversed(sequence, reversed_by)
-        sold, _ = await read(load_sold, ledger_id, receipt_no)
+        sold, _ = await read(load_sold, ledger_id, self._catalogue, receipt_no)
         if sold is None:
             return NotReversible(sequence, kind)
         if kind == "return":
@@ -397,7 +402,7 @@ class MarketService:
         entry = await read(entry_by_key, ledger_id, command.client, command.key)
         if entry is None:
             return None
-        found = await read(_document_of_entry, ledger_id, sequence)
+        found = await read(document_of_entry, ledger_id, sequence)
         same = found is not None and entry.request == reversal_request(found[1], reason)
         return [receipt_of_entry(entry)] if same else KeyConflict(command.key)
 
@@ -418,36 +423,3 @@ def _sale(judged: JudgedBasket, receipt: Receipt) -> Sale:
 
 def _number(receipt: Receipt, prefix: str) -> int:
     return next((number for name, number in receipt.numbers if name.startswith(prefix)), 0)
-
-
-def _receipt_of_entry(connection: Connection, ledger_id: int, sequence: int) -> tuple[str, int]:
-    """Reference and price of the basket that an entry posted."""
-    t = receipts.c
-    row = connection.execute(
-        select(t.reference, t.price).where(t.ledger_id == ledger_id, t.sequence == sequence)
-    ).one()
-    return row[0], row[1]
-
-
-def _return_of_entry(connection: Connection, ledger_id: int, sequence: int) -> tuple[str, int, int]:
-    """Reference, pieces and points of the return that an entry posted."""
-    t = returns.c
-    row = connection.execute(
-        select(t.reference, t.pieces, t.points).where(t.ledger_id == ledger_id, t.sequence == sequence)
-    ).one()
-    return row[0], row[1], row[2]
-
-
-def _document_of_entry(connection: Connection, ledger_id: int, sequence: int) -> tuple[str, str, str] | None:
-    """Kind, reference and receipt number of the basket or return that an entry posted."""
-    t = receipts.c
-    row = connection.execute(
-        select(t.reference).where(t.ledger_id == ledger_id, t.sequence == sequence, t.sequence > 0)
-    ).first()
-    if row is not None:
-        return "basket", row[0], row[0]
-    r = returns.c
-    row = connection.execute(
-        select(r.reference, r.receipt).where(r.ledger_id == ledger_id, r.sequence == sequence, r.sequence > 0)
-    ).first()
-    return None if row is None else ("return", row[0], row[1])
