@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import date
-from pathlib import Path
 
 import msgspec
 import structlog
@@ -21,9 +21,9 @@ from pointsbank.engine.registry import open_ledger
 from pointsbank.hours.service import HoursService
 from pointsbank.ledger.chart import SHIPPED, Chart
 from pointsbank.market.service import MarketService
-from pointsbank.policy.book import PolicyBook, load_book
+from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.calendar import city_day
-from pointsbank.policy.load import load_policy
+from pointsbank.policy.shipped import policies_at
 from pointsbank.readers.hot import HotBalances
 from pointsbank.readers.overview import Overviews
 from pointsbank.settings import Settings
@@ -104,7 +104,7 @@ async def open_bank(
 ) -> AsyncIterator[Bank]:
     """The open books with every desk that serves them."""
     clock = clock or SystemClock()
-    policies = policies or load_policies(settings)
+    policies = policies or policies_at(settings.policy)
     zone = policies.policies[-1].timezone
     async with AsyncExitStack() as stack:
         database = Database(settings.database)
@@ -135,22 +135,6 @@ async def open_bank(
             overviews=Overviews(database, ledger.id, _today(clock, zone), seconds=OVERVIEW_SECONDS),
             metrics=metrics,
         )
-
-
-def load_policies(settings: Settings) -> PolicyBook:
-    """The policies that the settings name, or those that come with the program. Raises PolicyErrors."""
-    if not settings.policy:
-        return load_book(policy_folder())
-    path = Path(settings.policy)
-    return PolicyBook([load_policy(path)]) if path.is_file() else load_book(path)
-
-
-def policy_folder() -> Path:
-    """Where the shipped policies lie: beside the sources in a checkout, inside the package in an installed
-    wheel."""
-    package = Path(__file__).parent
-    beside = package.parents[1] / "config" / "policy"
-    return beside if beside.is_dir() else package / "config" / "policy"
 
 
 def run(settings: Settings) -> None:
@@ -188,8 +172,6 @@ def configure_logging(settings: Settings) -> None:
     if settings.log_format == "console":
         structlog.configure([*shared, structlog.dev.ConsoleRenderer()], **options)  # type: ignore[arg-type]
         return
-    import sys
-
     structlog.configure(
         [*shared, structlog.processors.format_exc_info, _render],
         logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),

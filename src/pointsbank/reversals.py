@@ -9,26 +9,30 @@ from pointsbank.ledger.chart import GENERIC_ROOM
 from pointsbank.ledger.model import Draft, Receipt
 from pointsbank.ledger.refusals import NotReversible, Refusal, UnknownEntry
 from pointsbank.market.service import MarketService
-from pointsbank.policy.book import PolicyBook
 from pointsbank.readers.journal import entry as read_entry
 
 
 async def reverse(
-    ledger: Ledger, policies: PolicyBook, sequence: int, reason: str, command: Command
+    ledger: Ledger, hours: HoursService, market: MarketService, sequence: int, reason: str, command: Command
 ) -> list[Receipt] | Refusal:
     """Reverse the entry with this sequence number; gives the receipts of what was posted, or why not."""
     entry = await ledger.database.read(read_entry, ledger.id, sequence)
     if isinstance(entry, UnknownEntry):
         return entry
+    result: list[Receipt] | Refusal
     room = ledger.writer.chart.reversible.get(entry.kind)
     if room == "hours":
-        return await HoursService(ledger, policies).reverse(sequence, reason, command)
-    if room == "market":
-        return await MarketService(ledger, policies).reverse(sequence, reason, command)
-    if room == GENERIC_ROOM:
-        [result] = await ledger.submit([_mirror(ledger, sequence, reason, command)], frozenset([GENERIC_ROOM]))
-        return result if isinstance(result, Refusal) else [result]
-    return NotReversible(sequence, entry.kind)
+        result = await hours.reverse(sequence, reason, command)
+    elif room == "market":
+        result = await market.reverse(sequence, reason, command)
+    elif room == GENERIC_ROOM:
+        mirror = _mirror(ledger, sequence, reason, command)
+        [answer] = await ledger.submit([mirror], frozenset([GENERIC_ROOM]))
+        result = answer if isinstance(answer, Refusal) else [answer]
+    else:
+        result = NotReversible(sequence, entry.kind)
+    # The entry is there, but its room has no verb for it: a release goes back with its record, a delivery not at all.
+    return NotReversible(sequence, entry.kind) if isinstance(result, UnknownEntry) else result
 
 
 def _mirror(ledger: Ledger, sequence: int, reason: str, command: Command) -> Draft:

@@ -63,8 +63,14 @@ def hours_file(folder: Path, *lines: str) -> Path:
     return path
 
 
-GOOD = "R1,V1,A1,扫雪,ENV,S1,2026-01-07 09:00,2026-01-07 11:00,2026-01-07 08:50,2026-01-07 10:55,credit,OP1,2026-01-07 12:00"
-EARLY = "R2,V1,A1,扫雪,ENV,S1,2026-01-08 09:00,2026-01-08 11:00,2026-01-08 09:00,2026-01-08 11:00,credit,OP1,2026-01-08 10:00"
+GOOD = (
+    "R1,V1,A1,扫雪,ENV,S1,2026-01-07 09:00,2026-01-07 11:00,2026-01-07 08:50,2026-01-07 10:55,credit,OP1,"
+    "2026-01-07 12:00"
+)
+EARLY = (
+    "R2,V1,A1,扫雪,ENV,S1,2026-01-08 09:00,2026-01-08 11:00,2026-01-08 09:00,2026-01-08 11:00,credit,OP1,"
+    "2026-01-08 10:00"
+)
 
 
 def test_an_import_books_what_counts_once_and_explains_every_line(small_city: str, tmp_path: Path) -> None:

@@ -12,14 +12,9 @@ from structlog.testing import capture_logs
 from tests.ledger.toy import CHART, LATE, TOY, draft, move
 from tests.simulate.audit import audit
 
+from pointsbank.engine.failures import CommitOutcomeUnknown, WriterOverloaded, WriterStopped
 from pointsbank.engine.registry import open_ledger
-from pointsbank.engine.writer import (
-    CommitOutcomeUnknown,
-    LedgerWriter,
-    Limits,
-    WriterOverloaded,
-    WriterStopped,
-)
+from pointsbank.engine.writer import LedgerWriter, Limits
 from pointsbank.ledger.chart import AllowedMovement, Chart
 from pointsbank.ledger.model import Change, Draft, Receipt, Row
 from pointsbank.store.database import Database

@@ -12,7 +12,8 @@ from tests.engine.proxy import Mode, Proxy, proxy_to
 from tests.ledger.toy import CHART, EARLY, TOY, draft, issue, move
 from tests.simulate.audit import Books, audit
 
-from pointsbank.engine.writer import CommitOutcomeUnknown, LedgerWriter, Limits, WriterError
+from pointsbank.engine.failures import CommitOutcomeUnknown, WriterError
+from pointsbank.engine.writer import LedgerWriter, Limits
 from pointsbank.ledger.model import Draft, Receipt
 from pointsbank.store.database import Database
 from pointsbank.store.port import ledger_id_of

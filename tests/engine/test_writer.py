@@ -314,3 +314,21 @@ async def test_ledgers_of_one_database_do_not_see_each_other(database: Database)
     assert (first.sequence, first.replayed) == (1, False)
     assert (await audit(database, "one")).balance("wallet:a") == 100
     assert (await audit(database, "two")).balance("wallet:a") == 7
+
+
+async def test_a_repetition_after_a_restart_gets_its_receipt_even_if_it_would_be_refused_now(
+    database: Database,
+) -> None:
+    issue = draft("issue", "1", Movement("mint:m", "wallet:a", "POINT", 100, "2028-12-31/f"))
+    pay = draft("pay", "2", Movement("wallet:a", "wallet:b", "POINT", 100))
+    async with open_ledger(database, "toy", CHART) as ledger:
+        _, first = await ledger.submit([issue, pay], TOY)
+    async with open_ledger(database, "toy", CHART) as ledger:
+        [again] = await ledger.submit([pay], TOY)
+        issued_again, in_group = await ledger.submit([issue, pay], TOY, atomic=True)
+    for receipt in (again, in_group):
+        assert isinstance(first, Receipt)
+        assert isinstance(receipt, Receipt)
+        assert receipt.replayed
+        assert (receipt.sequence, receipt.leaf) == (first.sequence, first.leaf)
+    assert isinstance(issued_again, Receipt)

@@ -14,7 +14,8 @@ from tests.simulate.audit import Books, audit
 from tests.simulate.bank import LOTS, OPENING, WALLETS
 from tests.simulate.flaky import FlakyStore
 
-from pointsbank.engine.writer import LedgerWriter, Limits, WriterError
+from pointsbank.engine.failures import WriterError
+from pointsbank.engine.writer import LedgerWriter, Limits
 from pointsbank.ledger.model import Draft, Receipt
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.store.database import Database

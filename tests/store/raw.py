@@ -18,7 +18,7 @@ LEDGER = ledger_id_of("toy")
 Row = dict[str, Any]
 
 
-class Refused(Exception):  # noqa: N818 - that is what it is
+class Refused(Exception):
     """The database said no."""
 
 

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import pytest
 
-from pointsbank.engine.writer import CommitOutcomeUnknown, WriterError, WriterOverloaded, WriterStopped
+from pointsbank.engine.failures import CommitOutcomeUnknown, WriterError, WriterOverloaded, WriterStopped
 from pointsbank.ledger.refusals import PRECEDENCE, Refusal
 from pointsbank.market.model import BasketVerdict, ReturnVerdict
 from pointsbank.readers.refusals import QuestionRefused

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 import click
 import msgspec
 from sqlalchemy import Connection
 
 from pointsbank.cli.terminal import (
+    CITY,
     Ending,
     amount_text,
     as_coroutine,
@@ -21,8 +21,6 @@ from pointsbank.cli.terminal import (
 from pointsbank.people import volunteers
 from pointsbank.readers.balances import AccountBalance, Wallet, balance, wallet
 from pointsbank.store.port import ledger_id_of
-
-CITY = ZoneInfo("Asia/Shanghai")
 
 
 @click.command("balance")

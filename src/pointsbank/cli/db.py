@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import click
 from sqlalchemy import Connection, select
 
-from pointsbank.cli.terminal import Ending, as_coroutine, database_option, opened, progress_bar, say
+from pointsbank.cli.terminal import CITY, Ending, as_coroutine, database_option, opened, progress_bar, say
 from pointsbank.store import backup as backups
 from pointsbank.store.backup import BackupError
 from pointsbank.store.database import Database
@@ -23,15 +22,13 @@ from pointsbank.store.schema import (
 from pointsbank.store.tables import heads
 from pointsbank.verify import render, verify
 
-CITY = ZoneInfo("Asia/Shanghai")
-
 
 @click.group("db")
 def command() -> None:
     """The database: upgrade, check, back up, restore. 数据库。"""
 
 
-@command.command("upgrade")
+@command.command("upgrade", short_help="Bring the schema up to date 升级结构")
 @database_option
 @as_coroutine
 async def upgrade_(database_url: str) -> None:
@@ -44,7 +41,7 @@ async def upgrade_(database_url: str) -> None:
     say(f"{database.public_url}：结构为 {latest_revision()} / schema at {latest_revision()}")
 
 
-@command.command("check")
+@command.command("check", short_help="Is the schema current, does every trigger stand? 检查结构")
 @database_option
 @as_coroutine
 async def check(database_url: str) -> None:
@@ -69,7 +66,7 @@ def _ledgers(connection: Connection) -> list[tuple[str, str, int]]:
     return [(name, chart, sequence) for name, chart, sequence in rows]
 
 
-@command.command("backup")
+@command.command("backup", short_help="All books to one file, while the bank goes on 备份")
 @click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
 @database_option
 @as_coroutine
@@ -94,7 +91,7 @@ async def backup(file: Path | None, database_url: str) -> None:
         say(f"  {ledger.name}  {ledger.sequence:,} 笔凭证 / entries")
 
 
-@command.command("restore")
+@command.command("restore", short_help="A backup into an empty database, verified 恢复")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @database_option
 @as_coroutine

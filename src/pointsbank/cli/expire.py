@@ -19,7 +19,7 @@ from pointsbank.cli.terminal import (
 )
 from pointsbank.engine.clock import SystemClock
 from pointsbank.engine.registry import open_ledger
-from pointsbank.points.service import expire
+from pointsbank.points.service import ExpiryRefused, expire
 from pointsbank.policy.calendar import city_day
 
 
@@ -38,14 +38,18 @@ async def command(as_of: date | None, database_url: str) -> None:
     day = as_of or today
     if day > today:
         raise Ending(f"{day} 在将来，积分不能提前过期 / {day} is in the future: points do not expire early")
-    database = opened(database_url)
+    database, taken = opened(database_url), 0
     try:
         async with open_ledger(database, limits=PATIENT) as ledger:
-            taken = 0
             with progress_bar() as report:
                 async for count in expire(ledger, day, zone):
                     taken += count
                     report("expire", taken, 0)
+    except ExpiryRefused as error:
+        raise Ending(
+            f"未能全部处理，已过期 {taken:,} 个批次：{error}。请重新运行。\n"
+            f"Not complete after {taken:,} lots: {error}. Run it again."
+        ) from error
     finally:
         await database.close()
     say(f"{taken:,} 个批次已过期 / {taken:,} lots expired as of {day}")

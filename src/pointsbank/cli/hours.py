@@ -38,7 +38,7 @@ def command() -> None:
     """Service hours: import them from a file. 服务时长。"""
 
 
-@command.command("import")
+@command.command("import", short_help="Judge a file line by line, book what counts 导入")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Judge every line and write the report, but book nothing.")
 @click.option("--report", "report_file", type=click.Path(dir_okay=False, path_type=Path),
@@ -98,7 +98,12 @@ async def import_(
         ) from error
     finally:
         await database.close()
-    say("试算，未入账 / dry run, nothing was booked" if dry_run else "导入完成 / import complete")
+    if dry_run:
+        say("试算，未入账 / dry run, nothing was booked")
+    elif counts:
+        say("导入完成 / import complete")
+    else:
+        say("这个文件先前已全部导入，没有新的行 / this file was imported before, nothing is new")
     for name, count in counts.most_common():
         say(f"  {count:>9,}  {SHORT_CHINESE.get(name, name)}  {name}")  # type: ignore[call-overload]
     say(f"  积分 / points: {points_text(points)}")

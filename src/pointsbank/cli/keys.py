@@ -24,7 +24,7 @@ def command() -> None:
     """
 
 
-@command.command("issue")
+@command.command("issue", short_help="Make a key and show it, once 签发密钥")
 @click.option("--for", "holder", required=True, help="Who the key speaks for, such as a terminal's or a system's id.")
 @click.option("--label", default="", help="A note to tell keys apart.")
 @click.option("--scope", "scopes", multiple=True, required=True, type=click.Choice(sorted(SCOPES)),
@@ -50,7 +50,7 @@ async def issue(holder: str, label: str, scopes: tuple[str, ...], days: int, dat
     say(f"  {issued.token}")
 
 
-@command.command("list")
+@command.command("list", short_help="List keys, without their text 列出密钥")
 @database_option
 @as_coroutine
 async def list_(database_url: str) -> None:
@@ -68,7 +68,7 @@ async def list_(database_url: str) -> None:
         await database.close()
 
 
-@command.command("revoke")
+@command.command("revoke", short_help="Make a key useless from now on 吊销密钥")
 @click.argument("key_id")
 @database_option
 @as_coroutine

@@ -15,7 +15,7 @@ def command() -> None:
     """Policies: the rates, caps, deadlines, prices and limits of the programme. 规则。"""
 
 
-@command.command("check")
+@command.command("check", short_help="Name every error of a file or folder 检查规则")
 @click.argument("path", required=False, type=click.Path(exists=True, path_type=Path))
 def check(path: Path | None) -> None:
     """Check a policy file or a folder of dated policies, and name every error. 检查规则。"""

@@ -7,8 +7,10 @@ from pathlib import Path
 import click
 
 from pointsbank.cli.terminal import Ending, as_coroutine, database_option, progress_bar, say
+from pointsbank.hours.service import RecordRefused
+from pointsbank.market.service import MarketRefused
 from pointsbank.replay.dataset import DatasetError
-from pointsbank.replay.run import replay
+from pointsbank.replay.run import ReplayRefused, replay
 from pointsbank.store.database import Database
 from pointsbank.store.schema import upgrade
 
@@ -32,6 +34,8 @@ async def command(folder: Path, out: Path, database_url: str) -> None:
             outcome = await replay(folder, out, database, report)
     except DatasetError as error:
         raise Ending(str(error)) from error
+    except (ReplayRefused, RecordRefused, MarketRefused) as error:
+        raise Ending(f"账本不接受 / the ledger does not take it: {error}") from error
     finally:
         await database.close()
     if outcome.changed:

@@ -8,7 +8,9 @@ from pointsbank.cli.terminal import Ending, as_coroutine, database_option, opene
 from pointsbank.engine.commands import Command
 from pointsbank.engine.ids import new_id
 from pointsbank.engine.registry import open_ledger
+from pointsbank.hours.service import HoursService
 from pointsbank.ledger.refusals import Refusal
+from pointsbank.market.service import MarketService
 from pointsbank.reversals import reverse
 
 
@@ -27,8 +29,10 @@ async def command(sequence: int, reason: str, key: str | None, database_url: str
     database = opened(database_url)
     try:
         async with open_ledger(database) as ledger:
+            book = policies()
+            asked = Command("cli", key or f"reverse:{sequence}:{new_id()}", "operator")
             result = await reverse(
-                ledger, policies(), sequence, reason, Command("cli", key or f"reverse:{sequence}:{new_id()}", "operator")
+                ledger, HoursService(ledger, book), MarketService(ledger, book), sequence, reason, asked
             )
     finally:
         await database.close()

@@ -5,12 +5,20 @@ from __future__ import annotations
 import click
 
 from pointsbank.app import run
-from pointsbank.cli.terminal import Ending, database_option, name_unimplemented, opened, policies
+from pointsbank.cli.terminal import (
+    Ending,
+    as_coroutine,
+    database_option,
+    name_unimplemented,
+    opened,
+    policies,
+)
+from pointsbank.engine.registry import open_ledger
 from pointsbank.policy.load import PolicyErrors
-from pointsbank.settings import SettingsError, settings_from
+from pointsbank.settings import Settings, SettingsError, settings_from
 from pointsbank.store.database import DatabaseUrlError
 from pointsbank.store.port import StoreError
-from pointsbank.store.schema import SchemaOutOfDate
+from pointsbank.store.schema import SchemaOutOfDate, require_current
 
 
 @click.command("serve")
@@ -27,8 +35,20 @@ def command(database_url: str, host: str | None, port: int | None, policy: str |
     """
     try:
         settings = settings_from(database=database_url, host=host, port=port, policy=policy, demo=demo)
-        opened(settings.database)
         name_unimplemented(policies(settings.policy))
+        _look(settings)
         run(settings)
     except (SettingsError, DatabaseUrlError, PolicyErrors, StoreError, SchemaOutOfDate) as error:
         raise Ending(str(error)) from error
+
+
+@as_coroutine
+async def _look(settings: Settings) -> None:
+    """Open the books once before the server does: what is wrong with them ends here, with a sentence."""
+    database = opened(settings.database)
+    try:
+        await database.read(require_current)
+        async with open_ledger(database, settings.ledger):
+            pass
+    finally:
+        await database.close()

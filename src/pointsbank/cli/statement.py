@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from zoneinfo import ZoneInfo
 
 import click
 import msgspec
 
 from pointsbank.cli.balance import holder_of
 from pointsbank.cli.terminal import (
+    CITY,
     CityDay,
     Ending,
     amount_text,
@@ -21,8 +21,6 @@ from pointsbank.cli.terminal import (
 )
 from pointsbank.readers.statements import StatementFilter, StatementLine, StatementPage, statement
 from pointsbank.store.port import ledger_id_of
-
-CITY = ZoneInfo("Asia/Shanghai")
 
 
 @click.command("statement")

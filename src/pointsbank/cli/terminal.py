@@ -8,19 +8,23 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import date
 from functools import wraps
-from pathlib import Path
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
+import asyncpg
 import click
+import structlog
 import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from sqlalchemy.exc import DBAPIError
 
 import pointsbank.tables  # noqa: F401 - verify and db check must know every room's tables
-from pointsbank.engine.writer import Limits, WriterError
-from pointsbank.policy.book import PolicyBook, load_book
-from pointsbank.policy.load import PolicyErrors, load_policy
-from pointsbank.policy.shipped import shipped_folder
+from pointsbank.engine.failures import WriterError
+from pointsbank.engine.writer import Limits
+from pointsbank.policy.book import PolicyBook
+from pointsbank.policy.load import PolicyErrors
+from pointsbank.policy.shipped import policies_at
 from pointsbank.settings import Settings, SettingsError, settings_from
 from pointsbank.store.database import Database, DatabaseUrlError
 from pointsbank.store.port import StoreError
@@ -28,7 +32,17 @@ from pointsbank.store.schema import SchemaOutOfDate
 
 T = TypeVar("T")
 
+CITY = ZoneInfo("Asia/Shanghai")
+"""The zone in which times are typed and shown."""
+
 stderr = Console(stderr=True)
+
+LOG_LINES: list[Any] = [
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    # without the values of variables, which may be secrets or about people
+    structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+]
 
 PATIENT = Limits(patience=600)
 """For verbs that nobody waits for at a counter: a slow disk is no reason to give up."""
@@ -38,7 +52,7 @@ class Ending(click.ClickException):
     """A command that ends without having done what was asked; the message says why and what to do."""
 
     def show(self, file: Any = None) -> None:
-        stderr.print(self.message, style="bold red", highlight=False, markup=False)
+        stderr.print(self.message, style="bold red", highlight=False, markup=False, soft_wrap=True)
 
 
 def database_option(command: Callable[..., T]) -> Callable[..., T]:
@@ -66,13 +80,17 @@ def as_coroutine(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable
 
     @wraps(function)
     def run(*args: Any, **kwargs: Any) -> None:
+        structlog.configure(processors=LOG_LINES, logger_factory=structlog.PrintLoggerFactory(sys.stderr))
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(function(*args, **kwargs))
         except (DatabaseUrlError, SettingsError, PolicyErrors, StoreError, WriterError, SchemaOutOfDate) as error:
             raise Ending(str(error)) from error
         except (ConnectionError, FileNotFoundError, PermissionError) as error:
-            raise Ending(f"无法打开 {error} / cannot be opened: {error}") from error
+            raise Ending(f"无法打开 / cannot be opened: {error}") from error
+        except (asyncpg.PostgresError, DBAPIError) as error:
+            cause = error.orig if isinstance(error, DBAPIError) else error
+            raise Ending(f"数据库出错 / the database says: {cause}") from error
 
     return run
 
@@ -89,9 +107,8 @@ def opened(database_url: str) -> Database:
 
 
 def policies(path: str = "") -> PolicyBook:
-    """The policy book of a folder or file; without one, that of the program. Unimplemented keys are listed."""
-    where = Path(path or settings_from().policy or shipped_folder())
-    return load_book(where) if where.is_dir() else PolicyBook([load_policy(where)])
+    """The policy book of a folder or file; without one, that of the settings, or that of the program."""
+    return policies_at(path or settings_from().policy)
 
 
 def name_unimplemented(book: PolicyBook) -> None:
@@ -101,7 +118,7 @@ def name_unimplemented(book: PolicyBook) -> None:
             stderr.print(
                 f"规则 {policy.version}：以下条目本版本尚不执行 / not acted on in this version: "
                 + ", ".join(policy.unimplemented),
-                style="yellow", highlight=False, markup=False,
+                style="yellow", highlight=False, markup=False, soft_wrap=True,
             )
 
 
@@ -151,6 +168,3 @@ def say(text: str = "") -> None:
     """A line of the answer, on standard output."""
     click.echo(text)
 
-
-def is_terminal() -> bool:
-    return sys.stdout.isatty()

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
-from pointsbank.ledger.books import Accepted
+from pointsbank.ledger.books import Accepted, Replayed
+from pointsbank.ledger.decide import Verdict
 from pointsbank.ledger.model import JournalEntry, Posting, Receipt
+from pointsbank.ledger.refusals import Refusal
+
+
+def result_of(verdict: Verdict, originals: Mapping[int, JournalEntry]) -> Receipt | Refusal:
+    """What a caller is told of a verdict once it is durable; `originals` are the entries of used keys, by sequence."""
+    if type(verdict) is Accepted:
+        return receipt_of_accepted(verdict)
+    if type(verdict) is Replayed:
+        entry = originals.get(verdict.use.sequence)
+        if entry is None:
+            return Receipt(verdict.use.sequence, verdict.use.recorded_at, verdict.key, replayed=True)
+        return receipt_of_entry(entry)
+    assert isinstance(verdict, Refusal)
+    return verdict
 
 
 def receipt_of_accepted(accepted: Accepted) -> Receipt:

@@ -17,8 +17,15 @@ import msgspec
 import structlog
 
 from pointsbank.engine.clock import Clock, SystemClock
-from pointsbank.engine.receipts import receipt_of_accepted, receipt_of_entry
-from pointsbank.ledger.books import Accepted, Books, Head, Replayed, Savepoint
+from pointsbank.engine.failures import (
+    CommitOutcomeUnknown,
+    WriterError,
+    WriterOverloaded,
+    WriterStopped,
+    failure_of,
+)
+from pointsbank.engine.receipts import result_of
+from pointsbank.ledger.books import Accepted, Books, Head, Replayed, Savepoint, key_digest
 from pointsbank.ledger.chart import Chart
 from pointsbank.ledger.decide import Verdict, decide
 from pointsbank.ledger.model import Draft, JournalEntry, Receipt
@@ -30,8 +37,8 @@ from pointsbank.store.port import (
     BatchConflict,
     OutcomeUnknown,
     Store,
-    StoreError,
     Turn,
+    Wanted,
     catch_up,
     fill,
     wanted_by,
@@ -43,30 +50,6 @@ SLICE: Final = 256
 """drafts decided in one go, some milliseconds; then the loop gets its turn"""
 
 Result = Receipt | Refusal
-
-
-class WriterError(Exception):
-    """The writer could not answer; `code` is stable and tells what a caller may do."""
-
-    code = "writer-failed"
-
-
-class WriterOverloaded(WriterError):
-    """The queue is full: nothing was written, try again shortly."""
-
-    code = "overloaded"
-
-
-class WriterStopped(WriterError):
-    """The writer is shutting down or not started: nothing was written."""
-
-    code = "stopped"
-
-
-class CommitOutcomeUnknown(WriterError):
-    """The answer of the database is missing: repeat the same key to learn the outcome."""
-
-    code = "outcome-unknown"
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -84,21 +67,15 @@ class Limits(msgspec.Struct, frozen=True):
     """batches written under the lock after another process was seen writing"""
 
 
-class _Group:
+class _Group(msgspec.Struct, eq=False):
     """Drafts that one caller handed over together, and the future that answers."""
 
-    __slots__ = ("atomic", "drafts", "future", "rooms", "since", "verdicts")
-
-    def __init__(
-        self, drafts: Sequence[Draft], rooms: frozenset[str], atomic: bool, future: asyncio.Future[list[Result]],
-        since: float,
-    ) -> None:
-        self.drafts = drafts
-        self.rooms = rooms
-        self.atomic = atomic
-        self.future = future
-        self.since = since
-        self.verdicts: list[Verdict] = []
+    drafts: Sequence[Draft]
+    rooms: frozenset[str]
+    atomic: bool
+    future: asyncio.Future[list[Result]]
+    since: float
+    verdicts: list[Verdict] = []
 
 
 class _Bug(Exception):
@@ -260,7 +237,11 @@ class LedgerWriter:
                     return None  # the books are too large, and the store is not where they are: use the lock
                 books = self._books = Books(self.chart, await self.store.head())
             await self._load(books, groups, self.store, look_up_keys=False)
-            return await self._decide(books, groups)
+            decided = await self._decide(books, groups)
+            if await self._refuses_a_repetition(books, groups):
+                self._books = None
+                return None
+            return decided
         except OutcomeUnknown:
             self._books = None
             return None
@@ -273,6 +254,21 @@ class LedgerWriter:
             log.exception("writer.load_failed", error=type(error).__name__)
             self._books = None
             return None
+
+    async def _refuses_a_repetition(self, books: Books, groups: list[_Group]) -> bool:
+        """Whether a refused draft's key was consumed before this process knew of it: then it is a repetition.
+
+        The fast path leaves unseen keys to the store's unique index, and a refusal never gets there.
+        """
+        wanted = Wanted()
+        for group in groups:
+            if any(isinstance(verdict, Refusal) for verdict in group.verdicts):
+                digests = {key_digest(draft.client, draft.key) for draft in group.drafts}
+                wanted.keys |= digests - books.keys.keys()
+        if not wanted:
+            return False
+        fill(books, wanted, await self.store.load(wanted))
+        return any(books.keys[digest] is not None for digest in wanted.keys)
 
     async def _load(self, books: Books, groups: list[_Group], source: Store | Turn, *, look_up_keys: bool) -> None:
         drafts = [draft for group in groups for draft in group.drafts]
@@ -394,7 +390,7 @@ class LedgerWriter:
             except OutcomeUnknown as unknown:
                 self._books = None
                 if decided is None or decided.batch is None:
-                    await self._reach_store(groups, unknown)
+                    await self._reach_store(groups)
                 elif await self._settle(decided, unknown):
                     await self._answer(decided)
                     return
@@ -403,7 +399,7 @@ class LedgerWriter:
                 self._books = None
                 if len(groups) == 1:
                     log.exception("writer.group_failed", error=type(error).__name__)
-                    self._fail(groups, WriterError(_what_failed(error)))
+                    self._fail(groups, failure_of(error))
                     return
                 for group in groups:
                     await self._write_under_lock([group])
@@ -411,7 +407,7 @@ class LedgerWriter:
 
     async def _decide_in_turn(self, turn: Turn, groups: list[_Group]) -> _Decided:
         books = self._books
-        if books is not None and books.size() <= self.limits.memory and not _same_place(books.head, turn.head):
+        if books is not None and not _same_place(books.head, turn.head):
             self._cautious = self.limits.cautious_batches  # another process is at it still
             self._books = None
             news = await turn.news(books.head)
@@ -441,7 +437,7 @@ class LedgerWriter:
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, 1.0)
 
-    async def _reach_store(self, groups: list[_Group], unknown: OutcomeUnknown) -> None:
+    async def _reach_store(self, groups: list[_Group]) -> None:
         """Nothing was sent: connect again, while somebody waits for it."""
         delay = 0.05
         while any(not group.future.done() for group in groups):
@@ -469,7 +465,7 @@ class LedgerWriter:
             originals = await self.store.receipts(replayed)
         for group in decided.groups:
             if not group.future.done():
-                group.future.set_result([_result(verdict, originals) for verdict in group.verdicts])
+                group.future.set_result([result_of(verdict, originals) for verdict in group.verdicts])
 
     def _fail(self, groups: Sequence[_Group], error: WriterError) -> None:
         for group in groups:
@@ -496,25 +492,5 @@ class LedgerWriter:
                 self._fail([group], WriterOverloaded("the queue did not move in time; nothing was written"))
 
 
-def _what_failed(error: Exception) -> str:
-    if isinstance(error, BatchConflict):
-        return "the database refuses the batch"
-    if isinstance(error, StoreError):
-        return f"the store failed: {error}"
-    return f"the draft could not be written: {type(error).__name__}"
-
-
 def _same_place(mine: Head, theirs: Head) -> bool:
     return mine.batch == theirs.batch and mine.epoch == theirs.epoch
-
-
-def _result(verdict: Verdict, originals: dict[int, JournalEntry]) -> Result:
-    if type(verdict) is Accepted:
-        return receipt_of_accepted(verdict)
-    if type(verdict) is Replayed:
-        entry = originals.get(verdict.use.sequence)
-        if entry is None:
-            return Receipt(verdict.use.sequence, verdict.use.recorded_at, verdict.key, replayed=True)
-        return receipt_of_entry(entry)
-    assert isinstance(verdict, Refusal)
-    return verdict

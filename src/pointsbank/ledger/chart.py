@@ -110,7 +110,6 @@ class Chart:
         return found
 
 
-
 def commodity_class(commodity: str) -> str:
     """`SKU:*` of `SKU:G001`; a code without a colon is its own class."""
     head, colon, _ = commodity.partition(":")

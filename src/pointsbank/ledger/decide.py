@@ -327,7 +327,8 @@ class _Drafting:
     def _mirror_postings(self, target: ReversedEntry) -> Refusal | None:
         for posting in reversed(target.entry.postings):
             debit, credit = self.account(posting.credit), self.account(posting.debit)
-            assert debit is not None and credit is not None
+            assert debit is not None
+            assert credit is not None
             refusal = self._effect(debit, credit, self._lot(posting.commodity, posting.lot), posting.amount)
             if refusal is not None:
                 return refusal

@@ -19,7 +19,7 @@ Line = tuple[object, object, object, int]
 LotKey = TypeVar("LotKey")
 
 
-class InvariantBroken(Exception):  # noqa: N818 - a name that the books know
+class InvariantBroken(Exception):
     """The books are not what they must be. `rule` names the invariant, `place` where it is broken."""
 
     def __init__(self, rule: str, place: str) -> None:

@@ -19,7 +19,7 @@ _MOST_POINTS = 10_000_000
 _MOST_PIECES = 1_000_000
 
 
-class PolicyErrors(ValueError):  # noqa: N818 - a plural: it holds all that is wrong
+class PolicyErrors(ValueError):
     """A policy that is wrong; `errors` names everything that is wrong with it."""
 
     def __init__(self, source: str, errors: Iterable[PolicyError]) -> None:

@@ -1,6 +1,18 @@
-"""Where the policies lie that come with the program."""
+"""Where the policies lie that come with the program, and the book that is in use."""
 
 from pathlib import Path
+
+from pointsbank.policy.book import PolicyBook, load_book
+from pointsbank.policy.load import load_policy
+
+
+def policies_at(path: str = "") -> PolicyBook:
+    """The policy book of a folder or file; without a path, the one that comes with the program.
+
+    Raises PolicyErrors.
+    """
+    where = Path(path) if path else shipped_folder()
+    return load_book(where) if where.is_dir() else PolicyBook([load_policy(where)])
 
 
 def shipped_folder() -> Path:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import IO, Any, Final
 
 import msgspec
 from sqlalchemy import Connection, MetaData, Table, func, insert, select, tuple_
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from pointsbank.store.database import Database
 from pointsbank.store.schema import current_revision, latest_revision, upgrade, write_connection
@@ -22,6 +24,22 @@ from pointsbank.store.tables import heads
 
 FORMAT: Final = "pointsbank-backup/1"
 ROWS: Final = 2000
+MANIFEST_BYTES: Final = 16 * 1024 * 1024
+PAGE_BYTES: Final = 256 * 1024 * 1024
+"""More than any page of rows or manifest has: who claims more would fill the memory."""
+
+_UNREADABLE: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    msgspec.MsgspecError,
+    EOFError,
+    KeyError,
+    OverflowError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What reading a damaged or hand-made zip raises, down to its compression and its encryption."""
 
 Progress = Callable[[str, int, int], None]
 
@@ -128,8 +146,12 @@ def read_manifest(file: Path) -> Manifest:
     """The manifest of a backup. Raises BackupError if the file is none."""
     try:
         with zipfile.ZipFile(file) as archive:
-            manifest = msgspec.json.decode(archive.read("manifest.json"), type=Manifest)
-    except (zipfile.BadZipFile, KeyError, msgspec.DecodeError, OSError) as error:
+            with archive.open("manifest.json") as source:
+                raw = source.read(MANIFEST_BYTES + 1)
+            if len(raw) > MANIFEST_BYTES:
+                raise ValueError("the manifest is too long")
+            manifest = msgspec.json.decode(raw, type=Manifest)
+    except (*_UNREADABLE, OSError) as error:
         raise BackupError(f"{file} 不是备份文件 / is not a backup: {error}") from error
     if manifest.format != FORMAT:
         raise BackupError(f"{file} 的格式是 {manifest.format}，本程序读 {FORMAT} / has another format")
@@ -156,14 +178,25 @@ async def restore(file: Path, database: Database, on_progress: Progress) -> Mani
 def _read_all(connection: Connection, file: Path, manifest: Manifest, on_progress: Progress) -> None:
     if connection.execute(select(func.count()).select_from(heads)).scalar_one():
         raise BackupError("目标数据库已有账簿，不会覆盖。 The database has books already; they are not overwritten.")
-    tables = {table.name: table for table in _tables(connection)}
+    tables = {str(table.name): table for table in _tables(connection)}
+    if sorted(entry.name for entry in manifest.tables) != sorted(tables):
+        raise BackupError("备份中的表不全或有多余 / the backup does not have exactly the tables of the program")
     with zipfile.ZipFile(file) as archive:
         for entry in manifest.tables:
-            table = tables.get(entry.name)
-            if table is None or tuple(c.name for c in table.columns) != entry.columns:
+            table = tables[entry.name]
+            if tuple(c.name for c in table.columns) != entry.columns:
                 raise BackupError(f"备份中的表 {entry.name} 与程序不符 / the table {entry.name} is not as expected")
-            with archive.open(f"{entry.name}.msgpack") as source:
-                _read_table(connection, table, entry, source, on_progress)
+            try:
+                with archive.open(f"{entry.name}.msgpack") as source:
+                    _read_table(connection, table, entry, source, on_progress)
+            except OperationalError:
+                raise  # the database, not the file
+            except (*_UNREADABLE, DBAPIError) as error:
+                raise _damaged(entry) from error
+    # The caller verifies the ledgers that the manifest names: there must be no others.
+    heads_found = select(heads.c.ledger_id, heads.c.name, heads.c.sequence).order_by(heads.c.ledger_id)
+    if tuple(LedgerManifest(*row) for row in connection.execute(heads_found)) != manifest.ledgers:
+        raise BackupError("备份的账簿与其清单不符 / the ledgers of the backup are not those of its manifest")
 
 
 def _read_table(
@@ -171,14 +204,21 @@ def _read_table(
 ) -> None:
     digest, done = sha256(), 0
     while length := source.read(4):
-        raw = source.read(int.from_bytes(length, "big"))
+        size = int.from_bytes(length, "big")
+        raw = source.read(size) if size <= PAGE_BYTES else b""
+        if len(raw) != size:
+            raise _damaged(entry)
         digest.update(length + raw)
         rows = msgspec.msgpack.decode(raw)
         connection.execute(insert(table), [dict(zip(entry.columns, row, strict=True)) for row in rows])
         done += len(rows)
         on_progress(entry.name, done, entry.rows)
     if digest.hexdigest() != entry.sha256 or done != entry.rows:
-        raise BackupError(f"备份损坏：表 {entry.name} / the backup is damaged: table {entry.name}")
+        raise _damaged(entry)
+
+
+def _damaged(entry: TableManifest) -> BackupError:
+    return BackupError(f"备份损坏：表 {entry.name} / the backup is damaged: table {entry.name}")
 
 
 def _sync(path: Path) -> None:

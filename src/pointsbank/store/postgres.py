@@ -171,6 +171,7 @@ class PostgresStore:
         self._timeout = timeout
         self._writing: asyncpg.Connection | None = None
         self._reading: asyncpg.Connection | None = None
+        self._one_reader = asyncio.Lock()  # a batch of refusals asks for the head while the next one loads
         self._write: Any = None
 
     async def open(self) -> None:
@@ -216,11 +217,13 @@ class PostgresStore:
         check_ledger(name, chart, tuple(row))
 
     async def head(self) -> Head:
-        return Head(*(await _fetch(self._reading, _HEAD, self.ledger_id))[0])
+        async with self._one_reader:
+            return Head(*(await _fetch(self._reading, _HEAD, self.ledger_id))[0])
 
     async def load(self, wanted: Wanted) -> Loaded:
-        assert self._reading is not None
-        return await _load(self._reading, self.ledger_id, wanted)
+        async with self._one_reader:
+            assert self._reading is not None
+            return await _load(self._reading, self.ledger_id, wanted)
 
     async def append(self, batch: Batch) -> bool:
         connection = self._writing
@@ -299,8 +302,9 @@ class PostgresStore:
             raise OutcomeUnknown(str(error) or type(error).__name__) from error
 
     async def receipts(self, sequences: Iterable[int]) -> dict[int, JournalEntry]:
-        assert self._reading is not None
-        return {e.sequence: e for e, _ in await _load_entries(self._reading, self.ledger_id, list(sequences))}
+        async with self._one_reader:
+            assert self._reading is not None
+            return {e.sequence: e for e, _ in await _load_entries(self._reading, self.ledger_id, list(sequences))}
 
 
 class PostgresTurn:
@@ -369,7 +373,8 @@ _KNOWN = {
 _ACCOUNTS = "SELECT account, path, kind, type, floor FROM accounts WHERE ledger_id = $1 AND path = ANY($2)"
 _BALANCES = "SELECT account, lot, balance, version FROM balances WHERE ledger_id = $1 AND account = ANY($2)"
 _LOTS_NAMED = """SELECT l.lot, l.commodity, l.code FROM unnest($2::text[], $3::text[]) AS w(commodity, code)
-    JOIN lots l ON l.ledger_id = $1 AND l.commodity = w.commodity AND l.code = w.code"""
+    JOIN lots l ON l.ledger_id = $1 AND l.commodity = w.commodity COLLATE "C" AND l.code = w.code COLLATE "C"
+    """
 _LOTS_SINCE = "SELECT lot, commodity, code FROM lots WHERE ledger_id = $1 AND lot > $2"
 _POSTINGS_SINCE = """SELECT debit_account, credit_account, lot, debit_version, credit_version,
     debit_balance, credit_balance, debit_total, credit_total
@@ -407,16 +412,16 @@ async def _load(connection: Any, ledger_id: int, wanted: Wanted) -> Loaded:
 async def _by_key(
     connection: Any, ledger_id: int, table: str, keys: Iterable[DocumentKey], *more: str
 ) -> list[Any]:
+    """The rows with these keys: key columns first, then `more`."""
     names = key_columns(table)
-    wanted = ", ".join(f"${i}::{pg_type(table, name)}[]" for i, name in enumerate(names, 2))
-    # OFFSET 0 keeps the look-ups apart: of a join the planner may read the whole table instead, once it is large.
-    statement = (
-        f"SELECT x.* FROM unnest({wanted}) AS w({', '.join(names)}) CROSS JOIN LATERAL"
-        f" (SELECT {', '.join(f't.{n}' for n in (*names, *more))} FROM {table} t WHERE t.ledger_id = $1 AND "
-        + " AND ".join(f"t.{n} = w.{n}" for n in names)
-        + " OFFSET 0) AS x"
-    )
-    return await _fetch(connection, statement, ledger_id, *zip(*keys, strict=True))
+    # Conditions on the key itself, no join: planned on an empty table, a join reads all of it for ever after. Of a
+    # key in parts this finds every combination, of which nearly all are wanted.
+    where = " AND ".join(f"{name} = ANY(${i}::{pg_type(table, name)}[])" for i, name in enumerate(names, 2))
+    statement = f"SELECT {', '.join((*names, *more))} FROM {table} WHERE ledger_id = $1 AND {where}"
+    wanted = set(keys)
+    parts = [list(set(column)) for column in zip(*wanted, strict=True)]
+    rows = await _fetch(connection, statement, ledger_id, *parts)
+    return rows if len(names) == 1 else [row for row in rows if tuple(row)[: len(names)] in wanted]
 
 
 _ENTRIES = """SELECT e.sequence, e.kind, e.client, e.key, e.request, e.effective_at, e.recorded_at, e.actor, e.place,
@@ -485,6 +490,11 @@ async def _write_documents(connection: Any, batch: Batch) -> None:
         await _write_changes(connection, ledger_id, table, names, changes)
 
 
+def _like_column(table: str, name: str) -> str:
+    """A key column of `x` in the column's own collation, without which its index is not used."""
+    return f'x.{name} COLLATE "C"' if pg_type(table, name) == "text" else f"x.{name}"
+
+
 async def _write_changes(
     connection: Any, ledger_id: int, table: str, names: tuple[str, ...], changes: list[tuple[Change, tuple[Any, ...]]]
 ) -> None:
@@ -496,7 +506,7 @@ async def _write_changes(
     statement = (
         f"UPDATE {table} t SET {', '.join(f'{n} = x.{n}' for n in ('state', *names))}"
         f" FROM unnest({arrays}) AS x({', '.join(columns)}) WHERE t.ledger_id = $1 AND t.state = x.old_state AND "
-        + " AND ".join(f"t.{n} = x.{n}" for n in keys)
+        + " AND ".join(f"t.{n} = {_like_column(table, n)}" for n in keys)
     )
     rows = [(*change.key, change.old, change.new, *values) for change, values in changes]
     done = await connection.execute(statement, ledger_id, *zip(*rows, strict=True))

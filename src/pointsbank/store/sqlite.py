@@ -158,7 +158,7 @@ class SqliteStore:
         return await self._run(lambda: Head(*self._connection.execute(_HEAD, (self.ledger_id,)).fetchone()))
 
     async def load(self, wanted: Wanted) -> Loaded:
-        return await self._run(_load, self._connection, self.ledger_id, wanted)
+        return await self._run(_load_at_once, self._connection, self.ledger_id, wanted)
 
     async def append(self, batch: Batch) -> bool:
         return await self._run(self._append, batch)
@@ -261,6 +261,17 @@ class SqliteTurn:
     async def append(self, batch: Batch) -> None:
         if not await self._store._run(write_batch, self._store._connection, batch):
             raise BatchConflict("the head moved although it is locked")
+
+
+def _load_at_once(connection: Any, ledger: int, wanted: Wanted) -> Loaded:
+    """Load in one transaction; without one, each look-up takes the file's lock and gives it back."""
+    if connection.in_transaction:
+        return _load(connection, ledger, wanted)
+    connection.execute("BEGIN")
+    try:
+        return _load(connection, ledger, wanted)
+    finally:
+        connection.execute("COMMIT")
 
 
 def _load(connection: Any, ledger: int, wanted: Wanted) -> Loaded:

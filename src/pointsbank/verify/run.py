@@ -26,7 +26,7 @@ from pointsbank.verify.source import Source, fetch
 from pointsbank.verify.standing import Start
 
 
-class UnknownLedger(LookupError):  # noqa: N818 - what the caller reads
+class UnknownLedger(LookupError):
     """The database has no ledger of this name."""
 
 

@@ -13,7 +13,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.response import Redirect
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from pointsbank.engine.writer import WriterError
+from pointsbank.engine.failures import WriterError
 from pointsbank.readers.hot import BalancesUnavailableError
 from pointsbank.store.port import OutcomeUnknown
 from pointsbank.web.guard import SignInRequiredError

@@ -50,6 +50,8 @@ def decode(body: bytes, kind: Any) -> Any:
             raise ProblemError("invalid-request", errors=faults, count=len(faults)) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ProblemError("malformed-json", problem=str(error)) from error
+    except RecursionError as error:
+        raise ProblemError("malformed-json", problem="nested too deeply") from error
 
 
 def faults_of(value: Any, kind: Any, at: str = "", limit: int = MAX_ERRORS) -> list[FieldError]:

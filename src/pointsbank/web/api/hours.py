@@ -103,7 +103,7 @@ class ServiceRecordOut(msgspec.Struct, frozen=True):
     responses=problems(*WRITING, *REFUSALS[:-1]),
     **operation(
         "Submit service records; each is judged by the policy, booked if accepted, and keeps its verdict.",
-        "提交服务时长记录，逐条给出结论",
+        "提交服务时长记录，逐条给出判定",
     ),
 )
 async def submit_records(

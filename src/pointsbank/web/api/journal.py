@@ -11,10 +11,9 @@ from litestar.params import JSONBody, QueryParameter
 from msgspec import Meta
 
 from pointsbank.engine.commands import Command
-from pointsbank.ledger.chart import GENERIC_ROOM
-from pointsbank.ledger.model import Draft, Receipt
-from pointsbank.ledger.refusals import NotReversible, Refusal
+from pointsbank.ledger.refusals import Refusal
 from pointsbank.readers import journal
+from pointsbank.reversals import reverse
 from pointsbank.web.api.answers import answered, found, replayed
 from pointsbank.web.api.describe import (
     READING,
@@ -37,7 +36,7 @@ from pointsbank.web.api.shapes import (
 )
 from pointsbank.web.bank import Bank
 from pointsbank.web.guard import actor_in, needs
-from pointsbank.web.posting import ROOMS, post_bulk, post_entry, request_of
+from pointsbank.web.posting import post_bulk, post_entry
 from pointsbank.web.problems import refused
 from pointsbank.web.validation import BankRequest
 
@@ -101,7 +100,7 @@ async def get_entry(bank: NamedDependency[Bank], sequence: Sequence) -> Response
     "/",
     opt=needs("journal:post"),
     responses=problems(*WRITING, *REFUSALS[:-1]),
-    **operation("Post one entry, within the chart's open movements.", "记一张凭证（仅限账户图中开放的变动）"),
+    **operation("Post one entry, within the chart's open movements.", "记一张凭证（仅限科目表中开放的变动）"),
 )
 async def post_one(
     bank: NamedDependency[Bank],
@@ -123,7 +122,7 @@ async def post_one(
     **operation(
         "Post up to 10,000 entries, all or none (atomic) or each by itself; each with its verdict."
         " Entry n has the idempotency key `<Idempotency-Key>/<n>`.",
-        "批量记账，每张凭证各有结论",
+        "批量记账，每张凭证各有判定",
     ),
 )
 async def post_many(
@@ -150,33 +149,10 @@ async def reverse_entry(
     idempotency_key: IdempotencyKey,
 ) -> Response[ReversalOut]:
     actor = actor_in(request)
-    entry = await bank.ask(journal.entry, sequence)
-    if isinstance(entry, Refusal):
-        raise refused(entry)
-    room = bank.chart.reversible.get(entry.kind, "")
     command = Command(actor.client, idempotency_key, actor.name)
-    result: list[Receipt] | Receipt | Refusal
-    if room == "hours":
-        result = await bank.hours.reverse(sequence, data.reason, command)
-    elif room == "market":
-        result = await bank.market.reverse(sequence, data.reason, command)
-    elif room == GENERIC_ROOM:
-        draft = Draft(
-            "reversal",
-            command.key,
-            command.client,
-            request_of("POST", request.scope["path"], data),
-            bank.clock.now(),
-            actor=command.actor,
-            reason=data.reason,
-            reverses=sequence,
-        )
-        result = (await bank.ledger.submit([draft], ROOMS))[0]
-    else:
-        result = NotReversible(sequence, entry.kind)
-    if isinstance(result, Refusal):
-        raise refused(result)
-    receipts = [result] if isinstance(result, Receipt) else result
+    receipts = await reverse(bank.ledger, bank.hours, bank.market, sequence, data.reason, command)
+    if isinstance(receipts, Refusal):
+        raise refused(receipts)
     again = all(receipt.replayed for receipt in receipts)
     return answered(ReversalOut([receipt_out(receipt) for receipt in receipts]), 201, replayed(again))
 

@@ -94,7 +94,8 @@ def _from_our_page(request: BankRequest, secret: str, form: str) -> None:
     """Raise unless the form carries what only our page could give it, and the browser does not say
     otherwise."""
     site = request.headers.get("sec-fetch-site", "same-origin")
-    if not secret or site not in ("same-origin", "none") or not hmac.compare_digest(form_token(secret), form):
+    is_ours = form.isascii() and hmac.compare_digest(form_token(secret), form)
+    if not secret or site not in ("same-origin", "none") or not is_ours:
         raise ProblemError("form-expired")
 
 
