@@ -319,16 +319,16 @@ async def test_ledgers_of_one_database_do_not_see_each_other(database: Database)
 async def test_a_repetition_after_a_restart_gets_its_receipt_even_if_it_would_be_refused_now(
     database: Database,
 ) -> None:
-    issue = draft("issue", "1", Movement("mint:m", "wallet:a", "POINT", 100, "2028-12-31/f"))
-    pay = draft("pay", "2", Movement("wallet:a", "wallet:b", "POINT", 100))
+    fill = draft("issue", "1", move("mint:m", "wallet:a", 100, LATE), opens=("mint:m", "wallet:a", "wallet:b"))
+    pay = draft("pay", "2", move("wallet:a", "wallet:b", 100))
     async with open_ledger(database, "toy", CHART) as ledger:
-        _, first = await ledger.submit([issue, pay], TOY)
+        _, first = await ledger.submit([fill, pay], TOY)
     async with open_ledger(database, "toy", CHART) as ledger:
         [again] = await ledger.submit([pay], TOY)
-        issued_again, in_group = await ledger.submit([issue, pay], TOY, atomic=True)
+        filled, in_group = await ledger.submit([fill, pay], TOY, atomic=True)
     for receipt in (again, in_group):
         assert isinstance(first, Receipt)
         assert isinstance(receipt, Receipt)
         assert receipt.replayed
         assert (receipt.sequence, receipt.leaf) == (first.sequence, first.leaf)
-    assert isinstance(issued_again, Receipt)
+    assert isinstance(filled, Receipt)
