@@ -17,7 +17,7 @@ from pointsbank.bench.cells import Cells
 from pointsbank.bench.rows import Row, chosen
 from pointsbank.bench.worker import Done
 
-WIDTH = 126
+WIDTH = 136
 """characters that the table needs; a narrower terminal wraps whole lines"""
 
 

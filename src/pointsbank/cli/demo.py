@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import click
 
 from pointsbank.app import run
-from pointsbank.cli.terminal import as_coroutine, database_option, progress_bar, say
-from pointsbank.demo import DemoSummary, load_demo
+from pointsbank.cli.terminal import Ending, as_coroutine, database_option, progress_bar, say
+from pointsbank.demo import DemoRefused, DemoSummary, demo_credentials, load_demo
+from pointsbank.engine.registry import open_ledger
 from pointsbank.settings import settings_from
 from pointsbank.store.database import Database
 from pointsbank.store.schema import upgrade
@@ -47,14 +46,20 @@ async def _load(
             summary = await load_demo(
                 database, volunteers=volunteers, records=records, baskets=baskets, on_progress=report
             )
+        credentials = summary.credentials
+        if summary.already_loaded:
+            async with open_ledger(database) as ledger:
+                credentials = await demo_credentials(ledger)
+    except DemoRefused as error:
+        raise Ending(str(error)) from error
     finally:
         await database.close()
     _say(summary, database)
     settings = settings_from(database=database_url, host=host, port=port)
     say(f"\n  网址 address   http://{settings.host}:{settings.port}/")
-    for credential in summary.credentials:
-        say(f"  {credential.label:<16} {credential.token}")
-    await asyncio.sleep(0)
+    say("  密钥 keys, shown this once:")
+    for credential in credentials:
+        say(f"    {credential.role:<10} {credential.token}  {credential.label}")
 
 
 def _say(summary: DemoSummary, database: Database) -> None:
