@@ -16,6 +16,7 @@ import uvloop
 
 from pointsbank.bench import history
 from pointsbank.bench.cells import BULK, Cells
+from pointsbank.bench.service import BANK
 from pointsbank.bench.town import CHART, HOT, ROOM, transfers, wallet
 from pointsbank.engine.registry import open_ledger
 from pointsbank.engine.writer import Limits
@@ -153,8 +154,7 @@ def _replay(cells: Cells) -> dict[str, str]:
         subprocess.run(  # noqa: S603 - our own arguments
             [
                 sys.executable,
-                "-m",
-                "pointsbank.bench.service",
+                *BANK,
                 "replay",
                 str(data),
                 "--out",

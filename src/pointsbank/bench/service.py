@@ -26,6 +26,10 @@ from pointsbank.store.database import Database
 from pointsbank.store.schema import upgrade
 
 
+BANK = ("-c", "from pointsbank.cli.main import main; main()")
+"""Arguments of an interpreter that make it the `pointsbank` command."""
+
+
 class Service(msgspec.Struct, frozen=True):
     """A server that runs: where it listens, and its process."""
 
@@ -114,7 +118,7 @@ def echo_service() -> Iterator[Service]:
 def bank_service(url: str) -> Iterator[Service]:
     """`pointsbank serve` as an operator starts it; only the line per request is off, as in the echo."""
     port = _free_port()
-    command = ["-m", "pointsbank.bench.service", "serve", "--database", url, "--port", str(port)]
+    command = [*BANK, "serve", "--database", url, "--port", str(port)]
     with _running(
         command, port, {"POINTSBANK_ACCESS_LOG": "false", "POINTSBANK_LOG_LEVEL": "error"}
     ) as service:
@@ -159,9 +163,3 @@ def _listens(port: int) -> bool:
 
 def make_memo_bank_now(url: str, accounts: int) -> str:
     return asyncio.run(make_memo_bank(url, accounts))
-
-
-if __name__ == "__main__":
-    from pointsbank.cli.main import main
-
-    main()

@@ -39,6 +39,7 @@ def command(
 async def _load(
     volunteers: int, records: int | None, baskets: int | None, database_url: str, host: str | None, port: int | None
 ) -> None:
+    settings = settings_from(database=database_url, host=host, port=port)
     database = Database(database_url)
     try:
         await upgrade(database)
@@ -55,7 +56,6 @@ async def _load(
     finally:
         await database.close()
     _say(summary, database)
-    settings = settings_from(database=database_url, host=host, port=port)
     say(f"\n  网址 address   http://{settings.host}:{settings.port}/")
     say("  密钥 keys, shown this once:")
     for credential in credentials:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
 
 import click
 
@@ -68,7 +67,3 @@ def main() -> None:
 
     Every verb takes --database URL; the default is a SQLite file under var/. `pointsbank VERB --help` says more.
     """
-
-
-def run(*args: Any) -> None:
-    main(*args)

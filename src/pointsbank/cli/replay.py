@@ -39,6 +39,6 @@ async def command(folder: Path, out: Path, database_url: str) -> None:
     finally:
         await database.close()
     if outcome.changed:
-        say(f"完成：{outcome.sequence:,} 笔分录，结果在 {out} / done: {outcome.sequence:,} entries, results in {out}")
+        say(f"完成：{outcome.sequence:,} 笔凭证，结果在 {out} / done: {outcome.sequence:,} entries, results in {out}")
     else:
         say(f"先前已完成，账簿没有变化，结果在 {out} / complete before, nothing changed; results in {out}")

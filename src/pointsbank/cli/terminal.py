@@ -80,7 +80,11 @@ def as_coroutine(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable
 
     @wraps(function)
     def run(*args: Any, **kwargs: Any) -> None:
-        structlog.configure(processors=LOG_LINES, logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+        structlog.configure(
+            processors=LOG_LINES,
+            logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+            wrapper_class=structlog.make_filtering_bound_logger(20),
+        )
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(function(*args, **kwargs))

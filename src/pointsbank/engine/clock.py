@@ -7,12 +7,16 @@ from typing import Protocol
 
 
 class Clock(Protocol):
+    """Whoever tells the time."""
+
     def now(self) -> int:
         """Microseconds since 1970, UTC."""
         ...
 
 
 class SystemClock:
+    """The machine's clock."""
+
     def now(self) -> int:
         return time.time_ns() // 1000
 

@@ -24,7 +24,8 @@ _ESCAPES: Final = {ord("\\"): "\\\\", ord("\0"): "\\0", ord(SEPARATOR): "\\s"}
 _MEANINGS: Final = {"\\\\": "\\", "\\0": "\0", "\\s": SEPARATOR}
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_FIRST: Final = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
+_FIRST: Final = (datetime(1, 1, 2, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
+"""The second day of the calendar: whoever opens accounts the day before an entry needs one more."""
 _LAST: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 
 
@@ -76,10 +77,9 @@ def parts_of(text: str) -> tuple[str, ...]:
 def effective_micros(second: int, zone: str) -> int:
     """Microseconds UTC of a local second from a file. A clock at the edge of the calendar stays within it."""
     try:
-        return city_to_utc_micros(second, zone)
-    except (
-        OverflowError
-    ):  # 0001-01-01 00:00:00, which clocks without a battery show, is still 31 December in UTC
+        return max(city_to_utc_micros(second, zone), _FIRST)
+    except OverflowError:
+        # 0001-01-01 00:00:00, which clocks without a battery show, is not in UTC's calendar
         return _FIRST if second < 0 else _LAST
 
 
