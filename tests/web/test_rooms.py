@@ -83,6 +83,17 @@ def basket(service: Service, quantity: int = 1, **more: Any) -> dict[str, Any]:
     return {"terminal": "T01", "station": "S0001", "volunteer": "V0001", "lines": lines, **more}
 
 
+async def test_a_till_asks_what_a_volunteer_has_by_number(town: Service) -> None:
+    key = await town.key()
+    known = await town.get("/api/v1/volunteers/V0001/wallet", key)
+    assert known.status_code == 200
+    assert known.json()["holder"] == "V0001"
+    assert {"available", "pending", "held", "merit_minutes", "sequence"} <= set(known.json())
+    unknown = await town.get("/api/v1/volunteers/V9999/wallet", key)
+    assert unknown.status_code == 422
+    assert unknown.json()["type"].endswith("unknown-volunteer")
+
+
 async def test_each_record_gets_its_verdict_in_code_and_words(town: Service) -> None:
     key = await town.key()
     body = {

@@ -34,11 +34,34 @@ class Load(msgspec.Struct, frozen=True):
     prefix: str = "a"
 
 
+WARMING = 1000
+"""entries in a request of the warm-up"""
+
+
+def _entry(debit: str, credit: str) -> str:
+    movement = f'{{"debit":"{debit}","credit":"{credit}","commodity":"CNY","amount":5}}'
+    return f'{{"kind":"memo","movements":[{movement}]}}'
+
+
+def _host(load: Load) -> str:
+    return f"Host: 127.0.0.1:{load.port}\r\nAuthorization: Bearer {load.token}\r\n"
+
+
+def _posted(load: Load, path: str, body: str, more: str = "") -> bytes:
+    kind = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    return f"POST {path} HTTP/1.1\r\n{_host(load)}{more}{kind}{body}".encode()
+
+
+def _length(head: bytes) -> int:
+    """The content length that a head in lower case states; -1 if it states none."""
+    at = head.find(b"content-length: ")
+    return -1 if at < 0 else int(head[at + 16 :].split(b"\r", 1)[0])
+
+
 def requests_of(load: Load) -> Callable[[], bytes]:
     """A maker of whole requests, as bytes."""
-    numbers = count()
+    numbers, host = count(), _host(load)
     pick = Random(load.prefix).random  # noqa: S311 - load, not secrets
-    host = f"Host: 127.0.0.1:{load.port}\r\nAuthorization: Bearer {load.token}\r\n"
 
     def account() -> str:
         return f"memo:{1 + int(pick() * load.accounts)}"
@@ -47,12 +70,7 @@ def requests_of(load: Load) -> Callable[[], bytes]:
         debit, credit = account(), account()
         while credit == debit:
             credit = account()
-        movement = f'{{"debit":"{debit}","credit":"{credit}","commodity":"CNY","amount":5}}'
-        return f'{{"kind":"memo","movements":[{movement}]}}'
-
-    def posted(path: str, body: str, more: str = "") -> bytes:
-        kind = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        return f"POST {path} HTTP/1.1\r\n{host}{more}{kind}{body}".encode()
+        return _entry(debit, credit)
 
     def request() -> bytes:
         if load.what == "balance":
@@ -63,9 +81,9 @@ def requests_of(load: Load) -> Callable[[], bytes]:
             )
         key = f"Idempotency-Key: {load.prefix}{next(numbers)}\r\n"
         if load.what == "entry":
-            return posted("/api/v1/journal-entries", entry(), key)
+            return _posted(load, "/api/v1/journal-entries", entry(), key)
         body = '{"entries":[' + ",".join([entry() for _ in range(load.group)]) + "]}"
-        return posted("/api/v1/journal-entries/bulk", body, key)
+        return _posted(load, "/api/v1/journal-entries/bulk", body, key)
 
     return request
 
@@ -100,16 +118,27 @@ class Connection(asyncio.Protocol):
             end = self._buffer.find(b"\r\n\r\n")
             if end < 0:
                 return
-            head = self._buffer[:end].lower()
-            at = head.find(b"content-length: ")
-            if not self._buffer.startswith(b"HTTP/1.1 2") or at < 0:
+            length = _length(self._buffer[:end].lower())
+            if not self._buffer.startswith(b"HTTP/1.1 2") or length < 0:
                 self._failed(self._buffer)
                 return
-            self._wanted = end + 4 + int(head[at + 16 :].split(b"\r", 1)[0])
+            self._wanted = end + 4 + length
         if len(self._buffer) >= self._wanted:
             self._latencies.append(time.perf_counter() - self._since)
             self._buffer, self._wanted = b"", 0
             self._send()
+
+
+async def remember_accounts(load: Load) -> None:
+    """Post to every account once, in bulks, so that the server knows them all as it would after a day's work."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", load.port)
+    for start in range(1, load.accounts, 2 * WARMING):
+        pairs = [(n, n + 1) for n in range(start, min(start + 2 * WARMING, load.accounts), 2)]
+        body = '{"entries":[' + ",".join(_entry(f"memo:{a}", f"memo:{b}") for a, b in pairs) + "]}"
+        writer.write(_posted(load, "/api/v1/journal-entries/bulk", body, f"Idempotency-Key: w{start}\r\n"))
+        head = await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(_length(head.lower()))
+    writer.close()
 
 
 async def run(load: Load) -> Done:
@@ -117,6 +146,8 @@ async def run(load: Load) -> Done:
     loop = asyncio.get_running_loop()
     failure: asyncio.Future[bytes] = loop.create_future()
     latencies: list[float] = []
+    if load.what in ("entry", "bulk"):
+        await remember_accounts(load)
     request = requests_of(load)
 
     def failed(answer: bytes) -> None:

@@ -25,7 +25,6 @@ from pointsbank.ledger.model import Draft, Movement, OpenAccount
 from pointsbank.store.database import Database
 from pointsbank.store.schema import upgrade
 
-
 BANK = ("-c", "from pointsbank.cli.main import main; main()")
 """Arguments of an interpreter that make it the `pointsbank` command."""
 

@@ -117,7 +117,8 @@ async def restore(file: Path, database_url: str) -> None:
                 if not outcome.holds or outcome.to_sequence != ledger.sequence:
                     say(render(outcome))
                     raise Ending(
-                        "恢复的账簿未通过核验，恢复没有完成。\nThe restored books do not verify: the restore is not done."
+                        "恢复的账簿未通过核验，恢复没有完成；目标数据库请整个删除。\n"
+                        "The restored books do not verify: the restore is not done. Drop the target database."
                     )
         await target.close()
         if target is not database:

@@ -15,7 +15,7 @@ from pointsbank.engine.receipts import receipt_of_entry
 from pointsbank.engine.registry import Ledger
 from pointsbank.engine.writer import Result
 from pointsbank.hours.context import HoursDesk
-from pointsbank.hours.model import HOURS_VERDICTS, Judgement, RecordFields
+from pointsbank.hours.model import HOURS_VERDICTS, Judgement, RecordFields, ServiceRecord
 from pointsbank.hours.postings import (
     HOURS,
     Judged,
@@ -78,8 +78,10 @@ class HoursService:
     versions of their volunteers: two uploads at a time end as if one had come after the other.
     """
 
-    def __init__(self, ledger: Ledger, policies: PolicyBook) -> None:
+    def __init__(self, ledger: Ledger, policies: PolicyBook, *, brings_own_time: bool = False) -> None:
+        """`brings_own_time`: a replay's files may be of any time; elsewhere nobody records before it is so late."""
         self._ledger = ledger
+        self._brings_own_time = brings_own_time
         self._policies = policies
         self._longest_session = 60 * max(policy.session_max_hours for policy in policies.policies)
         self._desk: HoursDesk | None = None
@@ -225,6 +227,8 @@ class HoursService:
         if policy is None or record is None:
             return Judged(place, fields or ("",), _MALFORMED)
         judgement = judge_record(record, desk, policy)
+        if judgement.verdict == "accepted" and not self._brings_own_time and _is_ahead(record, policy, now):
+            judgement = Judgement("recorded_early")
         if judgement.verdict in _TAKES_NO_ID:
             return Judged(place, fields, judgement)
         number = record.fields.volunteer
@@ -333,7 +337,16 @@ def _well_formed(lines: Iterable[Line]) -> Iterable[RecordFields]:
     )
 
 
+def _is_ahead(record: ServiceRecord, policy: Policy, now: int) -> bool:
+    """Whether a record says that it was typed in later than now: the service has not happened yet."""
+    return city_to_utc_micros(record.recorded_at * 60, policy.timezone) > now
+
+
 def _released(results: Sequence[Result]) -> int:
+    """How many records were released; one that somebody else released or reversed meanwhile is no fault."""
+    for result in results:
+        if isinstance(result, Refusal) and result.code != "state-changed":
+            raise RecordRefused(0, result)
     return sum(isinstance(result, Receipt) and not result.replayed for result in results)
 
 

@@ -129,15 +129,19 @@ class MarketService:
         future: asyncio.Future[Sale] = asyncio.get_running_loop().create_future()
         self._waiting.append(((None, basket, command), future))
         if len(self._tills) < TILLS:
-            till = asyncio.create_task(self._sell_waiting())
-            self._tills.add(till)
-            till.add_done_callback(self._tills.discard)
+            self._tills.add(asyncio.create_task(self._sell_waiting()))
         return await future
 
     async def _sell_waiting(self) -> None:
-        while self._waiting:
-            share = min(len(self._waiting), max(TOGETHER, len(self._waiting) // TILLS), MOST_TOGETHER)
-            await self._sell_together([self._waiting.popleft() for _ in range(share)])
+        try:
+            while self._waiting:
+                share = min(len(self._waiting), max(TOGETHER, len(self._waiting) // TILLS), MOST_TOGETHER)
+                await self._sell_together([self._waiting.popleft() for _ in range(share)])
+        finally:
+            # in the same turn in which it stopped looking, or a basket that comes now would wait for nobody
+            till = asyncio.current_task()
+            assert till is not None
+            self._tills.discard(till)
 
     async def _sell_together(self, waiting: list[tuple[Order, asyncio.Future[Sale]]]) -> None:
         """Sell baskets of several callers; one that is refused for good is set apart and fails alone."""

@@ -83,7 +83,7 @@ class _Replay:
         self.policy = policies.policies[0]
         self.ledger = ledger
         self.on_progress = on_progress
-        self.hours = HoursService(ledger, policies)
+        self.hours = HoursService(ledger, policies, brings_own_time=True)
         # The last day of a lot matters for the order of use and for step 4, and for nothing else.
         self.market = MarketService(ledger, policies, keeps_refusals=True, expires_first=False)
 

@@ -89,6 +89,7 @@ class Database:
         if self.dialect == "postgresql":
             return create_async_engine(
                 "postgresql+asyncpg" + self.url.removeprefix("postgresql"),
+                hide_parameters=True,  # an error's text goes to the log; the values may be about people
                 pool_size=5,
                 max_overflow=5,
                 isolation_level="REPEATABLE READ",
@@ -119,7 +120,7 @@ def sqlite_engine(path: Path, *, read_only: bool = True) -> Engine:
     def creator() -> Any:
         return sqlite.connect(path, read_only=read_only)
 
-    engine = create_engine("sqlite://", module=sqlite3, creator=creator, poolclass=QueuePool, pool_size=4)
+    engine = create_engine("sqlite://", module=sqlite3, creator=creator, poolclass=QueuePool, pool_size=4, hide_parameters=True)
     begin = "BEGIN" if read_only else "BEGIN IMMEDIATE"
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
     return engine

@@ -9,7 +9,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
-from pointsbank.web.api import accounts, health, hours, journal, keys, market, trial_balance
+from pointsbank.web.api import accounts, health, hours, journal, keys, market, trial_balance, volunteers
 from pointsbank.web.guard import PUBLIC
 from pointsbank.web.problems import ProblemError
 
@@ -28,6 +28,7 @@ def api_router() -> Router:
         "/api/v1",
         route_handlers=[
             accounts.router,
+            volunteers.router,
             journal.router,
             trial_balance.router,
             hours.router,
