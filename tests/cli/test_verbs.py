@@ -120,6 +120,26 @@ def test_verify_holds_and_a_backup_restores_into_either_engine(
         assert invoke("db", "restore", str(backup), "--database", target).exit_code == 1
 
 
+def test_a_new_bank_is_filled_from_files_and_twice_changes_nothing(database_url: str, tmp_path: Path) -> None:
+    (tmp_path / "stations.csv").write_text("站点编码,名称,所编码,中心编码\nS1,一号站,P1,C1\n", "utf-8")
+    (tmp_path / "volunteers.csv").write_text(
+        "志愿者编号,姓名,出生日期,手机号,家庭编号,服务站\nV1,某某,1990-01-01,,,S1\n", "gb18030"
+    )
+    (tmp_path / "deliveries.csv").write_text(
+        "入库单号,站点编码,商品编码,数量,捐赠方,保质期\nD1,S1,G001,10,donor-1,2027-01-01\nD1,S1,G002,5,donor-1,2027-01-01\n",
+        "utf-8",
+    )
+    first = invoke("register", str(tmp_path), "--database", database_url)
+    assert first.exit_code == 0, first.output
+    assert first.output.count(" 1 ") == 3
+    assert "available" in invoke("balance", "V1", "--database", database_url).output
+    again = invoke("register", str(tmp_path), "--database", database_url)
+    assert again.exit_code == 0, again.output
+    assert again.output.count(" 0 ") == 3
+    (tmp_path / "deliveries.csv").write_text("入库单号,站点编码,商品编码,数量,捐赠方,保质期\nD2,S1,G001,-1,x,\n", "utf-8")
+    assert invoke("register", str(tmp_path), "--database", database_url).exit_code == 1
+
+
 def test_a_damaged_backup_is_refused(small_city: str, tmp_path: Path) -> None:
     junk = tmp_path / "junk.backup"
     junk.write_bytes(b"PK not really")

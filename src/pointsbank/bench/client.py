@@ -76,8 +76,8 @@ def requests_of(load: Load) -> Callable[[], bytes]:
         if load.what == "balance":
             return f"GET /api/v1/accounts/{account()}/balance HTTP/1.1\r\n{host}\r\n".encode()
         if load.what == "echo":
-            return posted(
-                "/echo", f'{{"debit":"{account()}","credit":"{account()}","amount":5,"kind":"memo"}}'
+            return _posted(
+                load, "/echo", f'{{"debit":"{account()}","credit":"{account()}","amount":5,"kind":"memo"}}'
             )
         key = f"Idempotency-Key: {load.prefix}{next(numbers)}\r\n"
         if load.what == "entry":

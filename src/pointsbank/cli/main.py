@@ -10,6 +10,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     "Begin 开始": {
         "demo": "A whole invented city to try things in 演示城市",
         "serve": "Serve the API and the pages 启动服务",
+        "register": "Stations, volunteers and goods from files 登记",
     },
     "Every day 日常": {
         "hours": "Bring in service hours from a file 导入服务时长",

@@ -44,10 +44,7 @@ async def write_results(
         "expiry_run": "2028-01-01 00:00",
         "counts": counts,
         "merit_minutes": sum(merit for _, merit, _ in people),
-        "points": {
-            f"after_{step}": await read(_totals, ledger_id, marks[step])
-            for step in ("hours", "redemptions", "returns", "expiry")
-        },
+        "points": await read(_totals, ledger_id, marks),
         "volunteers_sha256": sha256("".join(_canonical(people)).encode()).hexdigest(),
         "volunteers": {number: {"merit_minutes": merit, "balances": held} for number, merit, held in people},
         "stock": {
@@ -107,34 +104,46 @@ def _ids_not_filed_as_they_are(dataset: Dataset, source: str) -> dict[int, str]:
     return {number: id_ for number, id_ in lines if filed_id(id_) != id_}
 
 
-def _totals(connection: Connection, ledger_id: int, mark: int) -> dict[str, int]:
-    """Points issued, redeemed, returned and expired up to a sequence, and what all wallets then hold."""
-    rows = connection.execute(
-        select(entries.c.kind, func.sum(postings.c.amount))
-        .join_from(
-            entries,
-            postings,
-            and_(postings.c.ledger_id == entries.c.ledger_id, postings.c.sequence == entries.c.sequence),
+def _totals(connection: Connection, ledger_id: int, marks: dict[str, int]) -> dict[str, dict[str, int]]:
+    """Points issued, redeemed, returned and expired up to each mark, and what all wallets then hold."""
+    totals: Counter[str] = Counter()
+    after, since = {}, 0
+    for step in ("hours", "redemptions", "returns", "expiry"):
+        rows = connection.execute(
+            select(entries.c.kind, func.sum(postings.c.amount))
+            .join_from(
+                entries,
+                postings,
+                and_(postings.c.ledger_id == entries.c.ledger_id, postings.c.sequence == entries.c.sequence),
+            )
+            .join(lots, and_(lots.c.ledger_id == postings.c.ledger_id, lots.c.lot == postings.c.lot))
+            .where(
+                entries.c.ledger_id == ledger_id,
+                entries.c.sequence > since,
+                entries.c.sequence <= marks[step],
+                lots.c.commodity == POINT.code,
+            )
+            .group_by(entries.c.kind)
         )
-        .join(lots, and_(lots.c.ledger_id == postings.c.ledger_id, lots.c.lot == postings.c.lot))
-        .where(entries.c.ledger_id == ledger_id, entries.c.sequence <= mark, lots.c.commodity == POINT.code)
-        .group_by(entries.c.kind)
-    )
-    by_kind: dict[str, int] = {kind: int(amount) for kind, amount in rows}
-    held = sum(balance for *_, balance in _held(connection, ledger_id, mark, ("wallet", "wallet-pending")))
-    return {
-        "issued": by_kind.get("earn", 0),
-        "redeemed": by_kind.get("basket", 0),
-        "returned": by_kind.get("return", 0),
-        "expired": by_kind.get("expire", 0),
-        "outstanding": held,
-    }
+        for kind, amount in rows:
+            totals[kind] += int(amount)
+        moved = _moved(connection, ledger_id, since, marks[step], ("wallet", "wallet-pending"))
+        totals["held"] += sum(balance for *_, balance in moved)
+        since = marks[step]
+        after[f"after_{step}"] = {
+            "issued": totals["earn"],
+            "redeemed": totals["basket"],
+            "returned": totals["return"],
+            "expired": totals["expire"],
+            "outstanding": totals["held"],
+        }
+    return after
 
 
-def _held(
-    connection: Connection, ledger_id: int, mark: int, kinds: tuple[str, ...]
+def _moved(
+    connection: Connection, ledger_id: int, since: int, mark: int, kinds: tuple[str, ...]
 ) -> Iterator[tuple[str, str, str, str, int]]:
-    """Path, commodity, lot, last day and balance of all accounts of these kinds as of a sequence: folded anew."""
+    """Path, commodity, lot, last day and sum of what moved on accounts of these kinds after `since`, up to `mark`."""
     credit_normal = accounts.c.type.in_(("liability", "equity", "income"))
     is_credit = postings.c.credit_account == accounts.c.account
     rises = is_credit == credit_normal
@@ -148,7 +157,12 @@ def _held(
                 and_(postings.c.ledger_id == accounts.c.ledger_id, side == accounts.c.account),
             )
             .join(lots, and_(lots.c.ledger_id == postings.c.ledger_id, lots.c.lot == postings.c.lot))
-            .where(accounts.c.ledger_id == ledger_id, accounts.c.kind.in_(kinds), postings.c.sequence <= mark)
+            .where(
+                accounts.c.ledger_id == ledger_id,
+                accounts.c.kind.in_(kinds),
+                postings.c.sequence > since,
+                postings.c.sequence <= mark,
+            )
             .group_by(accounts.c.path, lots.c.commodity, lots.c.code, lots.c.expires_on)
         )
         for path, commodity, lot, expires_on, balance in rows:
@@ -159,8 +173,8 @@ def _people(connection: Connection, ledger_id: int, mark: int) -> dict[str, tupl
     """Merit minutes and points by last day of every volunteer as of a sequence, by number."""
     points: dict[str, Counter[str]] = {}
     merit: Counter[str] = Counter()
-    for path, commodity, _, expires_on, balance in _held(
-        connection, ledger_id, mark, ("wallet", "wallet-pending", "merit")
+    for path, commodity, _, expires_on, balance in _moved(
+        connection, ledger_id, 0, mark, ("wallet", "wallet-pending", "merit")
     ):
         holder = path.split(":")[1]
         if commodity == MINUTE.code:
@@ -179,6 +193,6 @@ def _stock(connection: Connection, ledger_id: int, mark: int) -> Counter[tuple[s
     """Pieces on the shelf by station and SKU as of a sequence."""
     by_path = {station.stock: code for code, station in stations(connection, ledger_id).items()}
     pieces: Counter[tuple[str, str]] = Counter()
-    for path, commodity, _, _, balance in _held(connection, ledger_id, mark, ("stock",)):
+    for path, commodity, _, _, balance in _moved(connection, ledger_id, 0, mark, ("stock",)):
         pieces[by_path[path], commodity.removeprefix("SKU:")] += balance
     return pieces

@@ -120,7 +120,9 @@ def sqlite_engine(path: Path, *, read_only: bool = True) -> Engine:
     def creator() -> Any:
         return sqlite.connect(path, read_only=read_only)
 
-    engine = create_engine("sqlite://", module=sqlite3, creator=creator, poolclass=QueuePool, pool_size=4, hide_parameters=True)
+    engine = create_engine(
+        "sqlite://", module=sqlite3, creator=creator, poolclass=QueuePool, pool_size=4, hide_parameters=True
+    )
     begin = "BEGIN" if read_only else "BEGIN IMMEDIATE"
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
     return engine
