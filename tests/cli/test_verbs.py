@@ -77,11 +77,15 @@ def test_an_import_books_what_counts_once_and_explains_every_line(small_city: st
     file = hours_file(tmp_path, GOOD, EARLY)
     dry = invoke("hours", "import", str(file), "--dry-run", "--database", small_city)
     assert "未入账" in dry.output
-    assert json.loads(invoke("balance", "V1", "--json", "--database", small_city).output)["merit_minutes"] == 0
+    assert (
+        json.loads(invoke("balance", "V1", "--json", "--database", small_city).output)["merit_minutes"] == 0
+    )
     report = tmp_path / "report.csv"
     first = invoke("hours", "import", str(file), "--report", str(report), "--database", small_city)
     assert first.exit_code == 0, first.output
-    again = invoke("hours", "import", str(file), "--report", str(tmp_path / "again.csv"), "--database", small_city)
+    again = invoke(
+        "hours", "import", str(file), "--report", str(tmp_path / "again.csv"), "--database", small_city
+    )
     assert again.exit_code == 0, again.output
     wallet = json.loads(invoke("balance", "V1", "--json", "--database", small_city).output)
     assert (wallet["merit_minutes"], wallet["pending"], wallet["available"]) == (115, 1500, 0)
@@ -136,7 +140,9 @@ def test_a_new_bank_is_filled_from_files_and_twice_changes_nothing(database_url:
     again = invoke("register", str(tmp_path), "--database", database_url)
     assert again.exit_code == 0, again.output
     assert again.output.count(" 0 ") == 3
-    (tmp_path / "deliveries.csv").write_text("入库单号,站点编码,商品编码,数量,捐赠方,保质期\nD2,S1,G001,-1,x,\n", "utf-8")
+    (tmp_path / "deliveries.csv").write_text(
+        "入库单号,站点编码,商品编码,数量,捐赠方,保质期\nD2,S1,G001,-1,x,\n", "utf-8"
+    )
     assert invoke("register", str(tmp_path), "--database", database_url).exit_code == 1
 
 

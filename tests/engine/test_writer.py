@@ -319,7 +319,9 @@ async def test_ledgers_of_one_database_do_not_see_each_other(database: Database)
 async def test_a_repetition_after_a_restart_gets_its_receipt_even_if_it_would_be_refused_now(
     database: Database,
 ) -> None:
-    fill = draft("issue", "1", move("mint:m", "wallet:a", 100, LATE), opens=("mint:m", "wallet:a", "wallet:b"))
+    fill = draft(
+        "issue", "1", move("mint:m", "wallet:a", 100, LATE), opens=("mint:m", "wallet:a", "wallet:b")
+    )
     pay = draft("pay", "2", move("wallet:a", "wallet:b", 100))
     async with open_ledger(database, "toy", CHART) as ledger:
         _, first = await ledger.submit([fill, pay], TOY)

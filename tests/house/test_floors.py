@@ -47,7 +47,9 @@ def imported_rooms(path: Path) -> Iterator[tuple[int, str]]:
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module] if node.module != "pointsbank" else [f"pointsbank.{a.name}" for a in node.names]
+            names = (
+                [node.module] if node.module != "pointsbank" else [f"pointsbank.{a.name}" for a in node.names]
+            )
         for name in names:
             parts = name.split(".")
             if parts[0] == "pointsbank" and len(parts) > 1:
@@ -73,7 +75,18 @@ def test_imports_point_downward(path: Path) -> None:
 
 
 def test_the_vault_imports_nothing_of_ours_and_does_no_work_of_the_world() -> None:
-    forbidden = {"os", "time", "random", "secrets", "socket", "asyncio", "sqlite3", "sqlalchemy", "asyncpg", "pathlib"}
+    forbidden = {
+        "os",
+        "time",
+        "random",
+        "secrets",
+        "socket",
+        "asyncio",
+        "sqlite3",
+        "sqlalchemy",
+        "asyncpg",
+        "pathlib",
+    }
     for path in (SOURCES / "ledger").glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []

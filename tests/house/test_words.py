@@ -40,7 +40,13 @@ def test_every_refusal_has_its_heading_in_the_order_of_precedence() -> None:
 
 
 def test_no_file_names_a_registry_or_a_machine() -> None:
-    hosts = ("pypi" + ".org", "pythonhosted" + ".org", "registry.npmjs" + ".org", "/ro" + "ot/", "/wo" + "rk/")
+    hosts = (
+        "pypi" + ".org",
+        "pythonhosted" + ".org",
+        "registry.npmjs" + ".org",
+        "/ro" + "ot/",
+        "/wo" + "rk/",
+    )
     for path in tracked():
         if path.suffix in {".xz", ".png", ".woff2"} or path.name == "LICENSE":
             continue

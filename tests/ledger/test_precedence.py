@@ -105,7 +105,9 @@ def test_a_reversal_without_a_lot_to_take_from_is_refused_after_its_other_faults
 
 
 def test_every_refusal_has_its_place_in_the_list() -> None:
-    of_the_ledger = {r for r in Refusal.__subclasses__() if r.__module__ == refusals.__name__}  # rooms have their own
+    of_the_ledger = {
+        r for r in Refusal.__subclasses__() if r.__module__ == refusals.__name__
+    }  # rooms have their own
     assert set(PRECEDENCE) == of_the_ledger
     assert len(set(PRECEDENCE)) == len(PRECEDENCE)
     assert set(FAULTS) | {GroupRefused} == set(PRECEDENCE)

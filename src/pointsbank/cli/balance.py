@@ -26,14 +26,22 @@ from pointsbank.store.port import ledger_id_of
 @click.command("balance")
 @click.argument("account", metavar="ACCOUNT|NUMBER")
 @click.option("--at-sequence", type=click.IntRange(min=0), help="As of this entry.")
-@click.option("--at-time", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S"]),
-              help="As of this moment of recording, city time.")
+@click.option(
+    "--at-time",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S"]),
+    help="As of this moment of recording, city time.",
+)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @ledger_option
 @database_option
 @as_coroutine
 async def command(
-    account: str, at_sequence: int | None, at_time: datetime | None, as_json: bool, ledger_name: str, database_url: str
+    account: str,
+    at_sequence: int | None,
+    at_time: datetime | None,
+    as_json: bool,
+    ledger_name: str,
+    database_url: str,
 ) -> None:
     """What an account holds: its path, or a volunteer's number for the whole wallet. 余额。
 

@@ -8,11 +8,17 @@ import click
 
 
 @click.command("bench")
-@click.option("--rounds", type=click.IntRange(1, 20), default=3, show_default=True, help="Every row in turn, so often.")
+@click.option(
+    "--rounds", type=click.IntRange(1, 20), default=3, show_default=True, help="Every row in turn, so often."
+)
 @click.option("--quick", is_flag=True, help="Shorter runs: about a minute, for a first look.")
 @click.option("--only", default="", help="Rows to run, by their letters, such as a,b,g.")
-@click.option("--postgres", "postgres_url", metavar="URL", help="A PostgreSQL server to measure on; its own without it.")
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Keep the figures here, too.")
+@click.option(
+    "--postgres", "postgres_url", metavar="URL", help="A PostgreSQL server to measure on; its own without it."
+)
+@click.option(
+    "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Keep the figures here, too."
+)
 def command(rounds: int, quick: bool, only: str, postgres_url: str | None, json_file: Path | None) -> None:
     """Measure the bank against floors of the same machine in the same run. 性能。
 
@@ -21,4 +27,6 @@ def command(rounds: int, quick: bool, only: str, postgres_url: str | None, json_
     """
     from pointsbank.bench import run
 
-    raise SystemExit(run(rounds=rounds, quick=quick, only=only, postgres_url=postgres_url, json_file=json_file))
+    raise SystemExit(
+        run(rounds=rounds, quick=quick, only=only, postgres_url=postgres_url, json_file=json_file)
+    )

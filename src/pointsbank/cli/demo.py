@@ -16,13 +16,20 @@ from pointsbank.store.schema import upgrade
 @click.command("demo")
 @click.option("--volunteers", type=click.IntRange(100, 5_000_000), default=20_000, show_default=True)
 @click.option("--records", type=click.IntRange(min=0), help="Service records.  [default: 5 a volunteer]")
-@click.option("--baskets", type=click.IntRange(min=0), help="Baskets of goods.  [default: 3 for 4 volunteers]")
+@click.option(
+    "--baskets", type=click.IntRange(min=0), help="Baskets of goods.  [default: 3 for 4 volunteers]"
+)
 @click.option("--serve", is_flag=True, help="Serve the city when it is loaded.")
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
 @click.option("--port", type=int, help="Port to listen on.  [default: 8000]")
 @database_option
 def command(
-    volunteers: int, records: int | None, baskets: int | None, serve: bool, host: str | None, port: int | None,
+    volunteers: int,
+    records: int | None,
+    baskets: int | None,
+    serve: bool,
+    host: str | None,
+    port: int | None,
     database_url: str,
 ) -> None:
     """Load the demo city: Harbin's places, invented people, real rules. 演示城市。
@@ -37,7 +44,12 @@ def command(
 
 @as_coroutine
 async def _load(
-    volunteers: int, records: int | None, baskets: int | None, database_url: str, host: str | None, port: int | None
+    volunteers: int,
+    records: int | None,
+    baskets: int | None,
+    database_url: str,
+    host: str | None,
+    port: int | None,
 ) -> None:
     settings = settings_from(database=database_url, host=host, port=port)
     database = Database(database_url)

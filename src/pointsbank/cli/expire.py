@@ -24,7 +24,9 @@ from pointsbank.policy.calendar import city_day
 
 
 @click.command("expire")
-@click.option("--as-of", type=CityDay(), help="Take lots whose last day is before this one.  [default: today]")
+@click.option(
+    "--as-of", type=CityDay(), help="Take lots whose last day is before this one.  [default: today]"
+)
 @database_option
 @as_coroutine
 async def command(as_of: date | None, database_url: str) -> None:

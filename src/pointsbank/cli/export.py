@@ -25,7 +25,11 @@ from pointsbank.store.port import ledger_id_of
 
 @click.command("export")
 @click.argument("format", type=click.Choice(["hledger", "beancount", "csv"]))
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="File to write.  [default: standard output]")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write.  [default: standard output]",
+)
 @click.option("--since", type=CityDay(), help="First effective date.")
 @click.option("--until", type=CityDay(), help="Last effective date.")
 @ledger_option
@@ -33,7 +37,11 @@ from pointsbank.store.port import ledger_id_of
 @as_coroutine
 async def command(
     format: Literal["hledger", "beancount", "csv"],  # noqa: A002 - the word on the command line
-    out: Path | None, since: date | None, until: date | None, ledger_name: str, database_url: str,
+    out: Path | None,
+    since: date | None,
+    until: date | None,
+    ledger_name: str,
+    database_url: str,
 ) -> None:
     """Write the journal as hledger, beancount or CSV. 导出账簿。
 
@@ -46,12 +54,26 @@ async def command(
         with progress_bar() as report:
             if part is None or out is None:
                 sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]
-                done = await export_journal(database, ledger_id_of(ledger_name), format, sys.stdout, since=since,
-                                            until=until, on_progress=lambda d, t: report("export", d, t))
+                done = await export_journal(
+                    database,
+                    ledger_id_of(ledger_name),
+                    format,
+                    sys.stdout,
+                    since=since,
+                    until=until,
+                    on_progress=lambda d, t: report("export", d, t),
+                )
             else:
                 with part.open("w", encoding="utf-8", newline="") as file:
-                    done = await export_journal(database, ledger_id_of(ledger_name), format, file, since=since,
-                                                until=until, on_progress=lambda d, t: report("export", d, t))
+                    done = await export_journal(
+                        database,
+                        ledger_id_of(ledger_name),
+                        format,
+                        file,
+                        since=since,
+                        until=until,
+                        on_progress=lambda d, t: report("export", d, t),
+                    )
                 part.replace(out)
     except ExportError as error:
         raise Ending(str(error)) from error

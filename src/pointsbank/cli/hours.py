@@ -41,15 +41,32 @@ def command() -> None:
 @command.command("import", short_help="Judge a file line by line, book what counts 导入")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Judge every line and write the report, but book nothing.")
-@click.option("--report", "report_file", type=click.Path(dir_okay=False, path_type=Path),
-              help="Where the report goes.  [default: beside FILE]")
-@click.option("--encoding", type=click.Choice(["utf-8", "gb18030"]), help="If the encoding cannot be told by itself.")
-@click.option("--by", "recorded_by", default="operator", show_default=True, help="Id of who imports; kept with each entry.")
+@click.option(
+    "--report",
+    "report_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where the report goes.  [default: beside FILE]",
+)
+@click.option(
+    "--encoding", type=click.Choice(["utf-8", "gb18030"]), help="If the encoding cannot be told by itself."
+)
+@click.option(
+    "--by",
+    "recorded_by",
+    default="operator",
+    show_default=True,
+    help="Id of who imports; kept with each entry.",
+)
 @click.option("--policy", default="", help="Policy folder or file; the program's own without it.")
 @database_option
 @as_coroutine
 async def import_(
-    file: Path, dry_run: bool, report_file: Path | None, encoding: str | None, recorded_by: str, policy: str,
+    file: Path,
+    dry_run: bool,
+    report_file: Path | None,
+    encoding: str | None,
+    recorded_by: str,
+    policy: str,
     database_url: str,
 ) -> None:
     """Judge every line of FILE (CSV or XLSX) and book the hours that count. 导入服务时长。
@@ -84,7 +101,9 @@ async def import_(
                             else service.submit(source, pairs, Command("import", source, recorded_by))
                         )
                         for line, verdict in zip(chunk, verdicts, strict=True):
-                            report.write(line.line_no, verdict.verdict, _facts(line, verdict, book.policies[-1]))  # type: ignore[arg-type]
+                            report.write(
+                                line.line_no, verdict.verdict, _facts(line, verdict, book.policies[-1])
+                            )  # type: ignore[arg-type]
                             counts[verdict.verdict] += 1
                             points += verdict.points
                         report.flush()

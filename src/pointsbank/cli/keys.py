@@ -25,11 +25,25 @@ def command() -> None:
 
 
 @command.command("issue", short_help="Make a key and show it, once 签发密钥")
-@click.option("--for", "holder", required=True, help="Who the key speaks for, such as a terminal's or a system's id.")
+@click.option(
+    "--for", "holder", required=True, help="Who the key speaks for, such as a terminal's or a system's id."
+)
 @click.option("--label", default="", help="A note to tell keys apart.")
-@click.option("--scope", "scopes", multiple=True, required=True, type=click.Choice(sorted(SCOPES)),
-              help="What the key may do; give it more than once.")
-@click.option("--days", type=click.IntRange(min=1, max=3660), default=365, show_default=True, help="How long it is good.")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    required=True,
+    type=click.Choice(sorted(SCOPES)),
+    help="What the key may do; give it more than once.",
+)
+@click.option(
+    "--days",
+    type=click.IntRange(min=1, max=3660),
+    default=365,
+    show_default=True,
+    help="How long it is good.",
+)
 @database_option
 @as_coroutine
 async def issue(holder: str, label: str, scopes: tuple[str, ...], days: int, database_url: str) -> None:
@@ -40,7 +54,11 @@ async def issue(holder: str, label: str, scopes: tuple[str, ...], days: int, dat
         async with open_ledger(database) as ledger:
             desk = KeyDesk(ledger, KeyRing(ledger, SystemClock()))
             issued = await desk.issue(
-                holder, label, scopes, int(expires.timestamp()) * 1_000_000, Command("cli", f"key:{new_id()}", "operator")
+                holder,
+                label,
+                scopes,
+                int(expires.timestamp()) * 1_000_000,
+                Command("cli", f"key:{new_id()}", "operator"),
             )
     finally:
         await database.close()
@@ -62,7 +80,9 @@ async def list_(database_url: str) -> None:
             after = ""
             while page := await desk.list(after=after):
                 for key in page:
-                    say(f"{key.id}  {key.state:<8}  {key.client:<20}  {' '.join(sorted(key.scopes))}  {key.label}")
+                    say(
+                        f"{key.id}  {key.state:<8}  {key.client:<20}  {' '.join(sorted(key.scopes))}  {key.label}"
+                    )
                 after = page[-1].id
     finally:
         await database.close()

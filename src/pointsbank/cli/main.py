@@ -53,7 +53,9 @@ class Product(click.Group):
                 formatter.write_dl(list(verbs.items()))
 
 
-@click.command(cls=Product, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.command(
+    cls=Product, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(package_name="pointsbank")
 def main() -> None:
     """积分银行 pointsbank: the bank behind a city's volunteers.

@@ -26,5 +26,7 @@ def check(path: Path | None) -> None:
     name_unimplemented(book)
     for policy in book.policies:
         say(f"{policy.version}  {policy.valid_from} – {policy.valid_to}  {policy.city}")
-        say(f"  {len(policy.categories)} 类服务 / categories, {len(policy.goods)} 种商品 / goods, "
-            f"公示 {policy.public_notice_days} 个工作日 / working days of notice")
+        say(
+            f"  {len(policy.categories)} 类服务 / categories, {len(policy.goods)} 种商品 / goods, "
+            f"公示 {policy.public_notice_days} 个工作日 / working days of notice"
+        )

@@ -88,7 +88,9 @@ def _draft(name: str, line: Line) -> Draft:
         born = local_day(fields[2])
         if born is not None:
             return registration(fields[0], born, command)
-    raise DatasetError(f"{name}:{number}: 列数或日期有误 / wrong number of fields, or no date of birth: {','.join(fields)}")
+    raise DatasetError(
+        f"{name}:{number}: 列数或日期有误 / wrong number of fields, or no date of birth: {','.join(fields)}"
+    )
 
 
 async def _post(ledger: Ledger, drafts: list[Draft], rooms: frozenset[str]) -> int:
@@ -104,7 +106,9 @@ async def _receive(ledger: Ledger, path: Path) -> int:
     known = await ledger.database.read(stations, ledger.id)
     orders = _orders(path, known)
     results = await MarketService(ledger, policies()).receive(orders)
-    refused = [result for result in results if isinstance(result, Refusal) and not isinstance(result, DocumentExists)]
+    refused = [
+        result for result in results if isinstance(result, Refusal) and not isinstance(result, DocumentExists)
+    ]
     if refused:
         raise Ending(f"入库被拒绝 / a delivery was refused: {refused[0].code} {refused[0]}")
     return sum(not isinstance(result, Refusal) and not result.replayed for result in results)

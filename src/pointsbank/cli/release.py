@@ -36,7 +36,9 @@ async def command(as_of: date | None, database_url: str) -> None:
     today = city_day(SystemClock().now(), book.policies[-1].timezone)
     day = as_of or today
     if day > today:
-        raise Ending(f"{day} 在将来，公示期不能提前结束 / {day} is in the future: a notice does not end early")
+        raise Ending(
+            f"{day} 在将来，公示期不能提前结束 / {day} is in the future: a notice does not end early"
+        )
     database = opened(database_url)
     try:
         async with open_ledger(database, limits=PATIENT) as ledger:

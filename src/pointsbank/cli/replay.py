@@ -17,7 +17,9 @@ from pointsbank.store.schema import upgrade
 
 @click.command("replay")
 @click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for the results.")
+@click.option(
+    "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for the results."
+)
 @database_option
 @as_coroutine
 async def command(folder: Path, out: Path, database_url: str) -> None:
@@ -39,6 +41,8 @@ async def command(folder: Path, out: Path, database_url: str) -> None:
     finally:
         await database.close()
     if outcome.changed:
-        say(f"完成：{outcome.sequence:,} 笔凭证，结果在 {out} / done: {outcome.sequence:,} entries, results in {out}")
+        say(
+            f"完成：{outcome.sequence:,} 笔凭证，结果在 {out} / done: {outcome.sequence:,} entries, results in {out}"
+        )
     else:
         say(f"先前已完成，账簿没有变化，结果在 {out} / complete before, nothing changed; results in {out}")

@@ -16,7 +16,9 @@ from pointsbank.reversals import reverse
 
 @click.command("reverse")
 @click.argument("sequence", type=click.IntRange(min=1))
-@click.option("--reason", required=True, help="Why, as a short code such as wrong-volunteer; it stands in the journal.")
+@click.option(
+    "--reason", required=True, help="Why, as a short code such as wrong-volunteer; it stands in the journal."
+)
 @click.option("--key", help="Idempotency key: the same key again does not reverse twice.")
 @database_option
 @as_coroutine

@@ -26,8 +26,12 @@ from pointsbank.store.schema import SchemaOutOfDate, require_current
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
 @click.option("--port", type=int, help="Port to listen on.  [default: 8000]")
 @click.option("--policy", help="Policy folder or file; the program's own without it.")
-@click.option("--demo", is_flag=True, default=None, help="The books hold invented people: open the account pages.")
-def command(database_url: str, host: str | None, port: int | None, policy: str | None, demo: bool | None) -> None:
+@click.option(
+    "--demo", is_flag=True, default=None, help="The books hold invented people: open the account pages."
+)
+def command(
+    database_url: str, host: str | None, port: int | None, policy: str | None, demo: bool | None
+) -> None:
     """Serve the API and the pages. 启动服务。
 
     The database must be up to date (`pointsbank db upgrade`). A SQLite file is owned by this process while it

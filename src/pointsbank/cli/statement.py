@@ -28,15 +28,24 @@ from pointsbank.store.port import ledger_id_of
 @click.option("--kind", default="", help="Only entries of this kind, such as earn or basket.")
 @click.option("--since", type=CityDay(), help="First effective date.")
 @click.option("--until", type=CityDay(), help="Last effective date.")
-@click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="Lines of the page.")
+@click.option(
+    "--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="Lines of the page."
+)
 @click.option("--cursor", default="", help="Where the next page begins, as the last page said.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @ledger_option
 @database_option
 @as_coroutine
 async def command(
-    account: str, kind: str, since: date | None, until: date | None, limit: int, cursor: str, as_json: bool,
-    ledger_name: str, database_url: str,
+    account: str,
+    kind: str,
+    since: date | None,
+    until: date | None,
+    limit: int,
+    cursor: str,
+    as_json: bool,
+    ledger_name: str,
+    database_url: str,
 ) -> None:
     """A page of an account's statement: its path, or a volunteer's number for the available points. 对账单。"""
     database, ledger_id = opened(database_url), ledger_id_of(ledger_name)
@@ -45,7 +54,11 @@ async def command(
         if ":" not in account:
             path = f"volunteer:{await database.read(holder_of, ledger_id, account)}:available"
         page = await database.read(
-            statement, ledger_id, path, cursor=cursor, limit=limit,
+            statement,
+            ledger_id,
+            path,
+            cursor=cursor,
+            limit=limit,
             only=StatementFilter(kind=kind, first_date=since, last_date=until),
         )
     finally:

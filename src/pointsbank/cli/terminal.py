@@ -88,7 +88,14 @@ def as_coroutine(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(function(*args, **kwargs))
-        except (DatabaseUrlError, SettingsError, PolicyErrors, StoreError, WriterError, SchemaOutOfDate) as error:
+        except (
+            DatabaseUrlError,
+            SettingsError,
+            PolicyErrors,
+            StoreError,
+            WriterError,
+            SchemaOutOfDate,
+        ) as error:
             raise Ending(str(error)) from error
         except (ConnectionError, FileNotFoundError, PermissionError) as error:
             raise Ending(f"无法打开 / cannot be opened: {error}") from error
@@ -122,7 +129,10 @@ def name_unimplemented(book: PolicyBook) -> None:
             stderr.print(
                 f"规则 {policy.version}：以下条目本版本尚不执行 / not acted on in this version: "
                 + ", ".join(policy.unimplemented),
-                style="yellow", highlight=False, markup=False, soft_wrap=True,
+                style="yellow",
+                highlight=False,
+                markup=False,
+                soft_wrap=True,
             )
 
 
@@ -130,8 +140,13 @@ def name_unimplemented(book: PolicyBook) -> None:
 def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
     """A callback `(what, done, total)` that keeps a progress bar for each kind of work; total 0 means unknown."""
     with Progress(
-        TextColumn("{task.description:<14}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-        console=stderr, transient=not stderr.is_terminal, disable=not stderr.is_terminal,
+        TextColumn("{task.description:<14}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=stderr,
+        transient=not stderr.is_terminal,
+        disable=not stderr.is_terminal,
     ) as progress:
         tasks: dict[str, Any] = {}
 
@@ -171,4 +186,3 @@ def amount_text(commodity: str, minor: int) -> str:
 def say(text: str = "") -> None:
     """A line of the answer, on standard output."""
     click.echo(text)
-

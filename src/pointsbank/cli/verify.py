@@ -28,7 +28,12 @@ from pointsbank.verify import UnknownLedger, render, verify
 @database_option
 @click.pass_context
 def command(
-    context: click.Context, since_sequence: int | None, as_json: bool, record: bool, ledger_name: str, database_url: str
+    context: click.Context,
+    since_sequence: int | None,
+    as_json: bool,
+    record: bool,
+    ledger_name: str,
+    database_url: str,
 ) -> None:
     """Recompute every invariant and name each row that does not hold. 核验。
 
@@ -47,7 +52,9 @@ def _run(since_sequence: int | None, as_json: bool, record: bool, ledger_name: s
         try:
             with progress_bar() as show:
                 report = await verify(
-                    database, ledger_id_of(ledger_name), since_sequence=since_sequence,
+                    database,
+                    ledger_id_of(ledger_name),
+                    since_sequence=since_sequence,
                     on_progress=lambda p: show(p.part, p.done, p.total),
                 )
             if record:
@@ -55,8 +62,12 @@ def _run(since_sequence: int | None, as_json: bool, record: bool, ledger_name: s
                     await record_verification(
                         ledger,
                         Verification(
-                            SystemClock().now(), report.from_sequence, report.to_sequence,
-                            report.checked.get("entries", 0), report.total_findings, int(report.seconds * 1000),
+                            SystemClock().now(),
+                            report.from_sequence,
+                            report.to_sequence,
+                            report.checked.get("entries", 0),
+                            report.total_findings,
+                            int(report.seconds * 1000),
                         ),
                     )
         except UnknownLedger as error:

@@ -35,8 +35,19 @@ def receipt_of_accepted(accepted: Accepted) -> Receipt:
         accepted.leaf if sequence else b"",
         tuple(
             Posting(
-                e.number, sequence, e.debit.path, e.credit.path, e.lot.commodity, e.lot.code, e.amount,
-                e.debit_version, e.credit_version, e.debit_balance, e.credit_balance, e.debit_total, e.credit_total,
+                e.number,
+                sequence,
+                e.debit.path,
+                e.credit.path,
+                e.lot.commodity,
+                e.lot.code,
+                e.amount,
+                e.debit_version,
+                e.credit_version,
+                e.debit_balance,
+                e.credit_balance,
+                e.debit_total,
+                e.credit_total,
             )
             for e in accepted.effects
         ),
@@ -50,4 +61,6 @@ def receipt_of_entry(entry: JournalEntry) -> Receipt:
     numbers = tuple(
         (name.removeprefix("number:"), int(n)) for name, n in metadata.items() if name.startswith("number:")
     )
-    return Receipt(entry.sequence, entry.recorded_at, entry.key, entry.leaf, entry.postings, numbers, replayed=True)
+    return Receipt(
+        entry.sequence, entry.recorded_at, entry.key, entry.leaf, entry.postings, numbers, replayed=True
+    )

@@ -270,7 +270,9 @@ class LedgerWriter:
         fill(books, wanted, await self.store.load(wanted))
         return any(books.keys[digest] is not None for digest in wanted.keys)
 
-    async def _load(self, books: Books, groups: list[_Group], source: Store | Turn, *, look_up_keys: bool) -> None:
+    async def _load(
+        self, books: Books, groups: list[_Group], source: Store | Turn, *, look_up_keys: bool
+    ) -> None:
         drafts = [draft for group in groups for draft in group.drafts]
         books.entries.clear()
         books.forget_keys(self.limits.memory)

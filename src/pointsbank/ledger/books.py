@@ -228,7 +228,9 @@ class Savepoint:
         self._books = books
         self._head = msgspec.structs.replace(books.head)
         self._saved: list[tuple[dict[Any, Any], Any, Any]] = []
-        self._accounts: dict[str, tuple[AccountState, int, dict[int, int], dict[str, int], frozenset[int]]] = {}
+        self._accounts: dict[
+            str, tuple[AccountState, int, dict[int, int], dict[str, int], frozenset[int]]
+        ] = {}
         for draft in drafts:
             self._save_draft(draft)
 
@@ -267,7 +269,11 @@ class Savepoint:
         account = self._books.accounts.get(path)
         if account is not None and path not in self._accounts:
             self._accounts[path] = (
-                account, account.version, dict(account.balances), dict(account.totals), account.fresh
+                account,
+                account.version,
+                dict(account.balances),
+                dict(account.totals),
+                account.fresh,
             )
 
     def restore(self) -> None:
@@ -283,7 +289,12 @@ class Savepoint:
             else:
                 mapping[key] = value
         for account, version, balances, totals, fresh in self._accounts.values():
-            account.version, account.balances, account.totals, account.fresh = version, balances, totals, fresh
+            account.version, account.balances, account.totals, account.fresh = (
+                version,
+                balances,
+                totals,
+                fresh,
+            )
 
 
 _ABSENT: Any = object()

@@ -86,7 +86,9 @@ class Chart:
         self._lengths = {len(shape) for shape in self._by_shape}
         for m in movements:
             if m.open != (m.room == GENERIC_ROOM):
-                raise ValueError(f"movement {m.entry}: open movements, and only they, belong to the generic room")
+                raise ValueError(
+                    f"movement {m.entry}: open movements, and only they, belong to the generic room"
+                )
             if m.debit not in self.kinds or m.credit not in self.kinds:
                 raise ValueError(f"movement {m.entry} names an unknown kind: {m.debit} -> {m.credit}")
 
@@ -117,7 +119,11 @@ def commodity_class(commodity: str) -> str:
 
 
 def _is_word(part: str) -> bool:
-    return 0 < len(part) <= 64 and part.isascii() and part.replace("-", "").replace("_", "").replace(".", "").isalnum()
+    return (
+        0 < len(part) <= 64
+        and part.isascii()
+        and part.replace("-", "").replace("_", "").replace(".", "").isalnum()
+    )
 
 
 POINT = Commodity("POINT", scale=2, has_lots=True)

@@ -122,8 +122,18 @@ def _moved_on(books: Books, draft: Draft) -> Refusal | None:
 class _Drafting:
     """One draft being worked out: its effects so far, seen before the books themselves."""
 
-    __slots__ = ("books", "draft", "effects", "new_accounts", "new_commodities", "new_lots", "pending",
-                 "remembered", "rooms", "touched")
+    __slots__ = (
+        "books",
+        "draft",
+        "effects",
+        "new_accounts",
+        "new_commodities",
+        "new_lots",
+        "pending",
+        "remembered",
+        "rooms",
+        "touched",
+    )
 
     def __init__(self, books: Books, draft: Draft, rooms: frozenset[str]) -> None:
         self.books = books
@@ -157,7 +167,9 @@ class _Drafting:
             assert kind is not None, "a well-formed draft opens only accounts of the chart"
             floor = opening.floor if kind.floor == "budget" else (0 if kind.floor == "zero" else None)
             number = books.head.account + len(self.new_accounts) + 1
-            self.new_accounts[opening.path] = AccountState(number, opening.path, kind.name, kind.normal_side, floor)
+            self.new_accounts[opening.path] = AccountState(
+                number, opening.path, kind.name, kind.normal_side, floor
+            )
         return None
 
     def account(self, path: str) -> AccountState | None:
@@ -186,7 +198,9 @@ class _Drafting:
             return sides
         commodity, debit, credit = sides
         if movement.lot or not commodity.has_lots:
-            return self._effect(debit, credit, self._lot(commodity.code, movement.lot or NO_LOT), movement.amount)
+            return self._effect(
+                debit, credit, self._lot(commodity.code, movement.lot or NO_LOT), movement.amount
+            )
         return self._take_first_expiring(debit, credit, movement)
 
     def _sides(self, movement: Movement) -> tuple[Commodity, AccountState, AccountState] | Refusal:
@@ -221,7 +235,9 @@ class _Drafting:
             self.new_lots[commodity, code] = lot
         return lot
 
-    def _take_first_expiring(self, debit: AccountState, credit: AccountState, movement: Movement) -> Refusal | None:
+    def _take_first_expiring(
+        self, debit: AccountState, credit: AccountState, movement: Movement
+    ) -> Refusal | None:
         """Split the movement over the lots of the account that gives, the first-expiring lot first."""
         giver = _giver(debit, credit)
         assert giver is not None
@@ -239,7 +255,9 @@ class _Drafting:
                     held.append((lot.expires_on, lot.code, lot, balance))
         have = sum(balance for *_, balance in held)
         if have < movement.amount:
-            return InsufficientBalance(giver.path, movement.commodity, "", have, giver.floor or 0, movement.amount)
+            return InsufficientBalance(
+                giver.path, movement.commodity, "", have, giver.floor or 0, movement.amount
+            )
         held.sort(key=lambda item: item[:2])
         rest = movement.amount
         for _, _, lot, balance in held:
@@ -258,7 +276,9 @@ class _Drafting:
         pending = self.touched.get((account.number, lot))
         return pending if pending is not None else account.balances.get(lot, 0)
 
-    def _effect(self, debit: AccountState, credit: AccountState, lot: LotState, amount: int) -> Refusal | None:
+    def _effect(
+        self, debit: AccountState, credit: AccountState, lot: LotState, amount: int
+    ) -> Refusal | None:
         """Add one posting if neither side falls under its floor."""
         number, commodity = lot.number, lot.commodity
         debit_version, credit_version = debit.version + 1, credit.version + 1
@@ -294,10 +314,16 @@ class _Drafting:
         self.effects.append(
             Effect(
                 self.books.head.posting + len(self.effects) + 1,
-                debit, credit, lot, amount,
-                debit_version, credit_version,
-                debit_balance, credit_balance,
-                debit_total, credit_total,
+                debit,
+                credit,
+                lot,
+                amount,
+                debit_version,
+                credit_version,
+                debit_balance,
+                credit_balance,
+                debit_total,
+                credit_total,
             )
         )
         return None
@@ -344,7 +370,9 @@ def _giver(debit: AccountState, credit: AccountState) -> AccountState | None:
     return giver if giver.floor is None or giver.floor >= 0 else None
 
 
-def _under_floor(account: AccountState, lot: LotState, balance: int, total: int, amount: int) -> Refusal | None:
+def _under_floor(
+    account: AccountState, lot: LotState, balance: int, total: int, amount: int
+) -> Refusal | None:
     """Refuse a fall by `amount` to `balance` in the lot and `total` in all lots.
 
     A floor of 0 holds for each lot; a budget (a floor under 0) for the sum over the lots.

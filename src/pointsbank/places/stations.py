@@ -53,7 +53,9 @@ def opening(kind: str, code: str, name: str, parent: str, command: Command) -> D
     )
 
 
-def stations(connection: Connection, ledger_id: int, codes: Iterable[str] | None = None) -> dict[str, Station]:
+def stations(
+    connection: Connection, ledger_id: int, codes: Iterable[str] | None = None
+) -> dict[str, Station]:
     """Open stations by code: those asked for, or all of the city (some 3,000)."""
     t = places.c
     query = select(t.code, t.place_id, t.name).where(

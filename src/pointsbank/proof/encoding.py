@@ -57,7 +57,12 @@ def leaf_of_accepted(ledger_id: int, accepted: Accepted) -> bytes:
     parts = [
         _LEAF_OF_VERSION,
         _HEADER.pack(
-            ledger_id, accepted.sequence, draft.effective_at, accepted.recorded_at, accepted.reverses, len(effects)
+            ledger_id,
+            accepted.sequence,
+            draft.effective_at,
+            accepted.recorded_at,
+            accepted.reverses,
+            len(effects),
         ),
         _repeated(draft.kind, draft.client),
         _LENGTH(len(key)),
@@ -74,8 +79,14 @@ def leaf_of_accepted(ledger_id: int, accepted: Accepted) -> bytes:
             credit.encoded or _account(credit),
             lot.encoded or _lot(lot),
             _POSTING.pack(
-                e.number, e.amount, e.debit_version, e.credit_version,
-                e.debit_balance, e.credit_balance, e.debit_total, e.credit_total,
+                e.number,
+                e.amount,
+                e.debit_version,
+                e.credit_version,
+                e.debit_balance,
+                e.credit_balance,
+                e.debit_total,
+                e.credit_total,
             ),
         )
     return sha256(b"".join(parts)).digest()
@@ -86,7 +97,12 @@ def encode_entry(ledger_id: int, entry: JournalEntry) -> bytes:
     parts = [
         VERSION,
         _HEADER.pack(
-            ledger_id, entry.sequence, entry.effective_at, entry.recorded_at, entry.reverses, len(entry.postings)
+            ledger_id,
+            entry.sequence,
+            entry.effective_at,
+            entry.recorded_at,
+            entry.reverses,
+            len(entry.postings),
         ),
         text(entry.kind),
         text(entry.client),
@@ -105,8 +121,14 @@ def encode_entry(ledger_id: int, entry: JournalEntry) -> bytes:
             text(p.commodity),
             text(p.lot),
             _POSTING.pack(
-                p.number, p.amount, p.debit_version, p.credit_version,
-                p.debit_balance, p.credit_balance, p.debit_total, p.credit_total,
+                p.number,
+                p.amount,
+                p.debit_version,
+                p.credit_version,
+                p.debit_balance,
+                p.credit_balance,
+                p.debit_total,
+                p.credit_total,
             ),
         )
     return b"".join(parts)

@@ -112,7 +112,11 @@ class PostgresSource:
 
 # InternalClientError: the driver is told of the loss in the middle of a state change.
 _LOST = (
-    OSError, TimeoutError, asyncio.IncompleteReadError, asyncpg.PostgresError, asyncpg.InterfaceError,
+    OSError,
+    TimeoutError,
+    asyncio.IncompleteReadError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
     asyncpg.InternalClientError,
 )
 

@@ -101,8 +101,12 @@ def _write_all(connection: Connection, part: Path, on_progress: Progress) -> Man
         for table in _tables(connection):
             with archive.open(f"{table.name}.msgpack", "w", force_zip64=True) as out:
                 tables.append(_write_table(connection, table, out, on_progress))
-        rows = connection.execute(select(heads.c.ledger_id, heads.c.name, heads.c.sequence).order_by(heads.c.ledger_id))
-        manifest = Manifest(FORMAT, revision or "", tuple(LedgerManifest(*row) for row in rows), tuple(tables))
+        rows = connection.execute(
+            select(heads.c.ledger_id, heads.c.name, heads.c.sequence).order_by(heads.c.ledger_id)
+        )
+        manifest = Manifest(
+            FORMAT, revision or "", tuple(LedgerManifest(*row) for row in rows), tuple(tables)
+        )
         archive.writestr("manifest.json", msgspec.json.format(msgspec.json.encode(manifest)))
     return manifest
 
@@ -114,7 +118,9 @@ def _tables(connection: Connection) -> list[Table]:
     return [table for table in found.sorted_tables if table.name != "alembic_version"]
 
 
-def _write_table(connection: Connection, table: Table, out: IO[bytes], on_progress: Progress) -> TableManifest:
+def _write_table(
+    connection: Connection, table: Table, out: IO[bytes], on_progress: Progress
+) -> TableManifest:
     total = connection.execute(select(func.count()).select_from(table)).scalar_one()
     digest, encoder, done = sha256(), msgspec.msgpack.Encoder(), 0
     for page in _pages(connection, table):
@@ -177,15 +183,21 @@ async def restore(file: Path, database: Database, on_progress: Progress) -> Mani
 
 def _read_all(connection: Connection, file: Path, manifest: Manifest, on_progress: Progress) -> None:
     if connection.execute(select(func.count()).select_from(heads)).scalar_one():
-        raise BackupError("目标数据库已有账簿，不会覆盖。 The database has books already; they are not overwritten.")
+        raise BackupError(
+            "目标数据库已有账簿，不会覆盖。 The database has books already; they are not overwritten."
+        )
     tables = {str(table.name): table for table in _tables(connection)}
     if sorted(entry.name for entry in manifest.tables) != sorted(tables):
-        raise BackupError("备份中的表不全或有多余 / the backup does not have exactly the tables of the program")
+        raise BackupError(
+            "备份中的表不全或有多余 / the backup does not have exactly the tables of the program"
+        )
     with zipfile.ZipFile(file) as archive:
         for entry in manifest.tables:
             table = tables[entry.name]
             if tuple(c.name for c in table.columns) != entry.columns:
-                raise BackupError(f"备份中的表 {entry.name} 与程序不符 / the table {entry.name} is not as expected")
+                raise BackupError(
+                    f"备份中的表 {entry.name} 与程序不符 / the table {entry.name} is not as expected"
+                )
             try:
                 with archive.open(f"{entry.name}.msgpack") as source:
                     _read_table(connection, table, entry, source, on_progress)

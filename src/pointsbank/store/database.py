@@ -34,7 +34,7 @@ class Database:
         scheme = urlsplit(url).scheme
         if scheme in ("postgresql", "postgres"):
             self.dialect = "postgresql"
-            self.url = "postgresql" + url[len(scheme):]
+            self.url = "postgresql" + url[len(scheme) :]
             self.path = Path()
         elif scheme == "sqlite" or not scheme:
             self.dialect = "sqlite"

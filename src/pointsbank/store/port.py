@@ -56,8 +56,15 @@ class Wanted(msgspec.Struct):
 
     def __bool__(self) -> bool:
         return bool(
-            self.accounts or self.lots or self.keys or self.subjects or self.counters
-            or self.changes or self.documents or self.entries or self.commodities
+            self.accounts
+            or self.lots
+            or self.keys
+            or self.subjects
+            or self.counters
+            or self.changes
+            or self.documents
+            or self.entries
+            or self.commodities
         )
 
 
@@ -112,8 +119,14 @@ class Written(msgspec.Struct):
     def is_plain(self) -> bool:
         """Whether the batch has postings on known accounts and lots, and nothing else."""
         return not (
-            self.accounts or self.lots or self.commodities or self.keys
-            or self.subjects or self.counters or self.rows or self.changes
+            self.accounts
+            or self.lots
+            or self.commodities
+            or self.keys
+            or self.subjects
+            or self.counters
+            or self.rows
+            or self.changes
         )
 
 
@@ -193,7 +206,9 @@ class LedgerMismatch(StoreError):
 def check_ledger(name: str, chart: Chart, found: tuple[str, str]) -> None:
     """Raise LedgerMismatch unless the ledger on file has this name and this chart."""
     if found != (name, chart.name):
-        raise LedgerMismatch(f"the database has the ledger {found[0]} with chart {found[1]}, not {name} with {chart.name}")
+        raise LedgerMismatch(
+            f"the database has the ledger {found[0]} with chart {found[1]}, not {name} with {chart.name}"
+        )
 
 
 def entry_of(row: Iterable[Any], postings: tuple[Posting, ...], leaf: bytes) -> JournalEntry:

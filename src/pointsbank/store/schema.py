@@ -91,7 +91,9 @@ def missing_triggers(connection: Connection) -> list[str]:
     """Names of refusing triggers that do not stand where they should, or are switched off."""
     dialect = connection.dialect.name
     if dialect == "sqlite":
-        found = set(connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).scalars())
+        found = set(
+            connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).scalars()
+        )
     else:
         found = set(
             connection.execute(

@@ -82,7 +82,9 @@ class FileLock:
             ) from None
         file.seek(0)
         file.truncate()
-        file.write(f"pid {os.getpid()}: {' '.join(Path(a).name if i == 0 else a for i, a in enumerate(sys.argv[:3]))}")
+        file.write(
+            f"pid {os.getpid()}: {' '.join(Path(a).name if i == 0 else a for i, a in enumerate(sys.argv[:3]))}"
+        )
         file.flush()
         self._file = file
 
@@ -142,7 +144,9 @@ class SqliteStore:
             )
             if made.rowcount:
                 insert_rows(
-                    connection, self.ledger_id, "commodities",
+                    connection,
+                    self.ledger_id,
+                    "commodities",
                     [(c.code, c.scale, int(c.has_lots)) for c in chart.commodities],
                 )
             name_on_file, chart_on_file = connection.execute(
@@ -227,7 +231,9 @@ class SqliteStore:
                 (self.ledger_id, batch.head.batch, batch.token),
             ).fetchone()
             if not found:
-                self._connection.execute("UPDATE heads SET epoch = epoch + 1 WHERE ledger_id = ?", (self.ledger_id,))
+                self._connection.execute(
+                    "UPDATE heads SET epoch = epoch + 1 WHERE ledger_id = ?", (self.ledger_id,)
+                )
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
             self._roll_back()
@@ -281,7 +287,8 @@ def _load(connection: Any, ledger: int, wanted: Wanted) -> Loaded:
     lots: set[int] = set()
     for path in wanted.accounts:
         row = get(
-            "SELECT account, path, kind, type, floor FROM accounts WHERE ledger_id = ? AND path = ?", (ledger, path)
+            "SELECT account, path, kind, type, floor FROM accounts WHERE ledger_id = ? AND path = ?",
+            (ledger, path),
         ).fetchone()
         if row:
             loaded.accounts.append(row)
@@ -292,14 +299,18 @@ def _load(connection: Any, ledger: int, wanted: Wanted) -> Loaded:
             loaded.balances += found
             lots.update(b[1] for b in found)
     for lot in lots:
-        loaded.lots += get("SELECT lot, commodity, code FROM lots WHERE ledger_id = ? AND lot = ?", (ledger, lot))
+        loaded.lots += get(
+            "SELECT lot, commodity, code FROM lots WHERE ledger_id = ? AND lot = ?", (ledger, lot)
+        )
     for name in wanted.lots:
         loaded.lots += get(
-            "SELECT lot, commodity, code FROM lots WHERE ledger_id = ? AND commodity = ? AND code = ?", (ledger, *name)
+            "SELECT lot, commodity, code FROM lots WHERE ledger_id = ? AND commodity = ? AND code = ?",
+            (ledger, *name),
         )
     for code in wanted.commodities:
         loaded.commodities += get(
-            "SELECT commodity, scale, has_lots FROM commodities WHERE ledger_id = ? AND commodity = ?", (ledger, code)
+            "SELECT commodity, scale, has_lots FROM commodities WHERE ledger_id = ? AND commodity = ?",
+            (ledger, code),
         )
     for digest in wanted.keys:
         loaded.keys += get(
@@ -347,7 +358,8 @@ def _load_entries(connection: Any, ledger: int, sequences: list[int]) -> list[tu
         if row is None:
             continue
         reversed_by = connection.execute(
-            "SELECT sequence FROM entries WHERE ledger_id = ? AND reverses = ? AND reverses > 0", (ledger, sequence)
+            "SELECT sequence FROM entries WHERE ledger_id = ? AND reverses = ? AND reverses > 0",
+            (ledger, sequence),
         ).fetchone()
         lines = connection.execute(
             """SELECT p.posting, p.sequence, d.path, c.path, l.commodity, l.code, p.amount, p.debit_version,

@@ -185,8 +185,12 @@ postings = table(
 A posting carries both sides' running balances. The two side indexes lead to any account's postings of any lot
 in order: a statement page merges their ranges, a balance as of a sequence is the later of two look-ups.
 """
-Index("postings_debit_idx", postings.c.ledger_id, postings.c.debit_account, postings.c.lot, postings.c.posting)
-Index("postings_credit_idx", postings.c.ledger_id, postings.c.credit_account, postings.c.lot, postings.c.posting)
+Index(
+    "postings_debit_idx", postings.c.ledger_id, postings.c.debit_account, postings.c.lot, postings.c.posting
+)
+Index(
+    "postings_credit_idx", postings.c.ledger_id, postings.c.credit_account, postings.c.lot, postings.c.posting
+)
 
 balances = table(
     "balances",
