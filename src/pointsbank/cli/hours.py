@@ -102,8 +102,10 @@ async def import_(
                         )
                         for line, verdict in zip(chunk, verdicts, strict=True):
                             report.write(
-                                line.line_no, verdict.verdict, _facts(line, verdict, book.policies[-1])
-                            )  # type: ignore[arg-type]
+                                line.line_no,
+                                verdict.verdict,  # type: ignore[arg-type]
+                                _facts(line, verdict, book.policies[-1]),
+                            )
                             counts[verdict.verdict] += 1
                             points += verdict.points
                         report.flush()

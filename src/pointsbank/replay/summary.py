@@ -10,18 +10,33 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, func, select
+import msgspec
+from sqlalchemy import Connection, case, func, select
 
 from pointsbank.engine.registry import Ledger
 from pointsbank.hours.model import HOURS_VERDICTS
 from pointsbank.intake.lines import DIGEST_MARK, LineVerdict, filed_id, verdicts_of
-from pointsbank.ledger.chart import MINUTE, POINT
+from pointsbank.ledger.chart import POINT
 from pointsbank.market.model import BASKET_VERDICTS, RETURN_VERDICTS
 from pointsbank.people.tables import volunteers
 from pointsbank.places.stations import stations
 from pointsbank.policy.model import Policy
 from pointsbank.replay.dataset import Dataset
-from pointsbank.store.tables import accounts, entries, lots, postings
+from pointsbank.store.tables import accounts, lots, postings
+
+FOLDED_STEPS = ("opening", "hours", "redemptions", "returns", "expiry")
+REPORTED_STEPS = FOLDED_STEPS[1:]
+FIGURES = ("issued", "redeemed", "returned", "expired", "outstanding")
+
+_WALLETS = ("wallet", "wallet-pending")
+_TOTALS = {
+    ("fund-issued", "wallet"): "issued",
+    ("fund-issued", "wallet-pending"): "issued",
+    ("wallet", "station-redeemed"): "redeemed",
+    ("station-redeemed", "wallet"): "returned",
+    ("wallet", "fund-expired"): "expired",
+}
+"""From which kind of account to which: the figure that such a movement of points counts for."""
 
 VERDICTS = {"hours": HOURS_VERDICTS, "redemptions": BASKET_VERDICTS, "returns": RETURN_VERDICTS}
 
@@ -36,23 +51,30 @@ async def write_results(
         path = out / f"verdicts-{source}.csv"
         counts[source] = await _write_verdicts(dataset, ledger, source, verdicts, path)
     read, ledger_id = ledger.database.read, ledger.id
-    held = await read(_people, ledger_id, marks["returns"])
-    people = sorted((person.id, *held[filed_id(person.id)]) for person in dataset.volunteers())
-    shelves = await read(_stock, ledger_id, marks["expiry"])
+    folded = await read(_fold, ledger_id, marks)
+    ids = await read(_people, ledger_id)
+    people = sorted((person.id, *_held(folded, ids[filed_id(person.id)])) for person in dataset.volunteers())
+    shelves = {code: station.stock for code, station in (await read(stations, ledger_id)).items()}
     summary = {
         "units": {"points": "hundredths of a point", "merit": "minutes", "stock": "pieces"},
         "expiry_run": "2028-01-01 00:00",
         "counts": counts,
         "merit_minutes": sum(merit for _, merit, _ in people),
-        "points": await read(_totals, ledger_id, marks),
+        "points": folded.totals,
         "volunteers_sha256": sha256("".join(_canonical(people)).encode()).hexdigest(),
         "volunteers": {number: {"merit_minutes": merit, "balances": held} for number, merit, held in people},
         "stock": {
-            code: {sku: shelves[filed_id(code), filed_id(sku)] for sku in policy.goods}
+            code: {sku: folded.stock[shelves[filed_id(code)], filed_id(sku)] for sku in policy.goods}
             for code in sorted(station.code for station in dataset.stations())
         },
     }
     _replace(out / "summary.json", json.dumps(summary, ensure_ascii=False, indent=1) + "\n")
+
+
+def _held(folded: _Folded, volunteer: str) -> tuple[int, dict[str, int]]:
+    """Merit minutes, and points by last day without lots that are 0."""
+    points = folded.points.get(volunteer, Counter())
+    return folded.merit[volunteer], {day: held for day, held in sorted(points.items()) if held}
 
 
 def _canonical(people: list[tuple[str, int, dict[str, int]]]) -> Iterator[str]:
@@ -104,95 +126,71 @@ def _ids_not_filed_as_they_are(dataset: Dataset, source: str) -> dict[int, str]:
     return {number: id_ for number, id_ in lines if filed_id(id_) != id_}
 
 
-def _totals(connection: Connection, ledger_id: int, marks: dict[str, int]) -> dict[str, dict[str, int]]:
-    """Points issued, redeemed, returned and expired up to each mark, and what all wallets then hold."""
-    totals: Counter[str] = Counter()
-    after, since = {}, 0
-    for step in ("hours", "redemptions", "returns", "expiry"):
-        rows = connection.execute(
-            select(entries.c.kind, func.sum(postings.c.amount))
-            .join_from(
-                entries,
-                postings,
-                and_(postings.c.ledger_id == entries.c.ledger_id, postings.c.sequence == entries.c.sequence),
-            )
-            .join(lots, and_(lots.c.ledger_id == postings.c.ledger_id, lots.c.lot == postings.c.lot))
-            .where(
-                entries.c.ledger_id == ledger_id,
-                entries.c.sequence > since,
-                entries.c.sequence <= marks[step],
-                lots.c.commodity == POINT.code,
-            )
-            .group_by(entries.c.kind)
-        )
-        for kind, amount in rows:
-            totals[kind] += int(amount)
-        moved = _moved(connection, ledger_id, since, marks[step], ("wallet", "wallet-pending"))
-        totals["held"] += sum(balance for *_, balance in moved)
-        since = marks[step]
-        after[f"after_{step}"] = {
-            "issued": totals["earn"],
-            "redeemed": totals["basket"],
-            "returned": totals["return"],
-            "expired": totals["expire"],
-            "outstanding": totals["held"],
-        }
-    return after
+class _Folded(msgspec.Struct):
+    """What the postings add up to, folded anew from the journal."""
+
+    totals: dict[str, dict[str, int]]
+    """Of points, after each step."""
+    merit: Counter[str]
+    points: dict[str, Counter[str]]
+    """By last day; merit and points by volunteer id, after the returns."""
+    stock: Counter[tuple[str, str]]
+    """Pieces by path of the shelf and SKU, at the end."""
 
 
-def _moved(
-    connection: Connection, ledger_id: int, since: int, mark: int, kinds: tuple[str, ...]
-) -> Iterator[tuple[str, str, str, str, int]]:
-    """Path, commodity, lot, last day and sum of what moved on accounts of these kinds after `since`, up to `mark`."""
-    credit_normal = accounts.c.type.in_(("liability", "equity", "income"))
-    is_credit = postings.c.credit_account == accounts.c.account
-    rises = is_credit == credit_normal
-    moved = func.sum(case((rises, postings.c.amount), else_=-postings.c.amount))
-    for side in (postings.c.debit_account, postings.c.credit_account):
-        rows = connection.execute(
-            select(accounts.c.path, lots.c.commodity, lots.c.code, lots.c.expires_on, moved)
-            .join_from(
-                accounts,
-                postings,
-                and_(postings.c.ledger_id == accounts.c.ledger_id, side == accounts.c.account),
-            )
-            .join(lots, and_(lots.c.ledger_id == postings.c.ledger_id, lots.c.lot == postings.c.lot))
-            .where(
-                accounts.c.ledger_id == ledger_id,
-                accounts.c.kind.in_(kinds),
-                postings.c.sequence > since,
-                postings.c.sequence <= mark,
-            )
-            .group_by(accounts.c.path, lots.c.commodity, lots.c.code, lots.c.expires_on)
-        )
-        for path, commodity, lot, expires_on, balance in rows:
-            yield path, commodity, lot, expires_on, int(balance)
-
-
-def _people(connection: Connection, ledger_id: int, mark: int) -> dict[str, tuple[int, dict[str, int]]]:
-    """Merit minutes and points by last day of every volunteer as of a sequence, by number."""
-    points: dict[str, Counter[str]] = {}
-    merit: Counter[str] = Counter()
-    for path, commodity, _, expires_on, balance in _moved(
-        connection, ledger_id, 0, mark, ("wallet", "wallet-pending", "merit")
-    ):
-        holder = path.split(":")[1]
-        if commodity == MINUTE.code:
-            merit[holder] += balance
-        else:
-            points.setdefault(holder, Counter())[expires_on] += balance
-    t = volunteers.c
-    rows = connection.execute(select(t.number, t.volunteer_id).where(t.ledger_id == ledger_id))
-    return {
-        number: (merit[id_], {day: held for day, held in sorted(points.get(id_, {}).items()) if held})
-        for number, id_ in rows
+def _fold(connection: Connection, ledger_id: int, marks: dict[str, int]) -> _Folded:
+    """Add up all postings once. No join: planned without statistics, it may take hours."""
+    a, lo, p = accounts.c, lots.c, postings.c
+    named = {
+        row[0]: (row[1], row[2])
+        for row in connection.execute(select(a.account, a.path, a.kind).where(a.ledger_id == ledger_id))
     }
+    lot_named = {
+        row[0]: (row[1], row[2])
+        for row in connection.execute(
+            select(lo.lot, lo.commodity, lo.expires_on).where(lo.ledger_id == ledger_id)
+        )
+    }
+    step = case(
+        *((p.sequence <= marks[name], at) for at, name in enumerate(FOLDED_STEPS)), else_=len(FOLDED_STEPS)
+    )
+    rows = connection.execute(
+        select(step, p.debit_account, p.credit_account, p.lot, func.sum(p.amount))
+        .where(p.ledger_id == ledger_id)
+        .group_by(step, p.debit_account, p.credit_account, p.lot)
+    )
+    moved: list[Counter[str]] = [Counter() for _ in FOLDED_STEPS]
+    folded = _Folded({}, Counter(), {}, Counter())
+    last = FOLDED_STEPS.index("returns")
+    for at, debit, credit, lot, summed in rows:
+        (debit_path, debit_kind), (credit_path, credit_kind) = named[debit], named[credit]
+        (commodity, expires_on), amount = lot_named[lot], int(summed)
+        if commodity == POINT.code:
+            if at < len(moved):
+                moved[at][_TOTALS.get((debit_kind, credit_kind), "")] += amount
+                moved[at]["outstanding"] += amount * ((credit_kind in _WALLETS) - (debit_kind in _WALLETS))
+            if at <= last:
+                for path, kind, sign in ((debit_path, debit_kind, -1), (credit_path, credit_kind, 1)):
+                    if kind in _WALLETS:
+                        folded.points.setdefault(path.split(":")[1], Counter())[expires_on] += sign * amount
+        elif credit_kind == "merit" and at <= last:
+            folded.merit[credit_path.split(":")[1]] += amount
+        elif debit_kind == "stock":
+            folded.stock[debit_path, commodity.removeprefix("SKU:")] += amount
+        elif credit_kind == "stock":
+            folded.stock[credit_path, commodity.removeprefix("SKU:")] -= amount
+    so_far: Counter[str] = Counter()
+    for name, of_step in zip(FOLDED_STEPS, moved, strict=True):
+        so_far.update(of_step)
+        if name in REPORTED_STEPS:
+            folded.totals[f"after_{name}"] = {figure: so_far[figure] for figure in FIGURES}
+    return folded
 
 
-def _stock(connection: Connection, ledger_id: int, mark: int) -> Counter[tuple[str, str]]:
-    """Pieces on the shelf by station and SKU as of a sequence."""
-    by_path = {station.stock: code for code, station in stations(connection, ledger_id).items()}
-    pieces: Counter[tuple[str, str]] = Counter()
-    for path, commodity, _, _, balance in _moved(connection, ledger_id, 0, mark, ("stock",)):
-        pieces[by_path[path], commodity.removeprefix("SKU:")] += balance
-    return pieces
+def _people(connection: Connection, ledger_id: int) -> dict[str, str]:
+    """The ids of volunteers by their numbers."""
+    t = volunteers.c
+    return {
+        row[0]: row[1]
+        for row in connection.execute(select(t.number, t.volunteer_id).where(t.ledger_id == ledger_id))
+    }

@@ -2,7 +2,8 @@
 
 `executemany` takes and gives back Python's lock for every row, so a thread that decides the next batch would
 hold up the one that writes this batch for milliseconds a row. One statement runs from end to end without it, and
-the two threads use two cores; reading the rows out of JSON costs no more than binding them one by one.
+the two threads use two cores. `jsonb_each` hands out each row parsed, which is cheaper than binding it from Python;
+`json_each` would print the row and have it parsed again.
 """
 
 from __future__ import annotations
@@ -157,7 +158,7 @@ def _columns(table: str) -> tuple[str, ...]:
 def _insert(table: str, conflict: str) -> str:
     names = _columns(table)
     values = ", ".join(_each(table, names))
-    statement = f"INSERT INTO {table} (ledger_id, {', '.join(names)}) SELECT ?1, {values} FROM json_each(?2)"
+    statement = f"INSERT INTO {table} (ledger_id, {', '.join(names)}) SELECT ?1, {values} FROM jsonb_each(?2)"
     return f"{statement} WHERE true ON CONFLICT {conflict}" if conflict else statement
 
 
@@ -172,7 +173,7 @@ def _guarded_update(table: str, names: tuple[str, ...]) -> str:
     )
     moves = ", ".join(("state = x.new_state", *(f"{name} = x.{name}" for name in names)))
     return (
-        f"UPDATE {table} SET {moves} FROM (SELECT {fields} FROM json_each(?2)) AS x"
+        f"UPDATE {table} SET {moves} FROM (SELECT {fields} FROM jsonb_each(?2)) AS x"
         f" WHERE {table}.ledger_id = ?1 AND {where} AND {table}.state = x.old_state"
     )
 
