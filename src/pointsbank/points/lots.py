@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date
+from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, select
 
 from pointsbank.engine.commands import request_digest
 from pointsbank.ledger.chart import POINT
@@ -40,6 +41,8 @@ class HeldLot(msgspec.Struct, frozen=True):
     expires_on: str
     balance: int
     version: int
+    number: int = 0
+    """The lot's number in the store."""
 
     @property
     def fund(self) -> Fund:
@@ -100,7 +103,7 @@ def lots_of(connection: Connection, ledger_id: int, wallets: list[str]) -> dict[
     for account, number, balance, version in rows:
         commodity, code, expires_on = named[number]
         if commodity == POINT.code:
-            held = HeldLot(paths[account], account, code, expires_on, balance, version)
+            held = HeldLot(paths[account], account, code, expires_on, balance, version, number)
             found.setdefault(held.wallet, []).append(held)
     for held_lots in found.values():
         held_lots.sort(key=lambda held: (held.expires_on, held.lot))
@@ -130,34 +133,52 @@ def lots_named(
 
 
 def expired_lots(
-    connection: Connection, ledger_id: int, as_of: date, after: tuple[int, str] = (0, ""), limit: int = 1000
+    connection: Connection, ledger_id: int, as_of: date, after: tuple[int, int] = (0, 0), limit: int = 1000
 ) -> list[HeldLot]:
-    """Lots in wallets whose last day is before `as_of`, by account: a page of the expiry run."""
-    account, lot = after
-    rows = connection.execute(
-        select(
-            accounts.c.path,
-            balances.c.account,
-            lots.c.code,
-            lots.c.expires_on,
-            balances.c.balance,
-            balances.c.version,
-        )
-        .join_from(
-            accounts,
-            balances,
-            and_(balances.c.ledger_id == accounts.c.ledger_id, balances.c.account == accounts.c.account),
-        )
-        .join(lots, and_(lots.c.ledger_id == balances.c.ledger_id, lots.c.lot == balances.c.lot))
-        .where(
-            accounts.c.ledger_id == ledger_id,
-            accounts.c.kind == "wallet",
+    """Lots in wallets whose last day is before `as_of`, by account and lot number: a page of the expiry run."""
+    b = balances.c
+    past = connection.scalars(
+        select(lots.c.lot).where(
+            lots.c.ledger_id == ledger_id,
             lots.c.commodity == POINT.code,
             lots.c.expires_on < as_of.isoformat(),
-            balances.c.balance > 0,
-            (balances.c.account > account) | ((balances.c.account == account) & (lots.c.code > lot)),
         )
-        .order_by(balances.c.account, lots.c.code)
-        .limit(limit)
+    ).all()
+    found: list[HeldLot] = []
+    # Points stand on accounts of stations and funds too; what is no wallet is passed over, and the page goes on.
+    while past and len(found) < limit:
+        account, lot = after
+        rows = connection.execute(
+            select(b.account, b.lot, b.balance, b.version)
+            .where(
+                b.ledger_id == ledger_id,
+                b.account >= account,
+                (b.account > account) | (b.lot > lot),
+                is_one_of(connection, b.lot, past),
+                b.balance > 0,
+            )
+            .order_by(b.account, b.lot)
+            .limit(limit - len(found))
+        ).all()
+        if not rows:
+            break
+        after = (rows[-1].account, rows[-1].lot)
+        found += _in_wallets(connection, ledger_id, rows)
+    return found
+
+
+def _in_wallets(connection: Connection, ledger_id: int, rows: Sequence[Any]) -> list[HeldLot]:
+    paths = connection.execute(
+        select(accounts.c.account, accounts.c.path).where(
+            accounts.c.ledger_id == ledger_id,
+            is_one_of(connection, accounts.c.account, {row.account for row in rows}),
+            accounts.c.kind == "wallet",
+        )
     )
-    return [HeldLot(*row) for row in rows]
+    wallets = {row.account: row.path for row in paths}
+    named = lots_named(connection, ledger_id, {row.lot for row in rows})
+    return [
+        HeldLot(wallets[account], account, named[lot][1], named[lot][2], balance, version, lot)
+        for account, lot, balance, version in rows
+        if account in wallets
+    ]

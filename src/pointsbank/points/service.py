@@ -32,14 +32,14 @@ async def expire(ledger: Ledger, as_of: date, zone: str, client: str = "expire")
     effective_at = city_to_utc_micros((as_of.toordinal() - date(1970, 1, 1).toordinal()) * 86_400, zone)
     moved: Refusal | None = None
     for _ in range(ROUNDS):
-        after, moved = (0, ""), None
+        after, moved = (0, 0), None
         while page := await ledger.database.read(expired_lots, ledger.id, as_of, after, PAGE):
             results = await ledger.submit(
                 [expiry(held, as_of, effective_at, client) for held in page], POINTS
             )
             yield sum(isinstance(result, Receipt) and not result.replayed for result in results)
             moved = next((result for result in results if isinstance(result, Refusal)), moved)
-            after = (page[-1].account, page[-1].lot)
+            after = (page[-1].account, page[-1].number)
         if moved is None:
             return
     assert moved is not None

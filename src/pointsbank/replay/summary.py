@@ -141,16 +141,12 @@ class _Folded(msgspec.Struct):
 def _fold(connection: Connection, ledger_id: int, marks: dict[str, int]) -> _Folded:
     """Add up all postings once. No join: planned without statistics, it may take hours."""
     a, lo, p = accounts.c, lots.c, postings.c
-    named = {
-        row[0]: (row[1], row[2])
-        for row in connection.execute(select(a.account, a.path, a.kind).where(a.ledger_id == ledger_id))
-    }
-    lot_named = {
-        row[0]: (row[1], row[2])
-        for row in connection.execute(
-            select(lo.lot, lo.commodity, lo.expires_on).where(lo.ledger_id == ledger_id)
-        )
-    }
+    all_accounts = connection.execute(select(a.account, a.path, a.kind).where(a.ledger_id == ledger_id))
+    named = {row[0]: (row[1], row[2]) for row in all_accounts}
+    all_lots = connection.execute(
+        select(lo.lot, lo.commodity, lo.expires_on).where(lo.ledger_id == ledger_id)
+    )
+    lot_named = {row[0]: (row[1], row[2]) for row in all_lots}
     step = case(
         *((p.sequence <= marks[name], at) for at, name in enumerate(FOLDED_STEPS)), else_=len(FOLDED_STEPS)
     )
