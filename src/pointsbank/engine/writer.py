@@ -413,8 +413,7 @@ class LedgerWriter:
             self._cautious = self.limits.cautious_batches  # another process is at it still
             self._books = None
             news = await turn.news(books.head)
-            if news is not None:
-                catch_up(books, turn.head, news)
+            if news is not None and catch_up(books, turn.head, news):
                 self._books = books
         if self._books is None or self._books.size() > self.limits.memory:
             self._books = Books(self.chart, turn.head)

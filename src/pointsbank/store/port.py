@@ -293,13 +293,16 @@ def fill(books: Books, wanted: Wanted, loaded: Loaded) -> Wanted:
     return more
 
 
-def catch_up(books: Books, head: Head, news: News) -> None:
+def catch_up(books: Books, head: Head, news: News) -> bool:
     """Bring books up to a head that other processes have moved. Accounts, lots and commodities keep; the rest goes.
 
     Running balances stand in the postings, so the newest posting of an account and lot says where they are.
+    False, and then the books must be loaded anew, if a posting is of an old lot that they never met.
     """
     for number, commodity, code in news.lots:
         books.add_lot(LotState(number, commodity, code))
+    if any(posting[2] not in books.lots_by_number for posting in news.postings):
+        return False
     for debit, credit, lot, *figures in news.postings:
         debit_version, credit_version, debit_balance, credit_balance, debit_total, credit_total = figures
         commodity = books.lots_by_number[lot].commodity
@@ -316,6 +319,7 @@ def catch_up(books: Books, head: Head, news: News) -> None:
     for known in (books.keys, books.subjects, books.counters, books.changes, books.documents):
         known.clear()
     books.head = head
+    return True
 
 
 def _fill_accounts(books: Books, wanted: Wanted, loaded: Loaded) -> None:
