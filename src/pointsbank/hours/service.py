@@ -39,6 +39,7 @@ from pointsbank.policy.calendar import (
     city_to_utc_micros,
     day_of_minute,
     local_minute,
+    start_of_day,
 )
 from pointsbank.policy.model import MINOR_UNITS_PER_POINT, Policy
 from pointsbank.readers.journal import entry_by_key
@@ -273,7 +274,7 @@ class HoursService:
         flying: asyncio.Future[list[Result]] | None = None
         while page := await self._ledger.database.read(pending_records, self._ledger.id, as_of, after):
             drafts = [
-                release_draft(record, _start_of_day(date.fromisoformat(record.available_on), zone), client)
+                release_draft(record, start_of_day(date.fromisoformat(record.available_on), zone), client)
                 for record in page
             ]
             future = self._ledger.submit(drafts, HOURS)
@@ -304,7 +305,7 @@ class HoursService:
                 released_by,
                 people[number],
                 reason,
-                effective_at=_start_of_day(city_day(self._ledger.writer.clock.now(), zone), zone),
+                effective_at=start_of_day(city_day(self._ledger.writer.clock.now(), zone), zone),
                 client=command.client,
                 key=command.key,
                 actor=command.actor,
@@ -376,10 +377,6 @@ def _category_opening(policy: Policy, client: str) -> Draft:
         effective_at=0,
         opens=tuple(OpenAccount(category_account(code)) for code in policy.categories),
     )
-
-
-def _start_of_day(day: date, zone: str) -> int:
-    return city_to_utc_micros((day.toordinal() - date(1970, 1, 1).toordinal()) * 86_400, zone)
 
 
 def pending_records(

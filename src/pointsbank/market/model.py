@@ -30,8 +30,6 @@ BASKET_VERDICTS: Final[tuple[BasketVerdict, ...]] = (
     "accepted",
 )
 """The verdicts that every summary counts."""
-EXTRA_BASKET_VERDICTS: Final[tuple[BasketVerdict, ...]] = ("malformed", "unknown_station")
-"""Verdicts on what a clean file does not contain; counted only where they occur."""
 
 ReturnVerdict = Literal[
     "unknown_receipt",
@@ -53,14 +51,6 @@ RETURN_VERDICTS: Final[tuple[ReturnVerdict, ...]] = (
     "accepted",
 )
 """The verdicts that every summary counts."""
-EXTRA_RETURN_VERDICTS: Final[tuple[ReturnVerdict, ...]] = (
-    "malformed",
-    "duplicate",
-    "conflict",
-    "bad_quantity",
-    "too_early",
-)
-"""Verdicts on what a clean file does not contain; counted only where they occur."""
 
 
 class BasketLine(NamedTuple):

@@ -9,7 +9,7 @@ from pointsbank.engine.registry import Ledger
 from pointsbank.ledger.model import Receipt
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.points.lots import POINTS, expired_lots, expiry
-from pointsbank.policy.calendar import city_to_utc_micros
+from pointsbank.policy.calendar import start_of_day
 
 PAGE = 1000
 ROUNDS = 10
@@ -29,7 +29,7 @@ async def expire(ledger: Ledger, as_of: date, zone: str, client: str = "expire")
     Idempotent and resumable: what is left is found by its balance, and a key belongs to one version of a wallet.
     A wallet that moves meanwhile is looked at again. Raises ExpiryRefused if the ledger does not take a posting.
     """
-    effective_at = city_to_utc_micros((as_of.toordinal() - date(1970, 1, 1).toordinal()) * 86_400, zone)
+    effective_at = start_of_day(as_of, zone)
     moved: Refusal | None = None
     for _ in range(ROUNDS):
         after, moved = (0, 0), None

@@ -88,6 +88,11 @@ def city_to_utc_micros(second: int, zone: str) -> int:
     return (local.astimezone(UTC) - _EPOCH_UTC) // timedelta(microseconds=1)
 
 
+def start_of_day(day: date, zone: str) -> int:
+    """UTC microseconds of the first moment of a day in the time zone `zone`."""
+    return city_to_utc_micros((day.toordinal() - _EPOCH) * _SECONDS_PER_DAY, zone)
+
+
 def city_second(micros: int, zone: str) -> int:
     """The local second in the time zone `zone` of UTC microseconds."""
     second = utc_micros_to_shanghai(micros)
