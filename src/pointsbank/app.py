@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import date
 
 import msgspec
@@ -46,6 +47,9 @@ BODY_BYTES = 1024 * 1024
 
 OVERVIEW_SECONDS = 5.0
 """How old the figures of the overview may be: in a big city they take a while."""
+
+STARTUP_FAILURE = 3
+"""Exit code of a service that could not begin: a port in use, books that another program owns."""
 
 log = structlog.get_logger("pointsbank.app")
 
@@ -140,10 +144,7 @@ async def open_bank(
 def run(settings: Settings) -> None:
     """Serve until told to stop; then finish the requests under way, drain the writer, close."""
     configure_logging(settings)
-    log.info(
-        "serving", host=settings.host, port=settings.port, database=Database(settings.database).public_url
-    )
-    uvicorn.run(
+    config = uvicorn.Config(
         create_app(settings),
         host=settings.host,
         port=settings.port,
@@ -156,6 +157,28 @@ def run(settings: Settings) -> None:
         proxy_headers=False,
         timeout_graceful_shutdown=settings.shutdown_seconds,
     )
+    server = _Server(config, Database(settings.database).public_url)
+    with suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
+
+
+class _Server(uvicorn.Server):
+    """Says when callers are served, which is after the port is bound, and when the books are closed."""
+
+    def __init__(self, config: uvicorn.Config, database: str) -> None:
+        super().__init__(config)
+        self._database = database
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            log.info("serving", host=self.config.host, port=self.config.port, database=self._database)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        log.info("stopped")
 
 
 def configure_logging(settings: Settings) -> None:

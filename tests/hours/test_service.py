@@ -126,9 +126,10 @@ async def test_points_on_notice_are_pending_until_their_day_and_are_released_onc
 
 
 async def test_a_release_that_was_broken_off_goes_on(database: Database) -> None:
-    async with open_town(database, book(policy(public_notice_days=1))) as town:
-        days = [f"2024-{n % 12 + 1:02}-{n // 12 % 28 + 1:02}" for n in range(1200)]
-        starts = [f"{8 + n // 336:02}:00" for n in range(1200)]
+    caps = {"activity_minutes": 240, "day_minutes": 480, "year_minutes": 60_000}
+    async with open_town(database, book(policy(public_notice_days=1, caps=caps))) as town:
+        days = [f"2024-{n % 12 + 1:02}-{n // 12 % 28 + 1:02}" for n in range(2400)]
+        starts = [f"{8 + n // 336:02}:00" for n in range(2400)]
         lines = [
             (n, record(f"R{n:04}", f"V{n % 3 + 1}", day, start=start, minutes=60))
             for n, (day, start) in enumerate(zip(days, starts, strict=True))
@@ -141,7 +142,7 @@ async def test_a_release_that_was_broken_off_goes_on(database: Database) -> None
         assert await town.lots("V1", pending=True) == {}
         assert (
             sum([sum((await town.lots(volunteer)).values()) for volunteer in ("V1", "V2", "V3")])
-            == 1200 * 1000
+            == 2400 * 1000
         )
 
 
@@ -268,3 +269,18 @@ async def _booked(town: Town, record_id: str, day: str) -> int:
 
 async def _released(town: Town, as_of: date) -> int:
     return sum([count async for count in town.hours.release(as_of)])
+
+
+async def test_who_brings_his_own_time_only_may_record_what_is_still_to_come(database: Database) -> None:
+    """The town's clock stands at 2 March, 08:00; a replay's files may be of any time, an upload may not."""
+    ends_now = record("R1", "V1", "2026-03-02", start="04:00")
+    still_to_come = record("R2", "V1", "2026-03-02", start="09:00", minutes=60)
+    async with open_town(database) as town:
+        told = await town.hours.submit("upload", [(1, ends_now), (2, still_to_come)], Command("test", "a"))
+        assert [v.verdict for v in told] == ["accepted", "recorded_early"]
+        replayed = HoursService(town.ledger, town.policies, brings_own_time=True)
+        [verdict] = await replayed.submit("replay", [(1, still_to_come)], Command("test", "b"))
+        assert verdict.verdict == "duplicate", "the first upload took the id"
+        other = ("R3", *still_to_come[1:])
+        [verdict] = await replayed.submit("replay", [(2, other)], Command("test", "b"))
+        assert verdict.verdict == "accepted"

@@ -21,7 +21,8 @@ from pointsbank.ledger.refusals import Refusal
 from pointsbank.store.database import Database
 from pointsbank.store.port import ledger_id_of
 
-SEEDS = range(5)
+LEAST, MOST = 5, 40
+"""storms: what goes wrong when depends on the engine's timing, so rare troubles may need a few more"""
 TROUBLES = {
     "not sent", "answer lost", "late", "conflict", "refused", "overtaken", "no lock", "lost before commit",
     "answer to commit lost", "failed in turn", "cannot settle", "no connection", "head unread", "load failed",
@@ -72,8 +73,10 @@ async def _caller(writer: LedgerWriter, drafts: list[Draft], atomic: bool) -> li
 
 async def test_every_acknowledged_receipt_is_in_the_books_once(database: Database) -> None:
     troubles: Counter[str] = Counter()
-    for seed in SEEDS:
+    for seed in range(MOST):
         troubles += await _storm(database, seed)
+        if seed + 1 >= LEAST and set(troubles) == TROUBLES:
+            break
     assert set(troubles) == TROUBLES, f"some trouble never came: {troubles}"
 
 

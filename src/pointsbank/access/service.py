@@ -53,6 +53,10 @@ class UnknownKey(Refusal, frozen=True, tag="unknown-api-key"):
     id: str
 
 
+class ExpiredAlready(Refusal, frozen=True, tag="expired-already"):
+    """The key would have expired before it was made."""
+
+
 class KeyDesk:
     """Issues, lists and revokes the API keys of one ledger."""
 
@@ -69,6 +73,8 @@ class KeyDesk:
         """
         allowed = " ".join(sorted(scopes))
         key_id, secret = id_for(command.client, command.key), new_secret()
+        if expires_at and expires_at <= self._ring.clock.now() and await self.find(key_id) is None:
+            return ExpiredAlready()
         row = Row(
             "api_keys",
             (

@@ -7,42 +7,45 @@ from datetime import date
 import click
 
 from pointsbank.cli.terminal import (
-    PATIENT,
     CityDay,
     Ending,
     as_coroutine,
     database_option,
+    ledger_named,
+    ledger_option,
     opened,
     policies,
     progress_bar,
     say,
 )
 from pointsbank.engine.clock import SystemClock
-from pointsbank.engine.registry import open_ledger
 from pointsbank.points.service import ExpiryRefused, expire
 from pointsbank.policy.calendar import city_day
+from pointsbank.replay.dataset import is_replay
 
 
 @click.command("expire")
 @click.option(
     "--as-of", type=CityDay(), help="Take lots whose last day is before this one.  [default: today]"
 )
+@ledger_option
 @database_option
 @as_coroutine
-async def command(as_of: date | None, database_url: str) -> None:
+async def command(as_of: date | None, ledger_name: str, database_url: str) -> None:
     """Take every expired lot out of the wallets. 积分到期处理。
 
     Run it every night; a spend posts what is due by itself, so the moment of the run never matters. It may be
-    stopped and run again: no lot is taken twice. A day in the future is refused.
+    stopped and run again: no lot is taken twice. A day in the future is refused, except
+    in the ledger of a replay.
     """
     zone = policies().policies[-1].timezone
     today = city_day(SystemClock().now(), zone)
     day = as_of or today
-    if day > today:
+    if day > today and not is_replay(ledger_name):
         raise Ending(f"{day} 在将来，积分不能提前过期 / {day} is in the future: points do not expire early")
     database, taken = opened(database_url), 0
     try:
-        async with open_ledger(database, limits=PATIENT) as ledger:
+        async with ledger_named(database, ledger_name) as ledger:
             with progress_bar() as report:
                 async for count in expire(ledger, day, zone):
                     taken += count

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -22,13 +23,14 @@ from pointsbank.cli.terminal import (
     say,
 )
 from pointsbank.engine.commands import Command
-from pointsbank.engine.registry import open_ledger
+from pointsbank.engine.registry import Ledger, ledger_to_read, open_ledger
 from pointsbank.hours.explain import SHORT_CHINESE, Facts
 from pointsbank.hours.files import Sheet, SheetError, SheetLine, file_digest, open_sheet
 from pointsbank.hours.report import ReportWriter, report_path
 from pointsbank.hours.service import HoursService, RecordRefused
 from pointsbank.intake.lines import LineVerdict
 from pointsbank.policy.model import Policy
+from pointsbank.store.database import Database
 
 CHUNK = 500
 
@@ -88,7 +90,7 @@ async def import_(
     try:
         with open_sheet(file, encoding=encoding) as sheet:
             lines = sheet.check()
-            async with open_ledger(database, limits=PATIENT) as ledger:
+            async with _ledger(database, dry_run=dry_run) as ledger:
                 service = HoursService(ledger, book)
                 if not dry_run:
                     await service.open_accounts()
@@ -129,6 +131,16 @@ async def import_(
         say(f"  {count:>9,}  {SHORT_CHINESE.get(name, name)}  {name}")  # type: ignore[call-overload]
     say(f"  积分 / points: {points_text(points)}")
     say(f"  每一行的说明 / every line explained: {where}")
+
+
+@asynccontextmanager
+async def _ledger(database: Database, *, dry_run: bool) -> AsyncIterator[Ledger]:
+    """The city's ledger; a dry run only reads, so that it works beside a service that owns the file."""
+    if dry_run:
+        yield ledger_to_read(database)
+        return
+    async with open_ledger(database, limits=PATIENT) as ledger:
+        yield ledger
 
 
 def _chunks(sheet: Sheet, after_line: int) -> Iterator[list[SheetLine]]:

@@ -8,11 +8,11 @@ import click
 
 from pointsbank.access.model import SCOPES
 from pointsbank.access.service import IssuedKey, KeyDesk, KeyRing
-from pointsbank.cli.terminal import Ending, as_coroutine, database_option, opened, say
+from pointsbank.cli.terminal import Ending, as_coroutine, database_option, opened, refusal_text, say
 from pointsbank.engine.clock import SystemClock
 from pointsbank.engine.commands import Command
 from pointsbank.engine.ids import new_id
-from pointsbank.engine.registry import open_ledger
+from pointsbank.engine.registry import ledger_to_read, open_ledger
 from pointsbank.ledger.model import Receipt
 
 
@@ -20,7 +20,7 @@ from pointsbank.ledger.model import Receipt
 def command() -> None:
     """API keys: issue, list, revoke. 接口密钥。
 
-    On SQLite stop the service first, or use its API: the file is owned by one process.
+    To issue or revoke one on SQLite, stop the service first, or use its API: one process owns the file.
     """
 
 
@@ -63,7 +63,7 @@ async def issue(holder: str, label: str, scopes: tuple[str, ...], days: int, dat
     finally:
         await database.close()
     if not isinstance(issued, IssuedKey):
-        raise Ending(f"未签发 / not issued: {issued.code}")
+        raise Ending("未签发 / not issued\n" + refusal_text(issued))
     say("密钥只显示这一次，请立即保存 / the key is shown this once, keep it now:")
     say(f"  {issued.token}")
 
@@ -75,15 +75,14 @@ async def list_(database_url: str) -> None:
     """List keys, without their text. 列出密钥。"""
     database = opened(database_url)
     try:
-        async with open_ledger(database) as ledger:
-            desk = KeyDesk(ledger, KeyRing(ledger, SystemClock()))
-            after = ""
-            while page := await desk.list(after=after):
-                for key in page:
-                    say(
-                        f"{key.id}  {key.state:<8}  {key.client:<20}  {' '.join(sorted(key.scopes))}  {key.label}"
-                    )
-                after = page[-1].id
+        ledger = ledger_to_read(database)
+        desk = KeyDesk(ledger, KeyRing(ledger, SystemClock()))
+        after = ""
+        while page := await desk.list(after=after):
+            for key in page:
+                scopes = " ".join(sorted(key.scopes))
+                say(f"{key.id}  {key.state:<8}  {key.client:<20}  {scopes}  {key.label}")
+            after = page[-1].id
     finally:
         await database.close()
 
@@ -102,5 +101,5 @@ async def revoke(key_id: str, database_url: str) -> None:
     finally:
         await database.close()
     if not isinstance(result, Receipt):
-        raise Ending(f"未吊销 / not revoked: {result.code}")
+        raise Ending("未吊销 / not revoked\n" + refusal_text(result))
     say(f"已吊销 {key_id} / revoked")

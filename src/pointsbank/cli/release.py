@@ -7,41 +7,44 @@ from datetime import date
 import click
 
 from pointsbank.cli.terminal import (
-    PATIENT,
     CityDay,
     Ending,
     as_coroutine,
     database_option,
+    ledger_named,
+    ledger_option,
     opened,
     policies,
     progress_bar,
     say,
 )
 from pointsbank.engine.clock import SystemClock
-from pointsbank.engine.registry import open_ledger
 from pointsbank.hours.service import HoursService
 from pointsbank.policy.calendar import city_day
+from pointsbank.replay.dataset import is_replay
 
 
 @click.command("release")
 @click.option("--as-of", type=CityDay(), help="Release what may be spent from this day on.  [default: today]")
+@ledger_option
 @database_option
 @as_coroutine
-async def command(as_of: date | None, database_url: str) -> None:
+async def command(as_of: date | None, ledger_name: str, database_url: str) -> None:
     """Post points whose public notice has ended to the wallets. 公示期满，积分入账。
 
-    Run it every morning. It may be stopped and run again at any time: nothing is released twice.
+    Run it every morning. It may be stopped and run again at any time: nothing is released twice. A day
+    in the future is refused, except in the ledger of a replay.
     """
     book = policies()
     today = city_day(SystemClock().now(), book.policies[-1].timezone)
     day = as_of or today
-    if day > today:
+    if day > today and not is_replay(ledger_name):
         raise Ending(
             f"{day} 在将来，公示期不能提前结束 / {day} is in the future: a notice does not end early"
         )
     database = opened(database_url)
     try:
-        async with open_ledger(database, limits=PATIENT) as ledger:
+        async with ledger_named(database, ledger_name) as ledger:
             released = 0
             with progress_bar() as report:
                 async for count in HoursService(ledger, book).release(day):

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import click
 
-from pointsbank.cli.terminal import Ending, as_coroutine, database_option, opened, policies, say
+from pointsbank.cli.terminal import (
+    Ending,
+    as_coroutine,
+    database_option,
+    ledger_named,
+    ledger_option,
+    opened,
+    policies,
+    refusal_text,
+    say,
+)
 from pointsbank.engine.commands import Command
 from pointsbank.engine.ids import new_id
-from pointsbank.engine.registry import open_ledger
 from pointsbank.hours.service import HoursService
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.market.service import MarketService
@@ -20,9 +29,10 @@ from pointsbank.reversals import reverse
     "--reason", required=True, help="Why, as a short code such as wrong-volunteer; it stands in the journal."
 )
 @click.option("--key", help="Idempotency key: the same key again does not reverse twice.")
+@ledger_option
 @database_option
 @as_coroutine
-async def command(sequence: int, reason: str, key: str | None, database_url: str) -> None:
+async def command(sequence: int, reason: str, key: str | None, ledger_name: str, database_url: str) -> None:
     """Reverse the entry with this SEQUENCE number. 冲正。
 
     A mirrored entry is posted that names the original; the original stays. Refused: an entry reversed before, a
@@ -30,7 +40,7 @@ async def command(sequence: int, reason: str, key: str | None, database_url: str
     """
     database = opened(database_url)
     try:
-        async with open_ledger(database) as ledger:
+        async with ledger_named(database, ledger_name) as ledger:
             book = policies()
             asked = Command("cli", key or f"reverse:{sequence}:{new_id()}", "operator")
             result = await reverse(
@@ -39,6 +49,6 @@ async def command(sequence: int, reason: str, key: str | None, database_url: str
     finally:
         await database.close()
     if isinstance(result, Refusal):
-        raise Ending(f"未冲正 / not reversed: {result.code} {result}")
+        raise Ending("未冲正 / not reversed\n" + refusal_text(result))
     for receipt in result:
         say(f"已冲正，凭证号 {receipt.sequence} / reversed by entry {receipt.sequence}")

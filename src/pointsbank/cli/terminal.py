@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import date
 from functools import wraps
 from typing import Any, TypeVar
@@ -17,11 +18,14 @@ import structlog
 import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError
 
 import pointsbank.tables  # noqa: F401 - verify and db check must know every room's tables
 from pointsbank.engine.failures import WriterError
+from pointsbank.engine.registry import CITY_LEDGER, Ledger, open_ledger
 from pointsbank.engine.writer import Limits
+from pointsbank.ledger.refusals import Refusal
 from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.load import PolicyErrors
 from pointsbank.policy.shipped import policies_at
@@ -29,6 +33,8 @@ from pointsbank.settings import Settings, SettingsError, settings_from
 from pointsbank.store.database import Database, DatabaseUrlError
 from pointsbank.store.port import StoreError
 from pointsbank.store.schema import SchemaOutOfDate
+from pointsbank.store.tables import heads
+from pointsbank.web.problems import problem_of_refusal
 
 T = TypeVar("T")
 
@@ -43,6 +49,9 @@ LOG_LINES: list[Any] = [
     # without the values of variables, which may be secrets or about people
     structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
 ]
+
+SECONDS_A_LINE = 5.0
+"""Between two lines of progress in a log."""
 
 PATIENT = Limits(patience=600)
 """For verbs that nobody waits for at a counter: a slow disk is no reason to give up."""
@@ -71,7 +80,7 @@ def database_option(command: Callable[..., T]) -> Callable[..., T]:
 def ledger_option(command: Callable[..., T]) -> Callable[..., T]:
     """`--ledger NAME`, for the verbs that may look at other books than the city's."""
     return click.option(
-        "--ledger", "ledger_name", default="city", show_default=True, help="Name of the ledger."
+        "--ledger", "ledger_name", default=CITY_LEDGER, show_default=True, help="Name of the ledger."
     )(command)
 
 
@@ -117,6 +126,19 @@ def opened(database_url: str) -> Database:
     return database
 
 
+@asynccontextmanager
+async def ledger_named(database: Database, name: str) -> AsyncIterator[Ledger]:
+    """A ledger, open for writing. Other books than the city's must be there: nobody begins some by a slip."""
+    if name != CITY_LEDGER and not await database.read(_has_ledger, name):
+        raise Ending(f"数据库中没有账本 {name} / the database has no ledger {name}")
+    async with open_ledger(database, name, limits=PATIENT) as ledger:
+        yield ledger
+
+
+def _has_ledger(connection: Connection, name: str) -> bool:
+    return connection.scalar(select(heads.c.name).where(heads.c.name == name)) is not None
+
+
 def policies(path: str = "") -> PolicyBook:
     """The policy book of a folder or file; without one, that of the settings, or that of the program."""
     return policies_at(path or settings_from().policy)
@@ -138,15 +160,19 @@ def name_unimplemented(book: PolicyBook) -> None:
 
 @contextmanager
 def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
-    """A callback `(what, done, total)` that keeps a progress bar for each kind of work; total 0 means unknown."""
+    """A callback `(what, done, total)` that keeps a progress bar for each kind of work; total 0 means unknown.
+
+    Where there is no terminal to draw on it writes a line now and then.
+    """
+    if not stderr.is_terminal:
+        yield _progress_lines()
+        return
     with Progress(
         TextColumn("{task.description:<14}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         console=stderr,
-        transient=not stderr.is_terminal,
-        disable=not stderr.is_terminal,
     ) as progress:
         tasks: dict[str, Any] = {}
 
@@ -156,6 +182,19 @@ def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
             progress.update(tasks[what], completed=done, total=total or None)
 
         yield report
+
+
+def _progress_lines() -> Callable[[str, int, int], None]:
+    last = time.monotonic()
+
+    def report(what: str, done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last < SECONDS_A_LINE:
+            return
+        last = time.monotonic()
+        stderr.print(f"{what} {done:,}" + (f" / {total:,}" if total else ""), highlight=False, markup=False)
+
+    return report
 
 
 class CityDay(click.ParamType[date]):
@@ -181,6 +220,12 @@ def points_text(minor: int) -> str:
 def amount_text(commodity: str, minor: int) -> str:
     """An amount of a commodity as people write it."""
     return points_text(minor) if commodity in ("POINT", "CNY") else f"{minor:,}"
+
+
+def refusal_text(refusal: Refusal) -> str:
+    """What a refusal means and what to do, as the service would say it, in both languages."""
+    problem = problem_of_refusal(refusal)
+    return f"{problem.title}：{problem.detail}\n{problem.title_en}: {problem.detail_en}"
 
 
 def say(text: str = "") -> None:

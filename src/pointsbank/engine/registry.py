@@ -25,6 +25,13 @@ class Ledger:
         self.submit = writer.submit
 
 
+def ledger_to_read(
+    database: Database, name: str = CITY_LEDGER, chart: Chart = SHIPPED, *, clock: Clock | None = None
+) -> Ledger:
+    """A ledger to look into, beside whoever writes it: its writer is not started and takes no drafts."""
+    return Ledger(database, name, LedgerWriter(database.store(ledger_id_of(name)), chart, clock=clock))
+
+
 @asynccontextmanager
 async def open_ledger(
     database: Database,

@@ -16,7 +16,7 @@ from pointsbank.people import volunteers
 from pointsbank.people.volunteers import Volunteer
 from pointsbank.places.stations import Station, stations
 from pointsbank.policy.calendar import local_minute
-from pointsbank.store.lists import is_one_of
+from pointsbank.store.lists import fetched, is_one_of
 from pointsbank.store.tables import subjects
 
 
@@ -157,35 +157,38 @@ class HoursDesk:
         self._contents |= dict.fromkeys(ids)
         filed = {filed_id(record_id): record_id for record_id in ids}
         t = service_records.c
-        rows = connection.execute(
+        rows = fetched(
+            connection,
             select(t.record_id, t.fields).where(
                 t.ledger_id == ledger_id, is_one_of(connection, t.record_id, filed)
-            )
+            ),
         )
         self._contents |= {filed[record_id]: text for record_id, text in rows}
 
     def _load_versions(self, connection: Connection, ledger_id: int, numbers: Sequence[str]) -> None:
         people = [(number, person) for number in numbers if (person := self.people[number]) is not None]
         t = subjects.c
-        rows = connection.execute(
+        rows = fetched(
+            connection,
             select(t.subject, t.version).where(
                 t.ledger_id == ledger_id,
                 is_one_of(connection, t.subject, [person.subject for _, person in people]),
-            )
+            ),
         )
-        versions = {row.subject: row.version for row in rows}
+        versions = {row[0]: row[1] for row in rows}
         for number, person in people:
             self.versions[number] = versions.get(person.subject, 0)
 
     def _load_accepted(self, connection: Connection, ledger_id: int, numbers: dict[str, str]) -> None:
         t = service_records.c
-        rows = connection.execute(
+        rows = fetched(
+            connection,
             select(t.volunteer, t.start_minute, t.end_minute, t.day, t.creditable).where(
                 t.ledger_id == ledger_id,
                 is_one_of(connection, t.volunteer, numbers),
                 t.state.in_(("pending", "credited")),
                 t.start_minute >= min(self._since[number] for number in numbers.values()),
-            )
+            ),
         )
         for volunteer, start, end, day, creditable in rows:
             self._use(numbers[volunteer], (start, end), date.fromisoformat(day), creditable)

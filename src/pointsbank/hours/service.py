@@ -43,6 +43,7 @@ from pointsbank.policy.calendar import (
 )
 from pointsbank.policy.model import MINOR_UNITS_PER_POINT, Policy
 from pointsbank.readers.journal import entry_by_key
+from pointsbank.store.lists import fetched, in_hex
 
 Line = tuple[int, tuple[str, ...]]
 """The number of a line in its source, and its normalised fields."""
@@ -380,13 +381,16 @@ def _category_opening(policy: Policy, client: str) -> Draft:
 
 
 def pending_records(
-    connection: Connection, ledger_id: int, as_of: date, after: tuple[str, str] = ("", ""), limit: int = 500
+    connection: Connection, ledger_id: int, as_of: date, after: tuple[str, str] = ("", ""), limit: int = 1000
 ) -> list[PendingRecord]:
     """Records whose notice has ended by `as_of`, by date and record id, a page at a time."""
     t = service_records.c
     day, record_id = after
-    rows = connection.execute(
-        select(t.record_id, t.fields, t.volunteer, t.points, t.lot, t.available_on, t.salt)
+    found = fetched(
+        connection,
+        select(
+            t.record_id, t.fields, t.volunteer, t.points, t.lot, t.available_on, in_hex(connection, t.salt)
+        )
         .where(
             t.ledger_id == ledger_id,
             t.state == "pending",
@@ -394,11 +398,13 @@ def pending_records(
             (t.available_on > day) | ((t.available_on == day) & (t.record_id > record_id)),
         )
         .order_by(t.available_on, t.record_id)
-        .limit(limit)
-    ).all()
+        .limit(limit),
+    )
+    rows = sorted(found, key=lambda row: (row[5], row[0]))
     people = volunteers.by_number(connection, ledger_id, {row[2] for row in rows})
     return [
-        PendingRecord(row[0], row[1], people[row[2]], row[3], row[4], row[5], bytes(row[6])) for row in rows
+        PendingRecord(row[0], row[1], people[row[2]], row[3], row[4], row[5], bytes.fromhex(row[6]))
+        for row in rows
     ]
 
 

@@ -77,13 +77,15 @@ class Chart:
         self.movements = {(m.entry, m.debit, m.credit, m.commodity): m for m in movements}
         self.reversible = reversible
         self.commodities = commodities
-        self._by_shape: dict[tuple[str | None, ...], AccountKind] = {}
+        self._by_shape: dict[tuple[str | None, int], list[tuple[tuple[str | None, ...], AccountKind]]] = {}
+        """Shapes and their kinds by first part and number of parts."""
+        patterns: set[tuple[str | None, ...]] = set()
         for kind in kinds:
             shape = tuple(None if part == "{}" else part for part in kind.pattern.split(":"))
-            if shape in self._by_shape:
+            if shape in patterns:
                 raise ValueError(f"two kinds share the pattern {kind.pattern}")
-            self._by_shape[shape] = kind
-        self._lengths = {len(shape) for shape in self._by_shape}
+            patterns.add(shape)
+            self._by_shape.setdefault((shape[0], len(shape)), []).append((shape, kind))
         for m in movements:
             if m.open != (m.room == GENERIC_ROOM):
                 raise ValueError(
@@ -95,13 +97,13 @@ class Chart:
     def kind_of(self, path: str) -> AccountKind | None:
         """The kind of an account by its path, or None if the chart has no such kind."""
         parts = path.split(":")
-        if len(parts) not in self._lengths or not all(_is_word(part) for part in parts):
-            return None
-        for shape, kind in self._by_shape.items():
-            if len(shape) == len(parts) and all(
-                want is None or want == got for want, got in zip(shape, parts, strict=True)
-            ):
-                return kind
+        for first in (parts[0], None):
+            for shape, kind in self._by_shape.get((first, len(parts)), ()):
+                if all(
+                    want == got or (want is None and _is_word(got))
+                    for want, got in zip(shape, parts, strict=True)
+                ):
+                    return kind
         return None
 
     def allows(self, entry: str, debit_kind: str, credit_kind: str, commodity: str) -> AllowedMovement | None:

@@ -121,12 +121,21 @@ def _wrong_documents(draft: Draft) -> str:
 
 def _are_storable(cells: Iterable[Cell], counters: tuple[str, ...]) -> bool:
     for cell in cells:
-        if isinstance(cell, str):
-            if "\0" in cell or not (cell.isascii() or cell.encode(errors="replace").decode() == cell):
+        if type(cell) is str:
+            if "\0" in cell or not (cell.isascii() or _is_unicode(cell)):
                 return False
-        elif isinstance(cell, int):
+        elif type(cell) is int:
             if not -(2**63) <= cell < 2**63:
                 return False
-        elif isinstance(cell, Marker) and cell.name == "number" and cell.counter not in counters:
+        elif type(cell) is Marker and cell.name == "number" and cell.counter not in counters:
             return False
+    return True
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text can be written as UTF-8: a lone surrogate cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
     return True

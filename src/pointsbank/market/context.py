@@ -18,7 +18,7 @@ from pointsbank.people import volunteers
 from pointsbank.people.volunteers import Volunteer
 from pointsbank.places.stations import Station, stations
 from pointsbank.points.lots import HeldLot, accounts_at, lots_named
-from pointsbank.store.lists import is_one_of
+from pointsbank.store.lists import fetched, is_one_of
 from pointsbank.store.tables import balances, subjects
 
 
@@ -137,10 +137,11 @@ class Counterfoil:
         t = receipts.c
         self._contents |= dict.fromkeys(references)
         filed = {filed_id(reference): reference for reference in references}
-        rows = connection.execute(
+        rows = fetched(
+            connection,
             select(t.reference, t.content).where(
                 t.ledger_id == ledger_id, is_one_of(connection, t.reference, filed)
-            )
+            ),
         )
         self._contents |= {filed[reference]: content for reference, content in rows}
 
@@ -169,12 +170,13 @@ class Counterfoil:
             return
         paths = accounts_at(connection, ledger_id, [*by_path, *by_wallet])
         b = balances.c
-        rows = connection.execute(
+        rows = fetched(
+            connection,
             select(b.account, b.lot, b.balance, b.version).where(
                 b.ledger_id == ledger_id, is_one_of(connection, b.account, paths), b.balance > 0
-            )
-        ).all()
-        named = self.catalogue.lots_named(connection, ledger_id, {row.lot for row in rows})
+            ),
+        )
+        named = self.catalogue.lots_named(connection, ledger_id, {row[1] for row in rows})
         for account, lot, balance, version in rows:
             path, (commodity, code, expires_on) = paths[account], named[lot]
             shop = by_path.get(path)
@@ -225,9 +227,10 @@ def versions_of(connection: Connection, ledger_id: int, people: dict[str, Volunt
     """Versions of volunteers' subjects, by volunteer number."""
     t = subjects.c
     by_subject = {person.subject: number for number, person in people.items()}
-    rows = connection.execute(
+    rows = fetched(
+        connection,
         select(t.subject, t.version).where(
             t.ledger_id == ledger_id, is_one_of(connection, t.subject, by_subject)
-        )
+        ),
     )
     return dict.fromkeys(people, 0) | {by_subject[subject]: version for subject, version in rows}

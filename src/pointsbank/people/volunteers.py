@@ -12,7 +12,7 @@ from pointsbank.engine.commands import Command, request_digest
 from pointsbank.engine.ids import new_id
 from pointsbank.ledger.model import RECORDED_AT, Draft, OpenAccount, Row
 from pointsbank.people.tables import volunteers
-from pointsbank.store.lists import is_one_of
+from pointsbank.store.lists import fetched, is_one_of
 
 PEOPLE = frozenset(["people"])
 
@@ -60,10 +60,11 @@ def registration(number: str, born: date, command: Command) -> Draft:
 def by_number(connection: Connection, ledger_id: int, numbers: Iterable[str]) -> dict[str, Volunteer]:
     """The volunteers with these numbers; who is not listed is not registered."""
     t = volunteers.c
-    rows = connection.execute(
+    rows = fetched(
+        connection,
         select(t.number, t.volunteer_id, t.born_on).where(
             t.ledger_id == ledger_id, is_one_of(connection, t.number, numbers)
-        )
+        ),
     )
     return {number: Volunteer(number, id_, date.fromisoformat(born)) for number, id_, born in rows}
 

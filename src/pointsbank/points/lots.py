@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 from pointsbank.engine.commands import request_digest
 from pointsbank.ledger.chart import POINT
 from pointsbank.ledger.model import Draft, Movement, OpenAccount, lot_name
-from pointsbank.store.lists import is_one_of
+from pointsbank.store.lists import fetched, is_one_of
 from pointsbank.store.tables import accounts, balances, lots
 
 POINTS = frozenset(["points"])
@@ -91,14 +91,15 @@ def lots_of(connection: Connection, ledger_id: int, wallets: list[str]) -> dict[
     """Every lot that is not 0 in the given wallets, the first-expiring first."""
     # Three look-ups, not a join: no planner may read a whole table for the lots of one wallet.
     paths = accounts_at(connection, ledger_id, wallets)
-    rows = connection.execute(
+    rows = fetched(
+        connection,
         select(balances.c.account, balances.c.lot, balances.c.balance, balances.c.version).where(
             balances.c.ledger_id == ledger_id,
             is_one_of(connection, balances.c.account, paths),
             balances.c.balance > 0,
-        )
-    ).all()
-    named = lots_named(connection, ledger_id, {row.lot for row in rows})
+        ),
+    )
+    named = lots_named(connection, ledger_id, {row[1] for row in rows})
     found: dict[str, list[HeldLot]] = {}
     for account, number, balance, version in rows:
         commodity, code, expires_on = named[number]
@@ -112,12 +113,13 @@ def lots_of(connection: Connection, ledger_id: int, wallets: list[str]) -> dict[
 
 def accounts_at(connection: Connection, ledger_id: int, paths: Sequence[str]) -> dict[int, str]:
     """The numbers of the accounts with these paths."""
-    rows = connection.execute(
+    rows = fetched(
+        connection,
         select(accounts.c.account, accounts.c.path).where(
             accounts.c.ledger_id == ledger_id, is_one_of(connection, accounts.c.path, paths)
-        )
+        ),
     )
-    return {row.account: row.path for row in rows}
+    return {row[0]: row[1] for row in rows}
 
 
 def lots_named(

@@ -59,6 +59,9 @@ class Station(Struct, frozen=True):
     centre: str
 
 
+_REPLAY: Final = "replay:"
+
+
 class Volunteer(Struct, frozen=True):
     """A volunteer (志愿者); no rule uses phone, household or home station."""
 
@@ -70,6 +73,11 @@ class Volunteer(Struct, frozen=True):
     station: str
 
 
+def is_replay(ledger: str) -> bool:
+    """Whether a ledger of this name is a replay's, where days that have not come may be lived through."""
+    return ledger.startswith(_REPLAY)
+
+
 class Dataset:
     """A folder of input files. Every method reads its file anew; a damaged one raises `DatasetError`."""
 
@@ -78,6 +86,11 @@ class Dataset:
         missing = [name for name in INPUT_FILES if not (folder / name).is_file()]
         if missing:
             raise DatasetError(f"{folder.name}: 缺少文件 (missing files): {', '.join(missing)}")
+
+    @property
+    def ledger(self) -> str:
+        """The name of the ledger in which a replay of this data set is run."""
+        return f"{_REPLAY}{self.digest()}"
 
     def digest(self) -> str:
         """SHA-256 (hex) over name, length and content of every input file: the identity of the data set."""

@@ -65,7 +65,7 @@ async def replay(folder: Path, out: Path, database: Database, on_progress: Progr
     """
     dataset = Dataset(folder)
     policy = msgspec.structs.replace(dataset.policy(), valid_from=date.min, valid_to=date.max)
-    name = f"replay:{dataset.digest()}"
+    name = dataset.ledger
     async with open_ledger(database, name) as ledger:
         run = _Replay(dataset, PolicyBook([policy]), ledger, on_progress or (lambda step, done, total: None))
         before = (await ledger.writer.store.head()).batch

@@ -1,11 +1,13 @@
-"""Look-ups by a list of values, in one statement whose text does not grow with the list."""
+"""Look-ups of many things at once: by a list of values, in one statement, fetched in one go."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Integer, any_, bindparam, column, func, select
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Integer, Select, any_, bindparam, column, func, select
 from sqlalchemy.dialects.postgresql import ARRAY, BIGINT, TEXT
 
 
@@ -24,3 +26,23 @@ def is_one_of(
         return sought == any_(bindparam(None, wanted, type_=ARRAY(kind)))
     listed = func.json_each(json.dumps(wanted, ensure_ascii=False)).table_valued(column("value"))
     return sought.in_(select(listed.c.value))
+
+
+def in_hex(connection: Connection, octets: ColumnElement[bytes]) -> ColumnElement[str]:
+    """A column of bytes as hexadecimal text."""
+    if connection.dialect.name == "postgresql":
+        return func.encode(octets, "hex")
+    return func.hex(octets)
+
+
+def fetched(connection: Connection, query: Select[Any]) -> Sequence[Sequence[Any]]:
+    """All rows of a query whose columns are integers and texts, in any order.
+
+    SQLite's driver gives Python's lock back and takes it again for every row, and each time a thread that computes
+    may keep it for milliseconds; so there all rows come as one JSON text.
+    """
+    if connection.dialect.name == "postgresql":
+        return connection.execute(query).all()
+    rows = query.subquery("rows")
+    text = connection.execute(select(func.json_group_array(func.json_array(*rows.c)))).scalar_one()
+    return msgspec.json.decode(text, type=list[list[int | str | None]])

@@ -80,7 +80,7 @@ async def list_keys(
 @post(
     "/",
     opt=needs("keys:manage"),
-    responses=problems(*WRITING, "idempotency-conflict", "document-exists"),
+    responses=problems(*WRITING, "expired-already", "idempotency-conflict", "document-exists"),
     **operation(
         "Make an API key; its text is in this answer and nowhere else.", "新建 API 密钥（只显示这一次）"
     ),
