@@ -21,5 +21,4 @@ with context.begin_transaction():
     if connection.dialect.has_table(connection, "postings"):
         for statement in create_triggers(connection.dialect.name):
             connection.exec_driver_sql(statement)
-        if connection.dialect.name == "sqlite":
-            seed_statistics(connection)
+        seed_statistics(connection)

@@ -96,10 +96,11 @@ def postgres_faults(
     connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
     [[plan]] = connection.exec_driver_sql("EXPLAIN (FORMAT JSON) " + statement, parameters)
     for node in nodes(msgspec.json.decode(plan)[0]["Plan"] if isinstance(plan, str) else plan[0]["Plan"]):
-        if node.get("Relation Name") in tables and node["Node Type"] != "Bitmap Heap Scan":
-            condition = node.get("Index Cond", "")
-            if node["Node Type"] == "Seq Scan" or " AND " not in condition:  # the ledger and one column more
-                yield f"{node['Node Type']} on {node['Relation Name']}: {condition}"
+        if node.get("Relation Name") in tables:
+            # a bitmap is made by the nodes beneath; of several that are combined, one must be narrow
+            conditions = [part["Index Cond"] for part in nodes(node) if "Index Cond" in part]
+            if not any(" AND " in condition for condition in conditions):  # the ledger and one column more
+                yield f"{node['Node Type']} on {node['Relation Name']}: {conditions}"
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

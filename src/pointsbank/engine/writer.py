@@ -79,7 +79,7 @@ class _Group(msgspec.Struct, eq=False):
 
 
 class _Bug(Exception):
-    """Deciding a group raised: the group fails, the others are decided again."""
+    """Deciding a group raised: it fails, the others are decided again."""
 
     def __init__(self, group: _Group, cause: BaseException) -> None:
         super().__init__(str(cause))
@@ -89,9 +89,12 @@ class _Bug(Exception):
 
 class _Decided(msgspec.Struct):
     groups: list[_Group]
-    head: Head
-    """where the ledger was when the groups were decided"""
+    head: Head  # where the ledger was when the groups were decided
     batch: Batch | None
+
+    @property
+    def accepted(self) -> Sequence[Accepted]:
+        return self.batch.accepted if self.batch else ()
 
 
 class LedgerWriter:
@@ -118,8 +121,7 @@ class LedgerWriter:
         self._watchdog: asyncio.Task[None] | None = None
 
     @property
-    def queued(self) -> int:
-        """Drafts that wait for their turn."""
+    def queued(self) -> int:  # drafts that wait for their turn
         return self._queued
 
     @property
@@ -182,7 +184,7 @@ class LedgerWriter:
         while True:
             if not self._queue:
                 if flight is not None and flying is not None:
-                    await self._land(flight, flying)
+                    await self._land(flight, flying, None)
                     flight = flying = None
                     continue
                 if not self._accepting:
@@ -194,7 +196,7 @@ class LedgerWriter:
             self._busy = (flying.groups if flying else []) + groups
             if self._cautious:
                 if flight is not None and flying is not None:
-                    await self._land(flight, flying)
+                    await self._land(flight, flying, None)
                     flight = flying = None
                 self._busy = groups
                 self._cautious -= 1
@@ -202,7 +204,7 @@ class LedgerWriter:
                 continue
             decided = await self._decide_ahead(groups, in_flight=flight is not None)
             if flight is not None and flying is not None:
-                if not await self._land(flight, flying):
+                if not await self._land(flight, flying, decided):
                     flight = flying = None
                     self._busy = groups
                     await self._write_under_lock(groups)
@@ -217,8 +219,7 @@ class LedgerWriter:
             await asyncio.sleep(0)  # it leaves before the next batch takes the processor
 
     def _drain(self) -> list[_Group]:
-        groups: list[_Group] = []
-        size = 0
+        groups, size = list[_Group](), 0
         while self._queue and (not groups or size + len(self._queue[0].drafts) <= self.limits.batch):
             group = self._queue.popleft()
             size += len(group.drafts)
@@ -345,29 +346,31 @@ class LedgerWriter:
         group.verdicts = verdicts
 
     async def _append(self, decided: _Decided) -> bool:
-        if decided.batch is None:
-            # A refusal is an answer too: it may not rest on books that another process has left behind.
+        if decided.batch is None:  # a refusal may not rest on books that another process has left behind
             return _same_place(decided.head, await self.store.head())
         return await self.store.append(decided.batch)
 
-    async def _land(self, flight: asyncio.Task[bool], flying: _Decided) -> bool:
-        """Wait for the batch in flight and answer its callers. False: what was decided after it must go."""
+    async def _land(self, flight: asyncio.Task[bool], flying: _Decided, ahead: _Decided | None) -> bool:
+        """Wait for the batch in flight and answer its callers. False: what was decided `ahead` of it must go."""
         try:
             if await flight:
                 await self._answer(flying)
                 return True
             self.lost_races += 1
             self._cautious = self.limits.cautious_batches
+            if self._books is not None:
+                self._books.undo([*flying.accepted, *(ahead.accepted if ahead else ())], flying.head)
         except BatchConflict as conflict:
             log.debug("writer.conflict", conflict=str(conflict))
+            self._books = None
         except OutcomeUnknown as unknown:
+            self._books = None
             if flying.batch is not None and await self._settle(flying, unknown):
                 await self._answer(flying)
-                self._books = None
                 return False
         except Exception as error:  # under the lock all keys are looked up, so to write again is safe
             log.exception("writer.batch_failed", error=type(error).__name__)
-        self._books = None
+            self._books = None
         await self._write_under_lock(flying.groups)
         return False
 

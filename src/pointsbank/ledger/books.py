@@ -180,6 +180,29 @@ class Books:
         if len(self.keys) > limit:
             self.keys.clear()
 
+    def undo(self, drafts: Iterable[Accepted], head: Head) -> None:
+        """Go back to `head`, from which these drafts were decided and then not written.
+
+        What they moved is forgotten, not put back: it is loaded anew when it is asked for.
+        """
+        for accepted in drafts:
+            moved = [account for e in accepted.effects for account in (e.debit, e.credit)]
+            for account in (*moved, *accepted.new_accounts):
+                self.accounts.pop(account.path, None)
+                self.accounts_by_number.pop(account.number, None)
+            for lot in accepted.new_lots:
+                self.lots.pop((lot.commodity, lot.code), None)
+                self.lots_by_number.pop(lot.number, None)
+            for declared in accepted.new_commodities:
+                self.commodities.pop(declared.code, None)
+        self.forget_documents()
+        self.head = head
+
+    def forget_documents(self) -> None:
+        """Forget keys, subjects, counters and documents: what somebody else may have changed unseen."""
+        for known in (self.keys, self.subjects, self.counters, self.changes, self.documents, self.entries):
+            known.clear()
+
     def apply(self, accepted: Accepted) -> None:
         """Move the books forward by an accepted draft, so that the next draft sees its effect."""
         draft = accepted.draft

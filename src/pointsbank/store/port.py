@@ -316,8 +316,7 @@ def catch_up(books: Books, head: Head, news: News) -> bool:
     if head.account != books.head.account:
         books.accounts = {path: account for path, account in books.accounts.items() if account is not None}
     books.lots = {name: lot for name, lot in books.lots.items() if lot is not None}
-    for known in (books.keys, books.subjects, books.counters, books.changes, books.documents):
-        known.clear()
+    books.forget_documents()
     books.head = head
     return True
 

@@ -245,25 +245,40 @@ async def _fetch(connection: Any, statement: str, *arguments: Any) -> list[Any]:
         raise _loss(connection, error) from error
 
 
-_KNOWN = {
-    "commodities": "SELECT commodity, scale, has_lots FROM commodities WHERE ledger_id = $1 AND commodity = ANY($2)",
-    "keys": """SELECT key_digest, request, sequence, recorded_at FROM entries
-        WHERE ledger_id = $1 AND key_digest = ANY($2)
-        UNION ALL SELECT key_digest, request, 0, recorded_at FROM document_keys
-        WHERE ledger_id = $1 AND key_digest = ANY($2)""",
-    "subjects": "SELECT subject, version FROM subjects WHERE ledger_id = $1 AND subject = ANY($2)",
-    "counters": "SELECT counter, value FROM counters WHERE ledger_id = $1 AND counter = ANY($2)",
-}
-_ACCOUNTS = "SELECT account, path, kind, type, floor FROM accounts WHERE ledger_id = $1 AND path = ANY($2)"
-_BALANCES = "SELECT account, lot, balance, version FROM balances WHERE ledger_id = $1 AND account = ANY($2)"
-_LOTS_NAMED = """SELECT l.lot, l.commodity, l.code FROM unnest($2::text[], $3::text[]) AS w(commodity, code)
-    JOIN lots l ON l.ledger_id = $1 AND l.commodity = w.commodity COLLATE "C" AND l.code = w.code COLLATE "C"
+def _each(columns: str, table: str, **keys: str) -> str:
+    """A look-up of many keys (column and type), one after the other by the index that they make up.
+
+    `column = ANY (keys)` leaves the planner a choice: on a table that is new it takes 32 keys to be more work than
+    all rows of the ledger, and the plan is kept while the ledger grows. What is LATERAL and has an OFFSET it must do
+    key by key.
     """
+    arrays = ", ".join(f"${i}::{kind}[]" for i, kind in enumerate(keys.values(), 2))
+    where = " AND ".join(
+        f't.{name} = w.{name} COLLATE "C"' if kind == "text" else f"t.{name} = w.{name}"
+        for name, kind in keys.items()
+    )
+    return (
+        f"SELECT x.* FROM unnest({arrays}) AS w({', '.join(keys)}),"
+        f" LATERAL (SELECT {columns} FROM {table} t WHERE t.ledger_id = $1 AND {where} OFFSET 0) AS x"
+    )
+
+
+_KNOWN = {
+    "commodities": _each("commodity, scale, has_lots", "commodities", commodity="text"),
+    "keys": _each("key_digest, request, sequence, recorded_at", "entries", key_digest="bytea")
+    + " UNION ALL "
+    + _each("key_digest, request, 0::bigint, recorded_at", "document_keys", key_digest="bytea"),
+    "subjects": _each("subject, version", "subjects", subject="text"),
+    "counters": _each("counter, value", "counters", counter="text"),
+}
+_ACCOUNTS = _each("account, path, kind, type, floor", "accounts", path="text")
+_BALANCES = _each("account, lot, balance, version", "balances", account="int")
+_LOTS_NAMED = _each("lot, commodity, code", "lots", commodity="text", code="text")
 _LOTS_SINCE = "SELECT lot, commodity, code FROM lots WHERE ledger_id = $1 AND lot > $2"
 _POSTINGS_SINCE = """SELECT debit_account, credit_account, lot, debit_version, credit_version,
     debit_balance, credit_balance, debit_total, credit_total
     FROM postings WHERE ledger_id = $1 AND posting > $2 ORDER BY posting LIMIT $3"""
-_LOTS_NUMBERED = "SELECT lot, commodity, code FROM lots WHERE ledger_id = $1 AND lot = ANY($2)"
+_LOTS_NUMBERED = _each("lot, commodity, code", "lots", lot="int")
 
 
 async def _load(connection: Any, ledger_id: int, wanted: Wanted) -> Loaded:
@@ -298,14 +313,8 @@ async def _by_key(
 ) -> list[Any]:
     """The rows with these keys: key columns first, then `more`."""
     names = key_columns(table)
-    # Conditions on the key itself, no join: planned on an empty table, a join reads all of it for ever after. Of a
-    # key in parts this finds every combination, of which nearly all are wanted.
-    where = " AND ".join(f"{name} = ANY(${i}::{pg_type(table, name)}[])" for i, name in enumerate(names, 2))
-    statement = f"SELECT {', '.join((*names, *more))} FROM {table} WHERE ledger_id = $1 AND {where}"
-    wanted = set(keys)
-    parts = [list(set(column)) for column in zip(*wanted, strict=True)]
-    rows = await _fetch(connection, statement, ledger_id, *parts)
-    return rows if len(names) == 1 else [row for row in rows if tuple(row)[: len(names)] in wanted]
+    statement = _each(", ".join((*names, *more)), table, **{name: pg_type(table, name) for name in names})
+    return await _fetch(connection, statement, ledger_id, *(list(part) for part in zip(*keys, strict=True)))
 
 
 _ENTRIES = """SELECT e.sequence, e.kind, e.client, e.key, e.request, e.effective_at, e.recorded_at, e.actor, e.place,
