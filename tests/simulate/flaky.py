@@ -41,6 +41,9 @@ class FlakyStore:
         self.troubles[kind] += 1
         return kind
 
+    def prepare(self, batch: Batch) -> None:
+        self.real.prepare(batch)
+
     async def append(self, batch: Batch) -> bool:
         match self._trouble("not sent", "answer lost", "late", "conflict", "refused", "overtaken"):
             case "not sent":

@@ -36,10 +36,12 @@ async def batch_of(store: Store, *drafts: Draft) -> Batch:
         accepted.append(verdict)
     books.head.batch += 1
     types = {kind.name: kind.type for kind in CHART.kinds.values()}
-    return Batch(
+    batch = Batch(
         store.ledger_id, before.batch, before.epoch, os.urandom(16), msgspec.structs.replace(books.head),
         accepted, NOW, written_by(accepted, books.subjects, types),
     )  # fmt: skip
+    store.prepare(batch)
+    return batch
 
 
 @pytest.fixture

@@ -283,7 +283,6 @@ class LedgerWriter:
 
     async def _decide(self, books: Books, groups: list[_Group]) -> _Decided:
         head = msgspec.structs.replace(books.head)
-        expected_batch, expected_epoch = head.batch, head.epoch
         now = max(self.clock.now(), head.recorded_at)
         accepted: list[Accepted] = []
         decided = 0
@@ -301,17 +300,18 @@ class LedgerWriter:
                 await asyncio.sleep(0)
         if not accepted:
             return _Decided(groups, head, None)
-        books.head.batch = expected_batch + 1
+        books.head.batch = head.batch + 1
         batch = Batch(
             ledger_id=self.store.ledger_id,
-            expected_batch=expected_batch,
-            expected_epoch=expected_epoch,
+            expected_batch=head.batch,
+            expected_epoch=head.epoch,
             token=os.urandom(16),
             head=msgspec.structs.replace(books.head),
             accepted=accepted,
             recorded_at=now,
             written=written_by(accepted, books.subjects, self._types),
         )
+        self.store.prepare(batch)
         return _Decided(groups, head, batch)
 
     async def _decide_sliced(self, books: Books, group: _Group, now: int, accepted: list[Accepted]) -> None:

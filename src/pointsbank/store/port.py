@@ -141,6 +141,8 @@ class Batch(msgspec.Struct):
     accepted: list[Accepted]
     recorded_at: int
     written: Written
+    prepared: Any = None
+    """The batch as the store sends it, once `prepare` has been called."""
 
 
 class Turn(Protocol):
@@ -174,8 +176,15 @@ class Store(Protocol):
 
     async def load(self, wanted: Wanted) -> Loaded: ...
 
+    def prepare(self, batch: Batch) -> None:
+        """Bring a batch into the form in which it is sent: work that can be done while another is being written.
+
+        Raises BatchConflict if a row does not fit its table.
+        """
+        ...
+
     async def append(self, batch: Batch) -> bool:
-        """Write a batch in one durable commit if the head is still where it was decided; else write nothing.
+        """Write a prepared batch in one durable commit if the head is still where it was decided; else write nothing.
 
         Raises BatchConflict, OutcomeUnknown, StoreError.
         """

@@ -101,14 +101,17 @@ class PostgresStore:
             assert self._reading is not None
             return await _load(self._reading, self.ledger_id, wanted)
 
+    def prepare(self, batch: Batch) -> None:
+        batch.prepared = write_arguments(batch)
+
     async def append(self, batch: Batch) -> bool:
         connection = self._writing
         assert connection is not None
         try:
             if batch.written.is_plain:
-                return bool(await self._write.fetchval(*write_arguments(batch)))
+                return bool(await self._write.fetchval(*batch.prepared))
             async with connection.transaction():
-                won = bool(await self._write.fetchval(*write_arguments(batch)))
+                won = bool(await self._write.fetchval(*batch.prepared))
                 if won:
                     await write_documents(connection, batch)
             return won
@@ -211,7 +214,7 @@ class PostgresTurn:
         return News(lots, postings) if len(postings) <= MOST_NEWS else None
 
     async def append(self, batch: Batch) -> None:
-        if not await self._write.fetchval(*write_arguments(batch)):
+        if not await self._write.fetchval(*batch.prepared):
             raise BatchConflict("the head moved although it is locked")
         await write_documents(self._connection, batch)
 

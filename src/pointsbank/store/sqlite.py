@@ -32,7 +32,7 @@ from pointsbank.store.port import (
     entry_of,
 )
 from pointsbank.store.sqlite_driver import sqlite3
-from pointsbank.store.sqlite_write import insert_rows, write_batch
+from pointsbank.store.sqlite_write import Sheet, insert_rows, sheet_of, write_batch
 
 T = TypeVar("T")
 
@@ -164,14 +164,17 @@ class SqliteStore:
     async def load(self, wanted: Wanted) -> Loaded:
         return await self._run(_load_at_once, self._connection, self.ledger_id, wanted)
 
-    async def append(self, batch: Batch) -> bool:
-        return await self._run(self._append, batch)
+    def prepare(self, batch: Batch) -> None:
+        batch.prepared = sheet_of(batch)
 
-    def _append(self, batch: Batch) -> bool:
+    async def append(self, batch: Batch) -> bool:
+        return await self._run(self._append, batch.prepared)
+
+    def _append(self, sheet: Sheet) -> bool:
         connection = self._connection
         try:
             connection.execute("BEGIN IMMEDIATE")
-            if not write_batch(connection, batch):
+            if not write_batch(connection, sheet):
                 connection.execute("ROLLBACK")
                 return False
         except (sqlite3.IntegrityError, BatchConflict) as error:
@@ -265,7 +268,7 @@ class SqliteTurn:
         return None
 
     async def append(self, batch: Batch) -> None:
-        if not await self._store._run(write_batch, self._store._connection, batch):
+        if not await self._store._run(write_batch, self._store._connection, batch.prepared):
             raise BatchConflict("the head moved although it is locked")
 
 

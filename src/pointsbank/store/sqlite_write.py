@@ -29,124 +29,120 @@ _VERSION_RISES = "(ledger_id, subject) DO UPDATE SET version = excluded.version"
 _COUNTER_RISES = "(ledger_id, counter) DO UPDATE SET value = excluded.value"
 
 
-def write_batch(connection: Any, batch: Batch) -> bool:
-    """Write a batch inside an open transaction, if the head is where it was decided; else write nothing."""
-    ledger, head, w = batch.ledger_id, batch.head, batch.written
-    swapped = connection.execute(
-        _SWAP,
+Statement = tuple[str, tuple[Any, ...]]
+
+
+class Sheet(msgspec.Struct):
+    """A batch made ready for the thread that writes: nothing is left to do there that would need Python's lock."""
+
+    batch: Batch
+    inserts: list[Statement]
+    changes: list[tuple[str, Statement, int]]
+    """Guarded changes: table, statement, and how many rows it must find."""
+
+
+def sheet_of(batch: Batch) -> Sheet:
+    """Everything that a batch writes, as statements. Raises BatchConflict if a row does not fit its table."""
+    ledger, w = batch.ledger_id, batch.written
+    entries = [
         (
-            head.sequence,
-            head.posting,
-            head.account,
-            head.lot,
-            head.recorded_at,
-            head.batch,
-            ledger,
-            batch.expected_batch,
-            batch.expected_epoch,
-        ),
-    )
+            a.sequence,
+            d.effective_at,
+            a.recorded_at,
+            a.reverses,
+            a.first_posting,
+            len(a.effects),
+            d.kind,
+            d.client,
+            d.key,
+            a.key_digest.hex(),
+            d.request.hex(),
+            d.actor,
+            d.place,
+            d.reason,
+            a.metadata,
+            a.documents,
+            a.leaf.hex(),
+        )
+        for a in batch.accepted
+        if a.effects
+        for d in (a.draft,)
+    ]
+    postings = [
+        (
+            e.number,
+            a.sequence,
+            e.debit.number,
+            e.credit.number,
+            e.lot.number,
+            e.amount,
+            e.debit_version,
+            e.credit_version,
+            e.debit_balance,
+            e.credit_balance,
+            e.debit_total,
+            e.credit_total,
+        )
+        for a in batch.accepted
+        for e in a.effects
+    ]
+    tables: list[tuple[str, str, Sequence[tuple[Any, ...]]]] = [
+        ("postings", "", postings),
+        ("balances", _BALANCE_MOVES, w.changed_balances),
+        ("balances", "", w.new_balances),
+    ]
+    changes = []
+    if not w.is_plain:
+        tables += [
+            ("accounts", "", w.accounts),
+            ("lots", "", w.lots),
+            ("commodities", "", w.commodities),
+            ("document_keys", "", w.keys),
+            *((table, "", rows) for table, rows in w.rows.items()),
+            ("subjects", _VERSION_RISES, list(w.subjects.items())),
+            ("counters", _COUNTER_RISES, list(w.counters.items())),
+        ]
+        for table, names, moves in changes_in_rounds(w.changes):
+            columns = (*key_columns(table), "state", "state", *names)
+            rows = [(*change.key, change.old, change.new, *values) for change, values in moves]
+            statement = _guarded_update(table, names), (ledger, _json(table, columns, rows))
+            changes.append((table, statement, len(rows)))
+    inserts = [_insertion(ledger, table, conflict, rows) for table, conflict, rows in tables if rows]
+    if entries:  # their bytes are hexadecimal text already
+        inserts.insert(0, (_insert("entries", ""), (ledger, _encoded(entries))))
+    return Sheet(batch, inserts, changes)
+
+
+def write_batch(connection: Any, sheet: Sheet) -> bool:
+    """Write a batch inside an open transaction, if the head is where it was decided; else write nothing."""
+    batch = sheet.batch
+    ledger, head = batch.ledger_id, batch.head
+    place = (head.sequence, head.posting, head.account, head.lot, head.recorded_at, head.batch)
+    swapped = connection.execute(_SWAP, (*place, ledger, batch.expected_batch, batch.expected_epoch))
     if swapped.rowcount != 1:
         return False
     connection.execute(
         _BATCH, (ledger, head.batch, batch.expected_epoch, batch.token, head.sequence, head.recorded_at)
     )
-    insert_rows(
-        connection,
-        ledger,
-        "entries",
-        [
-            (
-                a.sequence,
-                d.effective_at,
-                a.recorded_at,
-                a.reverses,
-                a.first_posting,
-                len(a.effects),
-                d.kind,
-                d.client,
-                d.key,
-                a.key_digest.hex(),
-                d.request.hex(),
-                d.actor,
-                d.place,
-                d.reason,
-                a.metadata,
-                a.documents,
-                a.leaf.hex(),
-            )
-            for a in batch.accepted
-            if a.effects
-            for d in (a.draft,)
-        ],
-        in_hex=True,
-    )
-    insert_rows(
-        connection,
-        ledger,
-        "postings",
-        [
-            (
-                e.number,
-                a.sequence,
-                e.debit.number,
-                e.credit.number,
-                e.lot.number,
-                e.amount,
-                e.debit_version,
-                e.credit_version,
-                e.debit_balance,
-                e.credit_balance,
-                e.debit_total,
-                e.credit_total,
-            )
-            for a in batch.accepted
-            for e in a.effects
-        ],
-    )
-    insert_rows(connection, ledger, "balances", w.changed_balances, _BALANCE_MOVES)
-    insert_rows(connection, ledger, "balances", w.new_balances)
-    if not w.is_plain:
-        _write_documents(connection, batch)
+    for statement in sheet.inserts:
+        connection.execute(*statement)
+    if any(connection.execute(_KEY_OF_ENTRY, (ledger, row[0])).fetchone() for row in batch.written.keys):
+        raise BatchConflict("a key of a document-only draft is that of an entry")
+    for table, statement, rows in sheet.changes:
+        done = connection.execute(*statement)
+        if done.rowcount != rows:
+            raise BatchConflict(f"{table}: {done.rowcount} of {rows} guarded changes")
     return True
 
 
-def _write_documents(connection: Any, batch: Batch) -> None:
-    ledger, w = batch.ledger_id, batch.written
-    tables: list[tuple[str, Sequence[tuple[Any, ...]]]] = [
-        ("accounts", w.accounts),
-        ("lots", w.lots),
-        ("commodities", w.commodities),
-        ("document_keys", w.keys),
-        *w.rows.items(),
-    ]
-    for table, rows in tables:
-        insert_rows(connection, ledger, table, rows)
-    insert_rows(connection, ledger, "subjects", list(w.subjects.items()), _VERSION_RISES)
-    insert_rows(connection, ledger, "counters", list(w.counters.items()), _COUNTER_RISES)
-    if w.keys and any(connection.execute(_KEY_OF_ENTRY, (ledger, row[0])).fetchone() for row in w.keys):
-        raise BatchConflict("a key of a document-only draft is that of an entry")
-    for table, names, changes in changes_in_rounds(w.changes):
-        columns = (*key_columns(table), "state", "state", *names)
-        rows = [(*change.key, change.old, change.new, *values) for change, values in changes]
-        done = connection.execute(_guarded_update(table, names), (ledger, _json(table, columns, rows)))
-        if done.rowcount != len(rows):
-            raise BatchConflict(f"{table}: {done.rowcount} of {len(rows)} guarded changes")
-
-
-def insert_rows(
-    connection: Any,
-    ledger: int,
-    table: str,
-    rows: Sequence[tuple[Any, ...]],
-    conflict: str = "",
-    *,
-    in_hex: bool = False,
-) -> None:
-    """Insert rows that lack the leading ledger_id. `in_hex`: their bytes are hexadecimal text already."""
+def insert_rows(connection: Any, ledger: int, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert rows that lack the leading ledger_id."""
     if rows:
-        text = _encoded(rows) if in_hex else _json(table, _columns(table), rows)
-        connection.execute(_insert(table, conflict), (ledger, text))
+        connection.execute(*_insertion(ledger, table, "", rows))
+
+
+def _insertion(ledger: int, table: str, conflict: str, rows: Sequence[tuple[Any, ...]]) -> Statement:
+    return _insert(table, conflict), (ledger, _json(table, _columns(table), rows))
 
 
 @lru_cache(maxsize=256)
