@@ -21,17 +21,19 @@ async def reverse(
         return entry
     result: list[Receipt] | Refusal
     room = ledger.writer.chart.reversible.get(entry.kind)
-    if room == "hours":
+    if room is not None and (
+        room == GENERIC_ROOM or entry.kind == "receive"
+    ):  # nothing but the posting changes
+        mirror = _mirror(ledger, sequence, reason, command)
+        [answer] = await ledger.submit([mirror], frozenset([room]))
+        result = answer if isinstance(answer, Refusal) else [answer]
+    elif room == "hours":
         result = await hours.reverse(sequence, reason, command)
     elif room == "market":
         result = await market.reverse(sequence, reason, command)
-    elif room == GENERIC_ROOM:
-        mirror = _mirror(ledger, sequence, reason, command)
-        [answer] = await ledger.submit([mirror], frozenset([GENERIC_ROOM]))
-        result = answer if isinstance(answer, Refusal) else [answer]
     else:
         result = NotReversible(sequence, entry.kind)
-    # The entry is there, but its room has no verb for it: a release goes back with its record, a delivery not at all.
+    # The entry is there, but its room has no verb for it: a release goes back with its record.
     return NotReversible(sequence, entry.kind) if isinstance(result, UnknownEntry) else result
 
 

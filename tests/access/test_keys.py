@@ -7,7 +7,14 @@ from sqlalchemy import Connection, select
 
 from pointsbank.access.authorize import Forbidden, Unauthenticated, authorize
 from pointsbank.access.model import NEVER, SCOPES, parse_token
-from pointsbank.access.service import REMEMBERED_SECONDS, IssuedKey, KeyDesk, KeyRing, UnknownKey
+from pointsbank.access.service import (
+    REMEMBERED_SECONDS,
+    ExpiredAlready,
+    IssuedKey,
+    KeyDesk,
+    KeyRing,
+    UnknownKey,
+)
 from pointsbank.access.sessions import LIFETIME_SECONDS, Sessions
 from pointsbank.access.tables import api_keys, sessions
 from pointsbank.access.verifications import Verification, latest_verification, record_verification
@@ -36,6 +43,18 @@ async def issue(desk: KeyDesk, key: str = "1", expires_at: int = NEVER) -> Issue
 def everything_stored(connection: Connection, ledger: Ledger) -> str:
     rows = connection.execute(select(api_keys)).all() + connection.execute(select(sessions)).all()
     return repr(rows)
+
+
+async def test_a_key_is_not_born_expired_and_a_repetition_is_answered_after_its_end(
+    database: Database,
+) -> None:
+    clock = FixedClock(NOON)
+    async with open_ledger(database, clock=clock) as ledger:
+        desk = KeyDesk(ledger, KeyRing(ledger, clock))
+        assert await desk.issue("till", "", [], NOON, command("1")) == ExpiredAlready()
+        first = await issue(desk, "2", NOON + 1)
+        clock.time += 10
+        assert (await issue(desk, "2", NOON + 1)).key == first.key
 
 
 async def test_a_key_is_shown_once_and_only_its_hash_is_kept(database: Database) -> None:

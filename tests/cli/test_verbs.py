@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pointsbank.cli.main import SECTIONS, main
+from pointsbank.engine.registry import open_ledger
+from pointsbank.store.database import Database
+from pointsbank.store.port import ledger_id_of
 
 HEADER = (
     "record_id,volunteer_id,activity_id,activity_name,category,station,session_start,session_end,"
@@ -37,14 +41,11 @@ def test_every_verb_has_a_help_worth_reading(verb: str) -> None:
 @pytest.fixture
 def small_city(database_url: str, tmp_path: Path) -> str:
     """A replayed town of two volunteers would be too much ceremony: one station, one person, through the doors."""
-    import asyncio
     from datetime import date
 
     from pointsbank.engine.commands import Command
-    from pointsbank.engine.registry import open_ledger
     from pointsbank.people.volunteers import PEOPLE, registration
     from pointsbank.places.stations import PLACES, opening
-    from pointsbank.store.database import Database
 
     async def build() -> None:
         database = Database(database_url)
@@ -105,6 +106,54 @@ def test_notice_release_statement_reversal_and_expiry(small_city: str, tmp_path:
     wallet = json.loads(invoke("balance", "V1", "--json", "--database", small_city).output)
     assert (wallet["merit_minutes"], wallet["pending"]) == (0, 0)
     assert invoke("reverse", "1", "--reason", "again", "--database", small_city).exit_code == 1
+
+
+def test_looking_works_beside_the_process_that_owns_the_books(small_city: str, tmp_path: Path) -> None:
+    """A dry run and a list of keys write nothing, so nobody must stop the service for them."""
+    store = Database(small_city).store(ledger_id_of("city"))
+    file = hours_file(tmp_path, GOOD)
+
+    async def beside_a_writer() -> list[Result]:
+        await store.open()
+        try:
+            return [
+                await asyncio.to_thread(invoke, *verb, "--database", small_city)
+                for verb in (("hours", "import", str(file), "--dry-run"), ("keys", "list"), ("expire",))
+            ]
+        finally:
+            await store.close()
+
+    dry, keys, expiry = asyncio.run(beside_a_writer())
+    assert (dry.exit_code, keys.exit_code) == (0, 0), dry.output + keys.output
+    assert "accepted" in dry.output
+    assert (expiry.exit_code == 0) is small_city.startswith("postgresql")
+
+
+def test_days_to_come_are_lived_through_in_a_replay_only_and_no_ledger_is_made_by_a_slip(
+    small_city: str,
+) -> None:
+    unknown = invoke("expire", "--ledger", "no-such", "--database", small_city)
+    assert unknown.exit_code == 1
+    assert "no-such" in unknown.output
+
+    async def make() -> None:
+        database = Database(small_city)
+        async with open_ledger(database, "replay:0123"):
+            pass
+        await database.close()
+
+    asyncio.run(make())
+    for verb in ("expire", "release"):
+        done = invoke(verb, "--as-of", "2999-01-01", "--ledger", "replay:0123", "--database", small_city)
+        assert done.exit_code == 0, done.output
+
+
+def test_a_refusal_says_what_to_do_in_both_languages(small_city: str) -> None:
+    refused = invoke("reverse", "77", "--reason", "x", "--database", small_city)
+    assert refused.exit_code == 1
+    assert "77" in refused.output
+    assert "没有" in refused.output
+    assert "there is no" in refused.output.lower()
 
 
 def test_verify_holds_and_a_backup_restores_into_either_engine(

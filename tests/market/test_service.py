@@ -8,10 +8,18 @@ from tests.points.town import Town, basket, open_town
 
 from pointsbank.engine.commands import Command
 from pointsbank.ledger.model import Receipt
-from pointsbank.ledger.refusals import AlreadyReversed, InsufficientBalance, KeyConflict, NotReversible
+from pointsbank.ledger.refusals import (
+    AlreadyReversed,
+    InsufficientBalance,
+    KeyConflict,
+    NotReversible,
+    Refusal,
+)
 from pointsbank.market.service import MarketRefused, MarketService, Sale
 from pointsbank.points.service import expire
+from pointsbank.reversals import reverse
 from pointsbank.store.database import Database
+from pointsbank.verify import verify
 
 NOON = "2026-03-02 12:00:00"
 _NEW_YEAR = date(2027, 1, 1)
@@ -274,3 +282,29 @@ async def test_many_baskets_of_one_call_see_each_other(database: Database) -> No
         assert all(
             isinstance(sale.receipt, Receipt) for sale in again if sale.judgement.verdict == "accepted"
         )
+
+
+async def test_a_delivery_goes_back_once_and_only_while_its_goods_are_on_the_shelf(
+    database: Database,
+) -> None:
+    async with open_town(database) as town:
+        await town.stock("RICE", 5)
+        sequence = (await town.ledger.writer.store.head()).sequence
+
+        async def undo(key: Command) -> list[Receipt] | Refusal:
+            return await reverse(town.ledger, town.hours, town.market, sequence, "wrong-station", key)
+
+        await town.earn("V1", "2026-02-02")
+        sale = await town.sell("V1", "2026-03-02 09:00:00", ("RICE", 1))
+        assert isinstance(await undo(town.key("undo")), InsufficientBalance)
+        await town.take_back(sale, "2026-03-02 10:00:00", "RICE", 1)
+        key = town.key("undo")
+        first, again = await undo(key), await undo(key)
+        assert isinstance(first, list)
+        assert isinstance(again, list)
+        assert (first[0].sequence, again[0].replayed) == (again[0].sequence, True)
+        assert isinstance(await undo(town.key("undo")), AlreadyReversed)
+        refused = await town.sell("V1", "2026-03-02 11:00:00", ("RICE", 1))
+        assert refused.judgement.verdict == "out_of_stock"
+        report = await verify(database, "town")
+        assert report.findings == ()
