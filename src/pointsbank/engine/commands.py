@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from hashlib import sha256
+from struct import Struct
 
 import msgspec
 
 from pointsbank.ledger.model import Attachment
+
+_LENGTH = Struct(">I").pack
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -27,8 +30,12 @@ def request_digest(*parts: str) -> bytes:
 
 def _canonical(parts: Iterable[str]) -> bytes:
     """Texts, each after its length, so that no two lists of texts run together alike."""
-    raw = [part.encode() for part in parts]
-    return b"".join(len(part).to_bytes(4, "big") + part for part in raw)
+    joined = bytearray()
+    for part in parts:
+        raw = part.encode()
+        joined += _LENGTH(len(raw))
+        joined += raw
+    return bytes(joined)
 
 
 def new_salt() -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import date
 
@@ -47,8 +47,8 @@ class HoursDesk:
         self._stations: dict[str, Station] = {}
         self._contents: dict[str, str | None] = {}
         self._since: dict[str, int] = {}
-        self._intervals: dict[str, list[Interval]] = {}
-        self._minutes: dict[str, Counter[date | int]] = {}
+        self._intervals: defaultdict[str, list[Interval]] = defaultdict(list)
+        self._minutes: defaultdict[str, Counter[date | int]] = defaultdict(Counter)
 
     # HoursContext
 
@@ -88,8 +88,8 @@ class HoursDesk:
             self.versions[fields.volunteer] += 1
 
     def _use(self, volunteer: str, interval: Interval, day: date, creditable: int) -> None:
-        insort(self._intervals.setdefault(volunteer, []), interval)
-        used = self._minutes.setdefault(volunteer, Counter())
+        insort(self._intervals[volunteer], interval)
+        used = self._minutes[volunteer]
         used[day] += creditable
         used[day.year] += creditable
 

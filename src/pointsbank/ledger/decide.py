@@ -113,7 +113,7 @@ def _moved_on(books: Books, draft: Draft) -> Refusal | None:
     seen: set[tuple[str, tuple[int | str, ...]]] = set()
     for row in draft.rows:
         identity = (row.table, row.key)
-        if books.documents[identity] or identity in seen:
+        if books.documents.get(identity) or identity in seen:
             return DocumentExists(row.table, "/".join(map(str, row.key)))
         seen.add(identity)
     return None

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pointsbank.ledger.books import Accepted, Effect
-from pointsbank.ledger.model import Cell, Change, Marker, lot_expiry
+from pointsbank.ledger.model import Change, Marker, lot_expiry
 from pointsbank.store.port import Written
 from pointsbank.store.tables import metadata
 
@@ -62,10 +62,11 @@ def _documented(w: Written, accepted: Accepted, subjects: dict[str, int]) -> Non
     for counter, number in accepted.numbers:
         w.counters[counter] = number
     for row in draft.rows:
-        values = tuple(_resolve(cell, accepted) for cell in row.values)
-        w.rows.setdefault(row.table, []).append(values)
+        values = [_resolve(cell, accepted) if type(cell) is Marker else cell for cell in row.values]
+        w.rows.setdefault(row.table, []).append(tuple(values))
     for change in draft.changes:
-        w.changes.append((change, tuple(_resolve(cell, accepted) for _, cell in change.values)))
+        moved = [_resolve(cell, accepted) if type(cell) is Marker else cell for _, cell in change.values]
+        w.changes.append((change, tuple(moved)))
 
 
 def _opened(w: Written, accepted: Accepted, types: Mapping[str, str]) -> None:
@@ -77,9 +78,7 @@ def _opened(w: Written, accepted: Accepted, types: Mapping[str, str]) -> None:
         w.commodities.append((c.code, c.scale, int(c.has_lots)))
 
 
-def _resolve(cell: Cell, accepted: Accepted) -> Any:
-    if not isinstance(cell, Marker):
-        return cell
+def _resolve(cell: Marker, accepted: Accepted) -> Any:
     if cell.name == "sequence":
         return accepted.sequence
     if cell.name == "recorded_at":

@@ -226,7 +226,11 @@ def entry_of(row: Iterable[Any], postings: tuple[Posting, ...], leaf: bytes) -> 
 
 
 def wanted_by(books: Books, drafts: Iterable[Draft], *, look_up_keys: bool) -> Wanted:
-    """What must be loaded before the drafts can be decided."""
+    """What must be loaded before the drafts can be decided.
+
+    Without `look_up_keys`, idempotency keys and the keys of new documents are taken to be free: the store's unique
+    keys find the few that are not, and then all are looked up.
+    """
     w = Wanted()
     accounts, lots = books.accounts, books.lots
     for draft in drafts:
@@ -248,19 +252,26 @@ def wanted_by(books: Books, drafts: Iterable[Draft], *, look_up_keys: bool) -> W
             w.accounts.update(o.path for o in draft.opens if o.path not in accounts)
             w.commodities.update(c.code for c in draft.commodities if c.code not in books.commodities)
         if draft.rows or draft.reads or draft.touches or draft.changes or draft.counters:
-            _want_documents(w, books, draft)
+            _want_documents(w, books, draft, look_up_keys=look_up_keys)
         if 0 < draft.reverses < 2**62 and draft.reverses not in books.entries:
             w.entries.add(draft.reverses)
     return w
 
 
-def _want_documents(w: Wanted, books: Books, draft: Draft) -> None:
-    w.subjects.update(s for s, _ in draft.reads if s not in books.subjects)
-    w.subjects.update(s for s in draft.touches if s not in books.subjects)
-    w.counters.update(c for c in draft.counters if c not in books.counters)
-    for row in draft.rows:
-        if (row.table, row.key) not in books.documents:
-            w.documents.setdefault(row.table, set()).add(row.key)
+def _want_documents(w: Wanted, books: Books, draft: Draft, *, look_up_keys: bool) -> None:
+    for subject, _ in draft.reads:
+        if subject not in books.subjects:
+            w.subjects.add(subject)
+    for subject in draft.touches:
+        if subject not in books.subjects:
+            w.subjects.add(subject)
+    for counter in draft.counters:
+        if counter not in books.counters:
+            w.counters.add(counter)
+    if look_up_keys:
+        for row in draft.rows:
+            if (row.table, row.key) not in books.documents:
+                w.documents.setdefault(row.table, set()).add(row.key)
     for change in draft.changes:
         # what was absent may have come with a row since, whose state only the store knows
         if books.changes.get((change.table, change.key)) is None:
