@@ -27,9 +27,7 @@ def upgrade() -> None:
         sqlite_strict=True,
         sqlite_with_rowid=False,
     )
-    op.create_index(
-        "place_terms_parent_idx", "place_terms", ["ledger_id", "parent", "to_day"], unique=False
-    )
+    op.create_index("place_terms_parent_idx", "place_terms", ["ledger_id", "parent", "to_day"], unique=False)
     op.create_table(
         "memberships",
         sa.Column("ledger_id", sa.Integer(), autoincrement=False, nullable=False),

@@ -7,7 +7,7 @@ from datetime import date
 from msgspec.structs import replace
 
 from pointsbank.engine.ids import new_id
-from pointsbank.ledger.model import Change
+from pointsbank.ledger.model import Change, Row
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.places.atlas import (
     Atlas,
@@ -184,9 +184,7 @@ def _close(atlas: Atlas, code: str, day: date, today: date, into: PlaceHistory |
     )
 
 
-def _taken_over(
-    atlas: Atlas, members: list[Membership], day: date, into: PlaceHistory
-) -> list[Membership]:
+def _taken_over(atlas: Atlas, members: list[Membership], day: date, into: PlaceHistory) -> list[Membership]:
     """What goes on in the other place: for whom belongs to it already, nothing new."""
     there = atlas.of_group.get(into.id, ())
     taken = []
@@ -234,7 +232,7 @@ def _from_then_on(
     key = (place.id, last.from_day.isoformat())
     if last.from_day == day:
         terms = (*place.terms[:-1], new)
-        rows = ()
+        rows: tuple[Row, ...] = ()
         changes = [Change("place_terms", key, last.state, new.state, _columns(values))]
     else:
         terms = (*place.terms[:-1], replace(last, to_day=day), new)
@@ -244,9 +242,7 @@ def _from_then_on(
     if day <= today:
         state = new.state
         changes.append(
-            Change(
-                "places", (place.code,), place.state, state, (("name", new.name), ("parent", new.parent))
-            )
+            Change("places", (place.code,), place.state, state, (("name", new.name), ("parent", new.parent)))
         )
     subject = place_subject(place.id)
     return Plan(
@@ -277,5 +273,3 @@ def is_code(text: str) -> bool:
 def is_name(text: str) -> bool:
     """Whether a text can be a place's name."""
     return 0 < len(text) <= MAX_PLACE_NAME and text.isprintable() and text == text.strip()
-
-
