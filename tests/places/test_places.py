@@ -159,7 +159,7 @@ REFUSED: tuple[tuple[str, Act, Refusal], ...] = (
     ("code taken", Opening("S1", "station", "x", "C1A", MAY), PlaceExists("S1")),
     ("no such parent", Opening("S9", "station", "x", "C9", MAY), UnknownPlace("C9")),
     ("wrong parent", Opening("S9", "station", "x", "HRB", MAY), WrongParent("station", "city")),
-    ("needs a parent", Opening("S9", "station", "x", "", MAY), WrongParent("station", "")),
+    ("needs a parent", Opening("S9", "station", "x", "", MAY), WrongParent("station", "top")),
     (
         "before its parent",
         Opening("S9", "station", "x", "C1A", START - DAY),

@@ -38,7 +38,7 @@ class Atlas:
         self.of_person: dict[str, list[Membership]] = {}
         self.of_group: dict[str, list[Membership]] = {}
         self.kinds: dict[str, str] = {}
-        """Kinds by place id, of every group that somebody known belongs to."""
+        """Kinds by place id, of what is in `places` and of every group that somebody known belongs to."""
         self.versions: dict[str, int] = {}
 
     def read(self, *subjects: str) -> tuple[tuple[str, int], ...]:

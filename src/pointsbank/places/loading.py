@@ -145,7 +145,9 @@ def _load_places(connection: Connection, ledger_id: int, atlas: Atlas, codes: se
     sought = codes - atlas.places.keys() - {TOP}
     if sought:
         atlas.places |= dict.fromkeys(sought)
-        atlas.places |= histories(connection, ledger_id, sought)
+        found = histories(connection, ledger_id, sought)
+        atlas.places |= found
+        atlas.kinds |= {place.id: place.kind for place in found.values()}
 
 
 def _load_above(connection: Connection, ledger_id: int, atlas: Atlas) -> None:

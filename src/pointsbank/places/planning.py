@@ -212,7 +212,7 @@ def _open_place(atlas: Atlas, code: str, day: date) -> PlaceHistory | Refusal:
 def _parent(atlas: Atlas, kind: str, code: str, day: date) -> PlaceHistory | Refusal | None:
     """The parent under which a place of this kind may stand from a day on; None for the top."""
     if code == TOP:
-        return None if TOP in PARENTS[kind] else WrongParent(kind, "")
+        return None if TOP in PARENTS[kind] else WrongParent(kind, "top")
     parent = atlas.places.get(code)
     if parent is None:
         return UnknownPlace(code)

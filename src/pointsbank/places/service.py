@@ -49,25 +49,31 @@ class PlacesService:
         """The city's date by the ledger's clock."""
         return city_day(self._ledger.writer.clock.now(), self._zone)
 
-    async def change(self, act: Act, command: Command) -> Receipt | Refusal:
-        """Carry out a change of the tree. Refusals: those of `places.model`."""
-        today = self.today()
-        return await self._carry_out(act, command, atlas_for, lambda atlas: plan(atlas, act, today))
+    async def change(self, act: Act, command: Command, request: bytes = b"") -> Receipt | Refusal:
+        """Carry out a change of the tree. Refusals: those of `places.model`.
 
-    async def change_membership(self, act: MemberAct, command: Command) -> Receipt | Refusal:
-        """Carry out a change of membership. Refusals: those of `places.model`."""
+        `request` is the digest of the command as it was sent, if that is not the act itself.
+        """
+        today = self.today()
+        return await self._carry_out(act, command, request, atlas_for, lambda atlas: plan(atlas, act, today))
+
+    async def change_membership(
+        self, act: MemberAct, command: Command, request: bytes = b""
+    ) -> Receipt | Refusal:
+        """Carry out a change of membership; `request` as in `change`. Refusals: those of `places.model`."""
         return await self._carry_out(
-            act, command, member_atlas_for, lambda atlas: plan_membership(atlas, act)
+            act, command, request, member_atlas_for, lambda atlas: plan_membership(atlas, act)
         )
 
     async def _carry_out(
         self,
         act: A,
         command: Command,
+        request: bytes,
         load: Callable[[Connection, int, Sequence[A]], Atlas],
         work_out: Callable[[Atlas], Plan | Refusal],
     ) -> Receipt | Refusal:
-        request = request_of(act)
+        request = request or request_of(act)
         refusal: Refusal | None = None
         for _ in range(ATTEMPTS):
             atlas = await self._ledger.database.read(load, self._ledger.id, [act])

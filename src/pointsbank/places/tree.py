@@ -54,16 +54,22 @@ def ancestors_of(
 
 
 def children(
-    connection: Connection, ledger_id: int, code: str, day: date, *, after: str = "", limit: int = PAGE
+    connection: Connection,
+    ledger_id: int,
+    code: str,
+    day: date,
+    *,
+    kind: str = "",
+    after: str = "",
+    limit: int = PAGE,
 ) -> list[PlaceOnDay]:
     """Open places right under a place (its code; empty for the top) on a day, by code, a page at a time."""
-    query = (
-        _on(ledger_id, day)
-        .where(place_terms.c.parent == code, place_terms.c.state == "open", places.c.code > after)
-        .order_by(places.c.code)
-        .limit(limit)
+    query = _on(ledger_id, day).where(
+        place_terms.c.parent == code, place_terms.c.state == "open", places.c.code > after
     )
-    return [_place(row) for row in connection.execute(query)]
+    if kind:
+        query = query.where(places.c.kind == kind)
+    return [_place(row) for row in connection.execute(query.order_by(places.c.code).limit(limit))]
 
 
 def page(
