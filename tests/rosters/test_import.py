@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -165,6 +166,14 @@ async def test_an_import_that_was_stopped_goes_on_and_counts_nothing_twice(
         }
 
 
+async def test_two_imports_of_one_file_at_once_end_as_one(database: Database, tmp_path: Path) -> None:
+    lines = places_of(sheet_file(tmp_path, SMALL))
+    async with ledger_on(database) as ledger:
+        both = await asyncio.gather(*(bring_in(ledger, lines) for _ in range(3)))
+        assert both == [["accepted"] * len(SMALL)] * 3
+        assert sum((await database.read(counts, ledger.id)).values()) == 8
+
+
 async def test_a_line_is_planned_anew_when_somebody_else_was_faster(
     database: Database, tmp_path: Path
 ) -> None:
@@ -190,8 +199,6 @@ async def test_a_line_is_planned_anew_when_somebody_else_was_faster(
                         asyncio.ensure_future(service.change(Closing("C1", TODAY), Command("test", "close")))
                     )
                 return planned
-
-        import asyncio
 
         tasks: list[asyncio.Future[object]] = []
         service = RosterService(ledger, Slow(ledger))  # type: ignore[arg-type]

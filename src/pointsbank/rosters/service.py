@@ -132,12 +132,13 @@ class RosterService:
         while left := [line for line in lines if line.line_no not in verdicts]:
             landed, refused = await self._land(source, left, command)
             verdicts |= landed
-            if refused is None:
+            if landed and refused is None:
                 continue
-            fruitless = 0 if landed else fruitless + 1
-            if not refused.refusal.retry or fruitless == ATTEMPTS:
-                raise refused
+            # somebody else was faster: with these very lines, or with what they were planned on
             verdicts |= await self._on_file(source, left)
+            fruitless = 0 if landed else fruitless + 1
+            if refused is not None and (not refused.refusal.retry or fruitless == ATTEMPTS):
+                raise refused
         return [verdicts[line.line_no] for line in lines]
 
     async def preview(self, source: str, lines: Sequence[SheetLine]) -> list[str]:
@@ -156,7 +157,10 @@ class RosterService:
     async def _land(
         self, source: str, lines: Sequence[SheetLine], command: Command
     ) -> tuple[dict[int, str], RosterRefused | None]:
-        """Plan lines and book them; what has landed, and what was refused before the rest could."""
+        """Plan lines and book them; what has landed, and what was refused before the rest could.
+
+        A line that another import of the same file has booked is not among what has landed: its verdict is on file.
+        """
         acts, atlas = await self._read(lines)
         drafts: list[Draft] = []
         outcomes: list[str] = []
@@ -175,7 +179,8 @@ class RosterService:
         for line, outcome, result in zip(lines, outcomes, results, strict=False):
             if not isinstance(result, Receipt):
                 return landed, RosterRefused(line.line_no, result)
-            landed[line.line_no] = outcome
+            if not result.replayed:
+                landed[line.line_no] = outcome
         return landed, None
 
     async def _read(self, lines: Sequence[SheetLine]) -> tuple[list[Any], Atlas]:
