@@ -186,6 +186,19 @@ async def test_nobody_joins_a_household_that_closes_at_the_same_time(database: D
                 assert found[person] == {("household", await land.id(code))}
 
 
+async def test_nobody_belongs_twice_to_a_team_that_takes_another_over(database: Database) -> None:
+    async with open_land(database) as land:
+        for n in range(8):
+            old, new, person = f"V{n}", f"W{n}", new_id()
+            await land.do(Opening(old, "team", "队", "C1", START), Opening(new, "team", "队", "C1", START))
+            await land.join(Joining(old, person, START))
+            await asyncio.gather(
+                land.service.change(Merging(old, new, MAY), land.command()),
+                land.service.change_membership(Joining(new, person, TODAY), land.command()),
+            )
+            assert await _in(land, new, TODAY) == [(person, "member")]
+
+
 async def test_members_come_in_pages(database: Database) -> None:
     async with open_land(database) as land:
         await _groups(land)

@@ -147,6 +147,22 @@ async def test_what_is_planned_shows_on_its_day_and_is_settled_then(database: Da
         assert {code: known[code].name for code in known} == {"S2": "二号", "S3": "S3 名", "S4": "四号"}
 
 
+async def test_settling_never_brings_an_older_name_back(database: Database) -> None:
+    async with open_land(database) as land:
+        names = {f"S{n}": f"新 {n}" for n in (1, 2, 3)}
+        await land.do(*(Renaming(code, "旧", TODAY + DAY) for code in names))
+        land.clock.time += 24 * 3600 * 1_000_000
+        await asyncio.gather(
+            *(
+                land.service.change(Renaming(code, name, TODAY + DAY), land.command())
+                for code, name in names.items()
+            ),
+            land.service.settle(Command("test", "settle")),
+        )
+        known = await database.read(stations, land.ledger.id)
+        assert {code: known[code].name for code in known} == names
+
+
 async def test_a_new_station_gets_the_accounts_of_its_shop(database: Database) -> None:
     async with open_land(database) as land:
         known = await database.read(stations, land.ledger.id, ["S1"])
