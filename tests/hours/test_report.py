@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pointsbank.hours.explain import SHORT_CHINESE, SHORT_ENGLISH, NoPoints, points_text
 from pointsbank.hours.model import HOURS_VERDICTS, HoursVerdict
 from pointsbank.hours.report import REPORT_COLUMNS, Facts, ReportWriter, explain, report_path
-from pointsbank.hours.sheet_error import SheetError
+from pointsbank.intake.sheet_error import SheetError
 
 ROW = (
     "JL1",

@@ -17,7 +17,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("web",),
     ("demo", "replay"),
     ("reversals",),
-    ("hours", "market"),
+    ("hours", "market", "rosters"),
     ("access", "intake", "points"),
     ("people", "places"),
     ("engine", "export", "readers", "verify"),

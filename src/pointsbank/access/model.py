@@ -24,6 +24,8 @@ Scope = Literal[
     "market:sell",
     "market:return",
     "market:read",
+    "places:read",
+    "places:manage",
     "metrics:read",
     "keys:manage",
 ]

@@ -18,6 +18,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "expire": "Take expired points out of the wallets 积分到期",
         "balance": "What an account holds, now or earlier 余额",
         "statement": "What moved on an account, newest first 对账单",
+        "places": "Places and groups from day to day: open, move, close, import 地点与组织",
         "reverse": "Take a posted entry back by its mirror image 冲正",
     },
     "Proof 证明": {

@@ -9,7 +9,17 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
-from pointsbank.web.api import accounts, health, hours, journal, keys, market, trial_balance, volunteers
+from pointsbank.web.api import (
+    accounts,
+    health,
+    hours,
+    journal,
+    keys,
+    market,
+    places,
+    trial_balance,
+    volunteers,
+)
 from pointsbank.web.guard import PUBLIC
 from pointsbank.web.problems import ProblemError
 
@@ -33,6 +43,7 @@ def api_router() -> Router:
             trial_balance.router,
             hours.router,
             market.router,
+            places.router,
             keys.router,
             health.verification,
         ],

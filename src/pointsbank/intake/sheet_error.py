@@ -1,4 +1,4 @@
-"""What can be wrong with a file of service hours as a whole, in words for the person who brought it.
+"""What can be wrong with a file of records as a whole, in words for the person who brought it.
 
 A wrong *line* is no error: it comes through and gets a verdict. A `SheetError` means that the file cannot be
 read reliably, so that nothing of it may be judged. Every code has its heading in docs/hours-import.md.
@@ -62,8 +62,8 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "paste it as values over itself, then import.",
     ),
     "no-matching-sheet": (
-        "工作簿里没有一张工作表带有服务记录的表头。找到的工作表：{sheets}。请在表头一行写上：{expected}。",
-        "No sheet of the workbook has the header of service records. Sheets found: {sheets}. The header "
+        "工作簿里没有一张工作表带有所需的表头。找到的工作表：{sheets}。请在表头一行写上：{expected}。",
+        "No sheet of the workbook has the header that is needed. Sheets found: {sheets}. The header "
         "names are: {expected}.",
     ),
     "encoding": (
@@ -95,8 +95,8 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "Windows or Unix line ends.",
     ),
     "line-too-long": (
-        "第 {line} 行超过 {limit} 字节，不是正常的服务记录。请检查文件是否缺少换行或已损坏。",
-        "Line {line} is longer than {limit} bytes, which no service record is. Check for missing line ends.",
+        "第 {line} 行超过 {limit} 字节，不是正常的记录。请检查文件是否缺少换行或已损坏。",
+        "Line {line} is longer than {limit} bytes, which no record is. Check for missing line ends.",
     ),
     "field-too-long": (
         "{where_zh} 的内容超过 {limit} 个字符。请缩短后再导入（多半是引号或换行有误）。",
@@ -127,8 +127,8 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "The header in line {line}{sheet_en} is wrong: {problems_en}. Correct it, then import.",
     ),
     "no-rows": (
-        "“{name}”只有表头，没有任何服务记录。",
-        "“{name}” has a header but no service record.",
+        "“{name}”只有表头，没有任何记录。",
+        "“{name}” has a header but no record.",
     ),
     "report-not-ours": (
         "“{name}”已存在，但不是本程序写的导入报告，未予覆盖。请换一个报告文件名。",
@@ -139,7 +139,7 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
 
 
 class SheetError(Exception):
-    """The file cannot be read as a sheet of service hours; `code` is stable, the sentences are for people.
+    """The file cannot be read as a sheet of records; `code` is stable, the sentences are for people.
 
     `facts` holds the plain values behind the sentences (line, offset, cell, …) for tests and `--json`.
     """

@@ -15,8 +15,8 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import IO, Final
 
-from pointsbank.hours.csv_reader import FIELD_LIMIT_CHARACTERS
-from pointsbank.hours.xlsx_package import Package, check_depth, feed, local_name, new_parser
+from pointsbank.intake.csv_reader import FIELD_LIMIT_CHARACTERS
+from pointsbank.intake.xlsx_package import Package, check_depth, feed, local_name, new_parser
 
 _NEWEST_KEPT: Final = 8_192
 _NEWEST_KEPT_CHARACTERS: Final = 1_000_000

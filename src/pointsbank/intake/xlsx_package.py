@@ -19,7 +19,7 @@ from xml.parsers import expat
 
 import msgspec
 
-from pointsbank.hours.sheet_error import SheetError
+from pointsbank.intake.sheet_error import SheetError
 
 CHUNK_BYTES: Final = 1 << 16
 

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
-from pointsbank.hours.xlsx_package import Package, elements
+from pointsbank.intake.xlsx_package import Package, elements
 
 SECONDS_A_DAY: Final = 86_400
 _SERIAL_LIMIT: Final = 2_900_000  # the year 9839; with both epochs a date that Python knows

@@ -16,9 +16,9 @@ from typing import Final
 
 import msgspec
 
-from pointsbank.hours.csv_reader import FIELD_LIMIT_CHARACTERS
-from pointsbank.hours.sheet_error import SheetError
-from pointsbank.hours.xlsx_package import (
+from pointsbank.intake.csv_reader import FIELD_LIMIT_CHARACTERS
+from pointsbank.intake.sheet_error import SheetError
+from pointsbank.intake.xlsx_package import (
     Package,
     ZipLimits,
     check_depth,
@@ -27,8 +27,8 @@ from pointsbank.hours.xlsx_package import (
     local_name,
     new_parser,
 )
-from pointsbank.hours.xlsx_strings import SharedStrings
-from pointsbank.hours.xlsx_values import NumberStyles, iso_text, number_text
+from pointsbank.intake.xlsx_strings import SharedStrings
+from pointsbank.intake.xlsx_values import NumberStyles, iso_text, number_text
 
 ROW_LIMIT: Final = 1_048_576
 COLUMN_LIMIT: Final = 256

@@ -1,4 +1,4 @@
-"""Reads a CSV of service hours line by line in constant memory; its encoding is proved, not guessed."""
+"""Reads a CSV of records line by line in constant memory; its encoding is proved, not guessed."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Final
 
 import msgspec
 
-from pointsbank.hours.columns import HEADER_LEAST_KNOWN, HEADER_SEARCHED_LINES, count_known
-from pointsbank.hours.sheet_error import SheetError
+from pointsbank.intake.forms import HEADER_LEAST_KNOWN, HEADER_SEARCHED_LINES, Form
+from pointsbank.intake.sheet_error import SheetError
 
 LINE_LIMIT_BYTES: Final = 1_000_000
 FIELD_LIMIT_CHARACTERS: Final = 10_000
@@ -55,13 +55,13 @@ class CsvRows:
     def close(self) -> None:
         """Nothing stays open between two calls of `rows`."""
 
-    def separator_error(self) -> SheetError | None:
+    def separator_error(self, form: Form) -> SheetError | None:
         """What to say if the header is there, but cut by something else than commas."""
         for line_no, cells in self.rows():
             if line_no > HEADER_SEARCHED_LINES:
                 break
             for separator, name in _SEPARATORS.items():
-                if count_known(",".join(cells).split(separator)) >= HEADER_LEAST_KNOWN:
+                if form.count_known(",".join(cells).split(separator)) >= HEADER_LEAST_KNOWN:
                     return SheetError("wrong-separator", line=line_no, found=name)
         return None
 

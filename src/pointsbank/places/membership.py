@@ -1,0 +1,76 @@
+"""Who belongs to which team, household, village and unit on a day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+
+from sqlalchemy import Connection, and_, select
+
+from pointsbank.places.loading import membership_of
+from pointsbank.places.model import Membership
+from pointsbank.places.tables import memberships, places
+from pointsbank.store.lists import fetched, is_one_of
+
+PAGE = 500
+
+
+def groups_of(
+    connection: Connection, ledger_id: int, person_ids: Iterable[str], day: date
+) -> dict[str, set[tuple[str, str]]]:
+    """(kind, group id) of every group to which each person belongs on a day; an empty set for none."""
+    found: dict[str, set[tuple[str, str]]] = {person: set() for person in person_ids}
+    t, p = memberships.c, places.c
+    rows = fetched(
+        connection,
+        select(t.person_id, p.kind, t.group_id).where(
+            t.ledger_id == ledger_id,
+            is_one_of(connection, t.person_id, found),
+            t.from_day <= day.isoformat(),
+            t.to_day > day.isoformat(),
+            and_(p.ledger_id == ledger_id, p.place_id == t.group_id),
+        ),
+    )
+    for person, kind, group in rows:
+        found[str(person)].add((str(kind), str(group)))
+    return found
+
+
+def members_of(
+    connection: Connection, ledger_id: int, group_id: str, day: date, *, after: str = "", limit: int = PAGE
+) -> list[Membership]:
+    """The members of a group on a day in the order of their ids, a page at a time."""
+    t = memberships.c
+    rows = connection.execute(
+        select(t.group_id, t.person_id, t.from_day, t.to_day, t.role)
+        .where(
+            t.ledger_id == ledger_id,
+            t.group_id == group_id,
+            t.person_id > after,
+            t.from_day <= day.isoformat(),
+            t.to_day > day.isoformat(),
+        )
+        .order_by(t.person_id)
+        .limit(limit)
+    )
+    return [membership_of(row) for row in rows]
+
+
+def memberships_of(connection: Connection, ledger_id: int, person_id: str) -> list[Membership]:
+    """All memberships of a person, the oldest first: for export of one's own data, and before forgetting."""
+    t = memberships.c
+    rows = connection.execute(
+        select(t.group_id, t.person_id, t.from_day, t.to_day, t.role)
+        .where(t.ledger_id == ledger_id, t.person_id == person_id)
+        .order_by(t.from_day, t.group_id)
+    )
+    return [membership_of(row) for row in rows]
+
+
+def share_household(connection: Connection, ledger_id: int, person_a: str, person_b: str, day: date) -> bool:
+    """Whether two people belong to one household on a day. Nobody shares a household with themselves here."""
+    if person_a == person_b:
+        return False
+    groups = groups_of(connection, ledger_id, (person_a, person_b), day)
+    shared = groups[person_a] & groups[person_b]
+    return any(kind == "household" for kind, _ in shared)
