@@ -17,6 +17,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("web",),
     ("demo", "replay"),
     ("reversals",),
+    ("recognition",),
     ("hours", "market"),
     ("access", "intake", "points"),
     ("people", "places"),
