@@ -6,8 +6,9 @@ from pointsbank.intake import tables as intake
 from pointsbank.market import tables as market
 from pointsbank.people import tables as people
 from pointsbank.places import tables as places
+from pointsbank.recognition import tables as recognition
 from pointsbank.store.tables import metadata
 
-ROOMS = (access, hours, intake, market, people, places)
+ROOMS = (access, hours, intake, market, people, places, recognition)
 
 __all__ = ["ROOMS", "metadata"]

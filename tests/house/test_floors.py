@@ -17,6 +17,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("web",),
     ("demo", "replay"),
     ("reversals",),
+    ("recognition",),
     ("hours", "market", "rosters"),
     ("access", "intake", "points"),
     ("people", "places"),
