@@ -2,11 +2,15 @@
 
 from datetime import date
 
+from sqlalchemy import Connection, select
 from tests.points.town import Town, book, micros, open_town, policy
 
 from pointsbank.engine.commands import Command
 from pointsbank.ledger.model import Receipt
 from pointsbank.ledger.refusals import KeyConflict, StateChanged
+from pointsbank.places.model import Joining, Opening, Transfer
+from pointsbank.places.service import PlacesService
+from pointsbank.places.tables import places
 from pointsbank.recognition.figures import lifetime_minutes, year_minutes
 from pointsbank.recognition.scheme import Scheme, load_schemes, shipped_schemes
 from pointsbank.recognition.service import (
@@ -125,3 +129,39 @@ async def test_an_honour_is_revoked_once_by_a_record_that_names_it(database: Dat
         assert states == [("revoked", ""), ("revocation", honour.id)]
         other = (await read(honours_of, ledger, "p1"))[1].id
         assert isinstance(await desk.revoke(other, day, "x", "y", town.key("r")), UnknownHonour)
+
+
+async def test_an_hour_counts_for_the_group_of_its_day(database: Database) -> None:
+    """Anna leaves team one for team two on 3 February 2025; Ben is in team two for one day only."""
+    async with open_town(database) as town:
+        atlas, first, change = PlacesService(town.ledger), date(2024, 1, 1), date(2025, 2, 3)
+        anna, ben = (await town.person("V1")).id, (await town.person("V2")).id
+        for act in (
+            Opening("CITY", "city", "城市", "", first),
+            Opening("CORPS", "corps", "总队", "CITY", first),
+            *(Opening(code, "team", code, "CORPS", first) for code in ("ONE", "TWO")),
+        ):
+            opened = await atlas.change(act, town.key("open"))
+            assert isinstance(opened, Receipt), opened
+        for member in (
+            Joining("ONE", anna, first),
+            Transfer("ONE", "TWO", anna, change),
+            Joining("TWO", ben, change, "member", date(2025, 2, 4)),
+        ):
+            joined = await atlas.change_membership(member, town.key("join"))
+            assert isinstance(joined, Receipt), joined
+        await serve(town, "V1", "2025-02-02", "2025-02-03")
+        await serve(town, "V2", "2025-02-03", "2025-02-04")
+        made = await recognition(town).freeze(prizes(), 2025, 5, KEY, kind="team")
+        assert isinstance(made, CandidateList)
+        codes = await town.ledger.database.read(codes_of, town.ledger.id)
+        assert [(codes[c.subject], c.rank, c.minutes) for c in made.candidates] == [
+            ("TWO", 1, 480),
+            ("ONE", 2, 240),
+        ]
+        assert await town.ledger.database.read(list_of, town.ledger.id, made.id) == made
+
+
+def codes_of(connection: Connection, ledger_id: int) -> dict[str, str]:
+    rows = connection.execute(select(places.c.place_id, places.c.code).where(places.c.ledger_id == ledger_id))
+    return {row.place_id: row.code for row in rows}

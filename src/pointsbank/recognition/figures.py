@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, func, select
 from pointsbank.hours.tables import service_records
 from pointsbank.ledger.chart import MINUTE
 from pointsbank.people.tables import volunteers
+from pointsbank.places.tables import memberships, places
 from pointsbank.store.lists import fetched, is_one_of
 from pointsbank.store.tables import accounts, balances, lots
 
@@ -89,6 +90,42 @@ def best_of_year(connection: Connection, ledger_id: int, year: int, wanted: int)
         .order_by(served.c.minutes.desc(), v.volunteer_id)
     )
     return [(person, int(total)) for person, total in rows]
+
+
+def best_groups(
+    connection: Connection, ledger_id: int, kind: str, year: int, wanted: int
+) -> list[tuple[str, int]]:
+    """Groups of a kind (household, team, village, unit) with the most minutes of a year, all of a tie at the end.
+
+    A record counts for the groups to which its volunteer belonged on the date of service.
+    """
+    t, v, m, p = service_records.c, volunteers.c, memberships.c, places.c
+    minutes = func.sum(t.minutes).label("minutes")
+    served = (
+        select(m.group_id, minutes)
+        .join_from(service_records, volunteers, (v.ledger_id == t.ledger_id) & (v.number == t.volunteer))
+        .join(
+            memberships,
+            (m.ledger_id == t.ledger_id)
+            & (m.person_id == v.volunteer_id)
+            & (m.from_day <= t.day)
+            & (m.to_day > t.day),
+        )
+        .join(places, (p.ledger_id == t.ledger_id) & (p.place_id == m.group_id) & (p.kind == kind))
+        .where(t.ledger_id == ledger_id, t.state.in_(COUNTS), *_within(year))
+        .group_by(m.group_id)
+        .having(minutes > 0)
+        .subquery("served")
+    )
+    edge = connection.scalar(
+        select(served.c.minutes).order_by(served.c.minutes.desc()).offset(wanted - 1).limit(1)
+    )
+    rows = connection.execute(
+        select(served.c.group_id, served.c.minutes)
+        .where(served.c.minutes >= (edge or 0))
+        .order_by(served.c.minutes.desc(), served.c.group_id)
+    )
+    return [(group, int(total)) for group, total in rows]
 
 
 def on_notice(connection: Connection, ledger_id: int, year: int) -> int:

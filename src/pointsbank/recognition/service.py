@@ -14,11 +14,12 @@ from pointsbank.ledger.model import RECORDED_AT, Change, Draft, Receipt, Row
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.policy.calendar import city_day
 from pointsbank.readers.moments import head
-from pointsbank.recognition.figures import best_of_year, on_notice
+from pointsbank.recognition.figures import best_groups, best_of_year, on_notice
 from pointsbank.recognition.scheme import Scheme
 from pointsbank.recognition.tables import award_candidates, award_lists, honours
 
 RECOGNITION = frozenset(["recognition"])
+KINDS = ("person", "household", "team", "village", "unit")
 MOST_WANTED = 10_000
 CHUNK = 1000
 
@@ -78,19 +79,21 @@ class Recognition:
         self._zone = zone
 
     async def freeze(
-        self, scheme: Scheme, year: int, wanted: int, command: Command
+        self, scheme: Scheme, year: int, wanted: int, command: Command, *, kind: str = "person"
     ) -> CandidateList | Refusal:
-        """Draw up the list of a year: the `wanted` people with the most minutes, all of a tie at the end.
+        """Draw up the list of a year: the `wanted` people, or groups of a kind, with the most minutes; all of a tie.
 
         Refused while the year runs or a notice of it does. The same command again gives the same list.
         """
-        if not 0 < wanted <= MOST_WANTED:
-            raise ValueError(f"a list takes 1 to {MOST_WANTED} candidates")
+        if not 0 < wanted <= MOST_WANTED or kind not in KINDS:
+            raise ValueError(f"a list takes 1 to {MOST_WANTED} candidates of {', '.join(KINDS)}")
         list_id = f"{year}-{request_digest(command.client, command.key).hex()}"
         earlier = await self._ledger.database.read(list_of, self._ledger.id, list_id)
         if earlier is not None:
             return earlier
-        made = await self._ledger.database.read(_draw_up, self._ledger.id, list_id, scheme, year, wanted)
+        made = await self._ledger.database.read(
+            _draw_up, self._ledger.id, list_id, scheme, year, wanted, kind
+        )
         today = city_day(self._ledger.writer.clock.now(), self._zone)
         if isinstance(made, YearStillOpen):
             return made
@@ -115,11 +118,11 @@ class Recognition:
         row = Row(
             "award_lists",
             (
-                list_id, scheme.name, "person", year, wanted, len(made.candidates), made.as_of, command.actor,
+                list_id, scheme.name, kind, year, wanted, len(made.candidates), made.as_of, command.actor,
                 RECORDED_AT,
             ),
         )  # fmt: skip
-        request = (list_id, scheme.name, str(year), str(wanted))
+        request = (list_id, scheme.name, str(year), str(wanted), kind)
         drafts.append(_draft("freeze-list", command, request, (row,)))
         results = await self._ledger.submit(drafts, RECOGNITION, atomic=True)
         refused = next((result for result in results if isinstance(result, Refusal)), None)
@@ -180,12 +183,15 @@ def _draft(
 
 
 def _draw_up(
-    connection: Connection, ledger_id: int, list_id: str, scheme: Scheme, year: int, wanted: int
+    connection: Connection, ledger_id: int, list_id: str, scheme: Scheme, year: int, wanted: int, kind: str
 ) -> CandidateList | YearStillOpen:
     pending = on_notice(connection, ledger_id, year)
     if pending:
         return YearStillOpen(year, pending)
-    best = best_of_year(connection, ledger_id, year, wanted)
+    if kind == "person":
+        best = best_of_year(connection, ledger_id, year, wanted)
+    else:
+        best = best_groups(connection, ledger_id, kind, year, wanted)
     now = head(connection, ledger_id)
     as_of = now.sequence if now else 0
     return CandidateList(list_id, scheme.name, year, wanted, as_of, _ranked(scheme, best, wanted))
