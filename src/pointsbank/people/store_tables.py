@@ -230,6 +230,7 @@ closings = _table(
     column("person_id", Text),
     column("step", Text),
     column("settlement", Text),
+    column("state_before", Text),
     column("asked_at", Big),
     column("asked_by", Text),
     column("confirmed_by", Text),

@@ -88,6 +88,7 @@ def upgrade() -> None:
         sa.Column("person_id", TEXT, nullable=False),
         sa.Column("step", TEXT, nullable=False),
         sa.Column("settlement", TEXT, nullable=False),
+        sa.Column("state_before", TEXT, nullable=False),
         sa.Column("asked_at", BIG, nullable=False),
         sa.Column("asked_by", TEXT, nullable=False),
         sa.Column("confirmed_by", TEXT, nullable=False),
