@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import date
 
 import msgspec
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from pointsbank.engine.ids import new_id
 from pointsbank.people.identity import GUARDED_AGE, turns
@@ -142,16 +142,12 @@ def history(connection: Connection, ledger_id: int, person_id: str) -> list[Cons
     """Every consent of a person, oldest first."""
     t = consents.c
     query = (
-        select(consents)
+        select(
+            t.consent_id, t.person_id, t.purpose, t.wording, t.given_at, t.given_by, t.taken_by, t.withdrawn_at,
+            t.withdrawn_by,
+        )
         .where(t.ledger_id == ledger_id, t.person_id == person_id)
         .order_by(t.given_at, t.consent_id)
         .limit(1000)
-    )
-    return [_consent(row) for row in connection.execute(query)]
-
-
-def _consent(row: Row[tuple[object, ...]]) -> Consent:
-    fields = dict(row._mapping)
-    fields["id"] = fields.pop("consent_id")
-    del fields["ledger_id"]
-    return msgspec.convert(fields, Consent)
+    )  # fmt: skip
+    return [Consent(*tuple(row)) for row in connection.execute(query)]
