@@ -16,7 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from pointsbank.settings import Settings
+from pointsbank.settings import Settings, SettingsError
 
 KEY_BYTES: Final = 32
 
@@ -28,7 +28,7 @@ _HEADING: Final = """\
 """
 
 
-class MasterKeyError(ValueError):
+class MasterKeyError(SettingsError):
     """There is no usable master key; the message says what to do, and holds nothing of a key."""
 
 
@@ -49,13 +49,17 @@ class MasterKey:
 
 
 class MasterKeys:
-    """The keys that one process holds."""
+    """The keys that one process holds. A key that was added to the `file` since is found when it is first needed."""
 
-    def __init__(self, keys: Iterable[MasterKey]) -> None:
-        self.all = tuple(keys)
-        if not self.all:
+    def __init__(self, keys: Iterable[MasterKey], file: Path | None = None) -> None:
+        self.file = file
+        self._take(tuple(keys))
+
+    def _take(self, keys: tuple[MasterKey, ...]) -> None:
+        if not keys:
             raise MasterKeyError("没有主密钥 / there is no master key")
-        self._by_id = {key.id: key for key in self.all}
+        self.all = keys
+        self._by_id = {key.id: key for key in keys}
 
     def __repr__(self) -> str:
         return f"MasterKeys({', '.join(self._by_id)})"
@@ -67,6 +71,8 @@ class MasterKeys:
 
     def find(self, key_id: str) -> MasterKey:
         """The key with this id. Raises MasterKeyError if this process does not hold it."""
+        if key_id not in self._by_id and self.file is not None:
+            self._take(read_file(self.file).all)
         key = self._by_id.get(key_id)
         if key is None:
             raise MasterKeyError(
@@ -111,7 +117,7 @@ def read_file(path: Path) -> MasterKeys:
         ) from None
     except UnicodeDecodeError:
         raise MasterKeyError(f"{path} 不是主密钥文件 / is not a master key file") from None
-    return parse(text, str(path))
+    return MasterKeys(parse(text, str(path)).all, path)
 
 
 def write_file(path: Path, keys: Iterable[MasterKey]) -> None:

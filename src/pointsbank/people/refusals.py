@@ -98,6 +98,13 @@ class UnknownChange(Refusal, frozen=True, tag="unknown-change"):
     change: str
 
 
+class PointsLeft(Refusal, frozen=True, tag="points-left"):
+    """The account still holds points: available and pending, in hundredths."""
+
+    commodity: str
+    amount: int
+
+
 class ClosingInterrupted(Refusal, frozen=True, tag="closing-interrupted"):
     """The account is being closed and a step could not be done now; the same request goes on from there."""
 

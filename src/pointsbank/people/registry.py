@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Literal
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, update
 
 from pointsbank.people import consents as consenting
 from pointsbank.people import identity, registration
@@ -152,6 +152,14 @@ class Registry:
         """Whether somebody is active, frozen, closing or closed; None if unknown."""
         return await self.store.read(lambda c: self._state(c, person_id))
 
+    async def is_active_staff(self, person_id: str) -> bool:
+        """Whether somebody is on file as a member of staff and not frozen or closed."""
+        return await self._staff(persons.c.person_id == person_id)
+
+    async def has_staff(self) -> bool:
+        """Whether any member of staff is on file."""
+        return await self._staff(persons.c.state == "active")
+
     async def person_ids(self, kind: IndexKind, numbers: Iterable[str]) -> dict[str, list[str]]:
         """Person ids by number as given. For services that bring in files; never behind a search box.
 
@@ -194,6 +202,17 @@ class Registry:
     async def risk_flags(self, since: int = 0, limit: int = 100) -> list[RiskFlag]:
         """What an auditor should look at."""
         return await self.store.read(lambda c: flags(c, self.store.ledger_id, since, limit))
+
+    async def _staff(self, condition: ColumnElement[bool]) -> bool:
+        p, r = persons.c, person_roles.c
+        same = and_(r.ledger_id == p.ledger_id, r.person_id == p.person_id)
+        query = (
+            select(p.person_id)
+            .select_from(persons.join(person_roles, same))
+            .where(p.ledger_id == self.store.ledger_id, p.state == "active", r.role == "staff", condition)
+            .limit(1)
+        )
+        return await self.store.read(lambda c: c.execute(query).first()) is not None
 
     def _written(self, kind: IndexKind, number: str) -> str | Malformed:
         if kind == "phone":

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from pointsbank.people.master import MasterKey, MasterKeys
+from pointsbank.store.port import StoreError
 
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
@@ -32,8 +33,15 @@ IndexKind = Literal["phone", "id-number", "volunteer-number"]
 INDEX_KINDS: Final[tuple[IndexKind, ...]] = get_args(IndexKind)
 
 
-class SealBroken(Exception):
+class SealBroken(StoreError):
     """A sealed value does not open: it was changed, moved to another place, or its key is another."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "个人资料无法解密：数据被改动过，或密钥不符。请保持数据库原样，并检查备份。"
+            " Sealed personal data do not open: they were changed, or the key is another. Keep the database as it is"
+            " and look into the backups."
+        )
 
 
 def new_key() -> bytes:

@@ -48,7 +48,7 @@ class Vault:
             "person_id": person_id,
             "key_id": key.id,
             "master_id": master.id,
-            "wrapped": wrap(master, key.secret, self._about_key(person_id, key.id)),
+            "wrapped": wrap(master, key.secret, _about_key(self.ledger_id, person_id, key.id)),
             "wrapped_at": now,
         }
         return key, row
@@ -62,7 +62,7 @@ class Vault:
                 t.ledger_id == self.ledger_id, t.person_id.in_(some)
             )
             for person_id, key_id, master_id, wrapped in connection.execute(query):
-                about = self._about_key(person_id, key_id)
+                about = _about_key(self.ledger_id, person_id, key_id)
                 found[person_id] = PersonKey(person_id, key_id, unwrap(self.keys, master_id, wrapped, about))
         return found
 
@@ -89,60 +89,6 @@ class Vault:
                 found[person_id][what] = self.open(keys[person_id], what, sealed)
         return found
 
-    def rewrap(self, connection: Connection, now: int, limit: int = CHUNK) -> int:
-        """Wrap up to `limit` keys anew that are not under the current master key. How many; 0 when all are."""
-        current, t = self.keys.current, person_keys.c
-        query = (
-            select(t.person_id, t.key_id, t.master_id, t.wrapped)
-            .where(t.ledger_id == self.ledger_id, t.master_id != current.id)
-            .limit(limit)
-        )
-        rows = connection.execute(query).all()
-        for person_id, key_id, master_id, wrapped in rows:
-            about = self._about_key(person_id, key_id)
-            connection.execute(
-                update(person_keys)
-                .where(t.ledger_id == self.ledger_id, t.person_id == person_id, t.master_id == master_id)
-                .values(
-                    master_id=current.id,
-                    wrapped=wrap(current, unwrap(self.keys, master_id, wrapped, about), about),
-                    wrapped_at=now,
-                )
-            )
-        return len(rows) or self._rewrap_root(connection)
-
-    def _rewrap_root(self, connection: Connection) -> int:
-        current, t = self.keys.current, store_secrets.c
-        query = select(t.name, t.master_id, t.wrapped).where(
-            t.ledger_id == self.ledger_id, t.master_id != current.id
-        )
-        rows = connection.execute(query).all()
-        for name, master_id, wrapped in rows:
-            about = _about_secret(self.ledger_id, name)
-            connection.execute(
-                update(store_secrets)
-                .where(t.ledger_id == self.ledger_id, t.name == name)
-                .values(
-                    master_id=current.id,
-                    wrapped=wrap(current, unwrap(self.keys, master_id, wrapped, about), about),
-                )
-            )
-        return len(rows)
-
-    def may_retire(self, connection: Connection, master_id: str) -> MasterKeyInUse | None:
-        """Whether a master key may be thrown away: nothing in this database is under it any more."""
-        if master_id == self.keys.current.id:
-            return MasterKeyInUse(master_id, 0)
-        count = 0
-        for table in (person_keys, store_secrets):
-            # every ledger's: the key file is one for all
-            query = select(func.count()).select_from(table).where(table.c.master_id == master_id)
-            count += connection.execute(query).scalar_one()
-        return MasterKeyInUse(master_id, count) if count else None
-
-    def _about_key(self, person_id: str, key_id: str) -> tuple[str, ...]:
-        return ("key", str(self.ledger_id), person_id, key_id)
-
     def _about(self, key: PersonKey, what: str) -> tuple[str, ...]:
         return ("value", str(self.ledger_id), key.person_id, what, key.id)
 
@@ -166,6 +112,69 @@ def make_index_root(connection: Connection, ledger_id: int, keys: MasterKeys, no
     )
 
 
+def rewrap(connection: Connection, keys: MasterKeys, now: int, limit: int = CHUNK) -> int:
+    """Wrap up to `limit` keys of any ledger anew that are not under the current master key. 0 when all are."""
+    current, t = keys.current, person_keys.c
+    query = (
+        select(t.ledger_id, t.person_id, t.key_id, t.master_id, t.wrapped)
+        .where(t.master_id != current.id)
+        .limit(limit)
+    )
+    rows = connection.execute(query).all()
+    for ledger_id, person_id, key_id, master_id, wrapped in rows:
+        about = _about_key(ledger_id, person_id, key_id)
+        connection.execute(
+            update(person_keys)
+            .where(t.ledger_id == ledger_id, t.person_id == person_id, t.master_id == master_id)
+            .values(
+                master_id=current.id,
+                wrapped=wrap(current, unwrap(keys, master_id, wrapped, about), about),
+                wrapped_at=now,
+            )
+        )
+    return len(rows) or _rewrap_secrets(connection, keys)
+
+
+def under_other_keys(connection: Connection, master_id: str) -> int:
+    """How many keys and secrets of all ledgers are wrapped under another master key than this."""
+    return sum(
+        connection.execute(
+            select(func.count()).select_from(table).where(table.c.master_id != master_id)
+        ).scalar_one()
+        for table in (person_keys, store_secrets)
+    )
+
+
+def may_retire(connection: Connection, keys: MasterKeys, master_id: str) -> MasterKeyInUse | None:
+    """Whether a master key may be thrown away: it does not seal, and nothing of any ledger is under it."""
+    if master_id == keys.current.id:
+        return MasterKeyInUse(master_id, 0)
+    count = sum(
+        connection.execute(
+            select(func.count()).select_from(table).where(table.c.master_id == master_id)
+        ).scalar_one()
+        for table in (person_keys, store_secrets)
+    )
+    return MasterKeyInUse(master_id, count) if count else None
+
+
+def _rewrap_secrets(connection: Connection, keys: MasterKeys) -> int:
+    current, t = keys.current, store_secrets.c
+    query = select(t.ledger_id, t.name, t.master_id, t.wrapped).where(t.master_id != current.id)
+    rows = connection.execute(query).all()
+    for ledger_id, name, master_id, wrapped in rows:
+        about = _about_secret(ledger_id, name)
+        connection.execute(
+            update(store_secrets)
+            .where(t.ledger_id == ledger_id, t.name == name)
+            .values(
+                master_id=current.id,
+                wrapped=wrap(current, unwrap(keys, master_id, wrapped, about), about),
+            )
+        )
+    return len(rows)
+
+
 def chunks(values: Sequence[T]) -> Iterable[Sequence[T]]:
     """Parts of a list that are short enough for one statement."""
     return (values[start : start + CHUNK] for start in range(0, len(values), CHUNK))
@@ -173,3 +182,7 @@ def chunks(values: Sequence[T]) -> Iterable[Sequence[T]]:
 
 def _about_secret(ledger_id: int, name: str) -> tuple[str, ...]:
     return ("secret", str(ledger_id), name)
+
+
+def _about_key(ledger_id: int, person_id: str, key_id: str) -> tuple[str, ...]:
+    return ("key", str(ledger_id), person_id, key_id)
