@@ -36,6 +36,10 @@ ATTEMPTS: Final = 3
 """How often work is done again that met a row which another process wrote in the same moment."""
 
 
+BUSY_SECONDS: Final = 10.0
+"""How long SQLite's log waits for readers before it says that it could not be emptied."""
+
+
 class StoreBusy(StoreError):
     """Another program has the people store open in a way that is in the way."""
 
@@ -180,6 +184,7 @@ class PeopleStore:
 
     def _truncate_wal(self) -> bool:
         connection = _connect(self.database.path)
+        connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
         try:
             busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             return not busy
