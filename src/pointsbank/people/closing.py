@@ -17,7 +17,8 @@ from sqlalchemy import Connection, delete, insert, select, update
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.people.forgetting import forget
 from pointsbank.people.links import lock, outsider
-from pointsbank.people.refusals import ClosingInterrupted, SecondPersonNeeded, UnknownPerson
+from pointsbank.people.merging import aliases
+from pointsbank.people.refusals import ClosingInterrupted, PersonNotActive, UnknownPerson
 from pointsbank.people.store import PeopleStore
 from pointsbank.people.store_tables import closings, persons
 
@@ -94,15 +95,18 @@ async def _go_on(store: PeopleStore, closing: Closing, settle: Settle, on_step: 
         on_step("settled")
     if closing.step == "settled":
         now = store.clock.now()
+        # the step is written in the same commit
         await store.write(
-            lambda c: forget(c, store.ledger_id, [person_id], now)
-        )  # and the step, in one commit
+            lambda c: forget(c, store.ledger_id, [person_id, *aliases(c, store.ledger_id, person_id)], now)
+        )
         closing = msgspec.structs.replace(closing, step="erased")
         on_step("erased")
     if closing.step == "erased":
         if not await store.empty_log():
             return ClosingInterrupted("erased")
         on_step("log emptied")
+        for alias in await store.read(lambda c: aliases(c, store.ledger_id, person_id)):
+            store.erasures.add(alias)
         store.erasures.add(person_id)
         on_step("listed")
         closing = await _advance(store, closing, "done")
@@ -149,7 +153,7 @@ async def _advance(store: PeopleStore, closing: Closing, step: str) -> Closing:
 
 def _ask(
     connection: Connection, ledger_id: int, asked: Closing, now: int
-) -> Closing | UnknownPerson | SecondPersonNeeded:
+) -> Closing | UnknownPerson | PersonNotActive:
     lock(connection, ledger_id, asked.person_id)
     p = persons.c
     here = (p.ledger_id == ledger_id, p.person_id == asked.person_id)
@@ -159,6 +163,8 @@ def _ask(
     found = _closings(connection, ledger_id, asked.person_id)
     if found:
         return found[0]
+    if state == "merged":
+        return PersonNotActive(asked.person_id, state)
     if state == "closed":  # forgotten by the erasure list, after a restore from before it was asked
         return msgspec.structs.replace(asked, step="done")
     connection.execute(

@@ -191,7 +191,7 @@ def _insert(
         [
             ledger
             | {
-                "person_id": person.person_id, "state": "active", "created_at": now, "created_by": by,
+                "person_id": person.person_id, "state": "active", "merged_into": "", "created_at": now, "created_by": by,
                 "changed_at": now, "changed_by": by,
             }
             for person, _ in accepted

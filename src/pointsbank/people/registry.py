@@ -16,6 +16,7 @@ from pointsbank.people import consents as consenting
 from pointsbank.people import identity, registration
 from pointsbank.people.access_log import admit_search, flags, note, seen
 from pointsbank.people.identity import Malformed
+from pointsbank.people.merging import surviving
 from pointsbank.people.model import (
     ID_NUMBER_PURPOSE,
     Contents,
@@ -163,7 +164,7 @@ class Registry:
     async def person_ids(self, kind: IndexKind, numbers: Iterable[str]) -> dict[str, list[str]]:
         """Person ids by number as given. For services that bring in files; never behind a search box.
 
-        Numbers that nobody has, or that are not well formed, are not listed.
+        Of a merged person it is the surviving id. Numbers that nobody has, or that are not well formed, are not listed.
         """
         digests = {
             number: self.store.vault.indexes.digest(kind, written)
@@ -171,7 +172,14 @@ class Registry:
             if not isinstance(written := self._written(kind, number), Malformed)
         }
         pairs: list[tuple[IndexKind, bytes]] = [(kind, digest) for digest in sorted(set(digests.values()))]
-        found = await self.store.read(lambda c: registration.holders(c, self.store.vault, pairs))
+
+        def work(connection: Connection) -> dict[tuple[str, bytes], list[str]]:
+            found = registration.holders(connection, self.store.vault, pairs)
+            held = {one for ids in found.values() for one in ids}
+            merged = surviving(connection, self.store.ledger_id, held)
+            return {at: list(dict.fromkeys(merged.get(one, one) for one in ids)) for at, ids in found.items()}
+
+        found = await self.store.read(work)
         return {number: found[kind, digest] for number, digest in digests.items() if (kind, digest) in found}
 
     async def volunteer_numbers(self, person_ids: Iterable[str], by: str, reason: str) -> dict[str, str]:
@@ -229,7 +237,9 @@ class Registry:
         refused = admit_search(connection, self.store.ledger_id, by, now, self.limits, self.zone)
         if refused is not None:
             return refused
-        ids = registration.holders(connection, vault, [(kind, digest)]).get((kind, digest), [])
+        held = registration.holders(connection, vault, [(kind, digest)]).get((kind, digest), [])
+        merged = surviving(connection, vault.ledger_id, held)
+        ids = list(dict.fromkeys(merged.get(one, one) for one in held))
         keys = vault.keys_of(connection, ids)
         values = vault.values_of(connection, ids, ("name", "birth"))
         states = self._states(connection, ids)

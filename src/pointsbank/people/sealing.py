@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final, Literal, get_args
 
 from cryptography.exceptions import InvalidTag
@@ -111,5 +112,6 @@ def associated_data(parts: Iterable[str]) -> bytes:
     return b"".join(len(part).to_bytes(4, "big") + part for part in encoded)
 
 
+@lru_cache(maxsize=8)  # derived once, not for every person
 def _wrapping_key(master: MasterKey) -> bytes:
     return derive(master.secret, "wrapping of keys")

@@ -55,14 +55,17 @@ persons = _table(
     "persons",
     column("person_id", Text),
     column("state", Text),
+    column("merged_into", Text),
     column("created_at", Big),
     column("created_by", Text),
     column("changed_at", Big),
     column("changed_by", Text),
-    CheckConstraint("state IN ('active', 'frozen', 'closing', 'closed')", name="state"),
+    CheckConstraint("state IN ('active', 'frozen', 'merged', 'closing', 'closed')", name="state"),
+    CheckConstraint("(state = 'merged') <= (merged_into != '')", name="merged"),
     key=("person_id",),
 )
-"""Natural persons. A closed one is this row and nothing else."""
+Index("persons_merged_idx", persons.c.ledger_id, persons.c.merged_into)
+"""Natural persons. A closed one is this row and nothing else. A merged one is an alias of `merged_into`."""
 
 person_roles = _table(
     "person_roles",
@@ -167,7 +170,7 @@ changes = _table(
     column("confirmed_at", Big),
     column("effective_at", Big),
     column("payload", LargeBinary),
-    CheckConstraint("kind IN ('phone', 'unfreeze')", name="kind"),
+    CheckConstraint("kind IN ('phone', 'unfreeze', 'merge', 'unmerge')", name="kind"),
     CheckConstraint("state IN ('proposed', 'confirmed', 'refused')", name="state"),
     key=("person_id", "change_id"),
 )

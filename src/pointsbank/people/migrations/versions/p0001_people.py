@@ -75,7 +75,9 @@ def upgrade() -> None:
         sa.Column("confirmed_at", BIG, nullable=False),
         sa.Column("effective_at", BIG, nullable=False),
         sa.Column("payload", sa.LargeBinary(), nullable=False),
-        sa.CheckConstraint("kind IN ('phone', 'unfreeze')", name=op.f("changes_kind_check")),
+        sa.CheckConstraint(
+            "kind IN ('phone', 'unfreeze', 'merge', 'unmerge')", name=op.f("changes_kind_check")
+        ),
         sa.CheckConstraint("state IN ('proposed', 'confirmed', 'refused')", name=op.f("changes_state_check")),
         sa.PrimaryKeyConstraint("ledger_id", "person_id", "change_id", name="changes_pk"),
         schema=schema,
@@ -202,17 +204,22 @@ def upgrade() -> None:
         sa.Column("ledger_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("person_id", TEXT, nullable=False),
         sa.Column("state", TEXT, nullable=False),
+        sa.Column("merged_into", TEXT, nullable=False),
         sa.Column("created_at", BIG, nullable=False),
         sa.Column("created_by", TEXT, nullable=False),
         sa.Column("changed_at", BIG, nullable=False),
         sa.Column("changed_by", TEXT, nullable=False),
+        sa.CheckConstraint("(state = 'merged') <= (merged_into != '')", name=op.f("persons_merged_check")),
         sa.CheckConstraint(
-            "state IN ('active', 'frozen', 'closing', 'closed')", name=op.f("persons_state_check")
+            "state IN ('active', 'frozen', 'merged', 'closing', 'closed')", name=op.f("persons_state_check")
         ),
         sa.PrimaryKeyConstraint("ledger_id", "person_id", name="persons_pk"),
         schema=schema,
         sqlite_strict=True,
         sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "persons_merged_idx", "persons", ["ledger_id", "merged_into"], unique=False, schema=schema
     )
     op.create_table(
         "risk_flags",
