@@ -29,7 +29,7 @@ from pointsbank.people.store import PeopleStore
 from pointsbank.points.lots import POINTS, lots_of
 from pointsbank.store.database import Database
 
-STEPS = ("asked", "points settled", "settled", "erased", "log emptied", "listed", "done")
+STEPS = ("asked", "settling", "points settled", "settled", "erased", "log emptied", "listed", "done")
 
 
 def settle_in(ledger: Ledger) -> Settle:
@@ -94,6 +94,7 @@ async def close_in(
         by="clerk-1",
         settlement="donate",
         confirmed_by="clerk-2",
+        delay=0,
         on_step=on_step,
     )
 

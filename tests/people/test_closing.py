@@ -17,14 +17,15 @@ from tests.points.town import Town
 from pointsbank.engine.clock import FixedClock
 from pointsbank.engine.ids import new_id
 from pointsbank.ledger.refusals import InvalidDraft, Refusal
-from pointsbank.people.closing import Closing, close_account, resume_closings
+from pointsbank.people.closing import Closing, call_off, close_account, resume_closings
 from pointsbank.people.consents import Consents
 from pointsbank.people.erasures import ErasureList
 from pointsbank.people.export import export_own_data
 from pointsbank.people.links import Link, Links
 from pointsbank.people.master import MasterKeyError, generate, read_file, write_file
 from pointsbank.people.model import NewPerson, Registered
-from pointsbank.people.refusals import PersonNotActive, SecondPersonNeeded, UnknownPerson
+from pointsbank.people.notices import waiting
+from pointsbank.people.refusals import ClosingWaits, PersonNotActive, SecondPersonNeeded, UnknownPerson
 from pointsbank.people.registry import Registry
 from pointsbank.people.rotation import rewrap_all
 from pointsbank.people.store import PeopleStore
@@ -32,7 +33,7 @@ from pointsbank.people.store_tables import people_metadata, person_keys
 from pointsbank.verify import verify
 
 from .closing_town import BORN, STEPS, close_in, settle_in, town_with_people
-from .conftest import id_number, plain, put, somebody
+from .conftest import DAY, NOON, id_number, plain, put, somebody
 
 ROOT = Path(__file__).parents[2]
 
@@ -114,11 +115,11 @@ async def test_a_closing_that_is_killed_goes_on_where_it_was(
     _, errors = await killed.communicate()
     assert killed.returncode == -signal.SIGKILL, errors.decode()[-2000:]
     async with town_with_people(database_url, people_beside, folder) as (town, store):
-        assert await Registry(store).state(person_id) == ("closing" if STEPS.index(step) < 3 else "closed")
+        assert await Registry(store).state(person_id) == ("closing" if STEPS.index(step) < 4 else "closed")
         await resume_closings(store, settle_in(town.ledger))
         await assert_forgotten(town, store, person_id)
         again = await close_in(town, store)
-        assert again == Closing(person_id, "done", "donate", "clerk-1", "clerk-2")
+        assert again == Closing(person_id, "done", "donate", "clerk-1", "clerk-2", town.clock.now())
         assert await resume_closings(store, settle_in(town.ledger)) == []
         assert list(store.erasures) == [person_id]
 
@@ -320,6 +321,40 @@ async def test_a_closing_whose_points_cannot_be_settled_leaves_the_person_as_bef
     assert await registry.state(person) == "frozen"
     assert len(await registry.find("phone", "13812345678", "clerk")) == 1  # type: ignore[arg-type]
     assert isinstance(await close_account(store, person, nothing_to_settle, by=person), Closing)
+
+
+async def test_giving_the_points_away_waits_a_day_is_told_and_may_be_called_off(
+    registry: Registry, store: PeopleStore, clock: FixedClock
+) -> None:
+    person = await put(registry, somebody())
+    settled = []
+
+    async def settle(person_id: str, settlement: str, key: str) -> Refusal | None:
+        settled.append(settlement)
+        return None
+
+    async def ask() -> Closing | Refusal:
+        return await close_account(
+            store, person, settle, by="clerk-1", confirmed_by="clerk-2", settlement="donate"
+        )
+
+    assert await ask() == ClosingWaits(NOON + DAY)
+    assert await registry.state(person) == "closing"
+    assert [(one.phone, one.template) for one in await waiting(store)] == [
+        ("+8613812345678", "closing-asked")
+    ]
+    clock.time += DAY - 1
+    assert await resume_closings(store, settle) == [ClosingWaits(NOON + DAY)]
+    assert await call_off(store, person, person) is None
+    assert await registry.state(person) == "active"
+    assert await call_off(store, person, person) == PersonNotActive(person, "")
+    assert await ask() == ClosingWaits(NOON + 2 * DAY - 1)
+    clock.time += DAY
+    assert settled == []
+    done = await ask()
+    assert isinstance(done, Closing)
+    assert (done.step, settled) == ("done", ["donate"])
+    assert await call_off(store, person, person) == PersonNotActive(person, "done")
 
 
 async def test_a_number_of_somebody_forgotten_may_be_registered_anew(

@@ -17,10 +17,10 @@ from pointsbank.people import identity, registration
 from pointsbank.people.access_log import DAY
 from pointsbank.people.identity import Malformed
 from pointsbank.people.links import lock, outsider
-from pointsbank.people.notices import enqueue
+from pointsbank.people.notices import enqueue, tell_helpers
 from pointsbank.people.refusals import PersonDataInvalid, SecondPersonNeeded, UnknownChange, UnknownPerson
 from pointsbank.people.store import PeopleStore
-from pointsbank.people.store_tables import blind_indexes, changes, links, persons, sealed_values
+from pointsbank.people.store_tables import blind_indexes, changes, persons, sealed_values
 
 ChangeKind = Literal["phone", "unfreeze"]
 
@@ -134,7 +134,7 @@ class Changes:
             )
         )
         if row.kind == "phone":
-            self._tell_helpers(connection, person_id, "ward-phone-changed", now)
+            tell_helpers(connection, vault, person_id, "ward-phone-changed", now)
             enqueue(connection, vault, person_id, "phone-changed", now)
             self._put_phone(connection, person_id, vault.open(key, f"change {change_id}", row.payload), now)
         else:
@@ -146,14 +146,6 @@ class Changes:
             )
             enqueue(connection, vault, person_id, "unfrozen", now)
         return done
-
-    def _tell_helpers(self, connection: Connection, person_id: str, template: str, now: int) -> None:
-        t = links.c
-        query = select(t.holder_id).where(
-            t.ledger_id == self.store.ledger_id, t.ward_id == person_id, t.state == "active"
-        )
-        for holder in sorted(set(connection.execute(query).scalars())):
-            enqueue(connection, self.store.vault, holder, template, now)
 
     def _put_phone(self, connection: Connection, person_id: str, phone: str, now: int) -> None:
         vault, v, i = self.store.vault, sealed_values.c, blind_indexes.c

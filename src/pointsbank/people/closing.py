@@ -2,8 +2,8 @@
 
 A saga: each step is durable before the next begins and may be done again, so it goes on after any interruption.
 
-    asked ── settle by postings ──▶ settled ── key, indexes, values deleted ──▶ erased ── log emptied, line in the
-    erasure list ──▶ done
+    asked ── delay, if points go anywhere ──▶ settling ── by postings ──▶ settled ── key, indexes, values deleted ──▶
+    erased ── log emptied, line in the erasure list ──▶ done
 """
 
 from __future__ import annotations
@@ -12,15 +12,19 @@ from collections.abc import Awaitable, Callable, Collection
 from typing import Final, Literal
 
 import msgspec
+from msgspec.structs import replace
 from sqlalchemy import Connection, delete, insert, select, update
 
 from pointsbank.ledger.refusals import Refusal
+from pointsbank.people.access_log import DAY
 from pointsbank.people.forgetting import forget
 from pointsbank.people.links import lock, outsider
 from pointsbank.people.merging import aliases
-from pointsbank.people.refusals import ClosingInterrupted, PersonNotActive, UnknownPerson
+from pointsbank.people.notices import enqueue, tell_helpers
+from pointsbank.people.refusals import ClosingInterrupted, ClosingWaits, PersonNotActive, UnknownPerson
 from pointsbank.people.store import PeopleStore
 from pointsbank.people.store_tables import closings, persons
+from pointsbank.people.vault import Vault
 
 Settlement = Literal["nothing", "donate", "household"]
 """What becomes of points that are left: there are none, they are donated, they go to the household."""
@@ -38,13 +42,14 @@ Step = Callable[[str], None]
 
 
 class Closing(msgspec.Struct, frozen=True):
-    """How far a closing has come: asked, settled, erased or done."""
+    """How far a closing has come: asked, settling, settled, erased or done. Nothing is settled before `settles_at`."""
 
     person_id: str
     step: str
     settlement: Settlement
     asked_by: str
     confirmed_by: str
+    settles_at: int
 
 
 async def close_account(
@@ -56,11 +61,14 @@ async def close_account(
     settlement: Settlement = "nothing",
     confirmed_by: str = "",
     household: Collection[str] = (),
+    delay: int = DAY,
     on_step: Step = lambda step: None,
 ) -> Closing | Refusal:
     """Close an account, or go on with a closing that was interrupted. Done means: forgotten, and on the list.
 
-    If points go anywhere, two members of staff act: `by` and `confirmed_by`, neither concerned nor of the household.
+    If points go anywhere, two members of staff act: `by` and `confirmed_by`, neither concerned nor of the household;
+    the person and the helpers are told, and nothing happens before `delay` (microseconds) is over: until then it is
+    refused as waiting, and may be called off.
     """
     if settlement in WITH_TWO:
         refused = outsider(by, (person_id,), household) or outsider(
@@ -68,12 +76,22 @@ async def close_account(
         )
         if refused is not None:
             return refused
-    asked = Closing(person_id, "asked", settlement, by, confirmed_by)
-    closing = await store.write(lambda c: _ask(c, store.ledger_id, asked, store.clock.now()))
+    now = store.clock.now()
+    settles_at = now + delay if settlement in WITH_TWO else now
+    asked = Closing(person_id, "asked", settlement, by, confirmed_by, settles_at)
+    closing = await store.write(lambda c: _ask(c, store.vault, asked, now))
     if not isinstance(closing, Closing):
         return closing
     on_step("asked")
     return await _go_on(store, closing, settle, on_step)
+
+
+async def call_off(store: PeopleStore, person_id: str, by: str) -> PersonNotActive | None:
+    """Call a closing off that has not begun to settle: the person is as before. One is enough to protect somebody."""
+    closing = await store.read(lambda c: _closings(c, store.ledger_id, person_id))
+    if not closing or not await _give_up(store, person_id, "asked", by):
+        return PersonNotActive(person_id, closing[0].step if closing else "")
+    return None
 
 
 async def resume_closings(store: PeopleStore, settle: Settle) -> list[Closing | Refusal]:
@@ -85,13 +103,22 @@ async def resume_closings(store: PeopleStore, settle: Settle) -> list[Closing | 
 async def _go_on(store: PeopleStore, closing: Closing, settle: Settle, on_step: Step) -> Closing | Refusal:
     person_id = closing.person_id
     if closing.step == "asked":
+        if store.clock.now() < closing.settles_at:
+            return ClosingWaits(closing.settles_at)
+        if not await _advance(store, closing, "settling"):
+            return ClosingInterrupted(closing.step)
+        closing = replace(closing, step="settling")
+        on_step("settling")
+    if closing.step == "settling":
         refusal = await settle(person_id, closing.settlement, f"close-account:{person_id}")
         if refusal is not None:
             if not refusal.retry:
-                await _give_up(store, closing)
+                await _give_up(store, person_id, "settling", closing.asked_by)
             return refusal
         on_step("points settled")
-        closing = await _advance(store, closing, "settled")
+        if not await _advance(store, closing, "settled"):
+            return ClosingInterrupted(closing.step)
+        closing = replace(closing, step="settled")
         on_step("settled")
     if closing.step == "settled":
         now = store.clock.now()
@@ -99,7 +126,7 @@ async def _go_on(store: PeopleStore, closing: Closing, settle: Settle, on_step: 
         await store.write(
             lambda c: forget(c, store.ledger_id, [person_id, *aliases(c, store.ledger_id, person_id)], now)
         )
-        closing = msgspec.structs.replace(closing, step="erased")
+        closing = replace(closing, step="erased")
         on_step("erased")
     if closing.step == "erased":
         if not await store.empty_log():
@@ -109,51 +136,47 @@ async def _go_on(store: PeopleStore, closing: Closing, settle: Settle, on_step: 
             store.erasures.add(alias)
         store.erasures.add(person_id)
         on_step("listed")
-        closing = await _advance(store, closing, "done")
+        await _advance(store, closing, "done")
+        closing = replace(closing, step="done")
         on_step("done")
     return closing
 
 
-async def _give_up(store: PeopleStore, closing: Closing) -> None:
-    """Nothing was settled and cannot be: the person is as before the closing was asked for."""
+async def _give_up(store: PeopleStore, person_id: str, step: str, by: str) -> bool:
+    """Nothing is settled: the person is as before the closing was asked for. False if it is at another step."""
     t, p, now = closings.c, persons.c, store.clock.now()
-    here = (t.ledger_id == store.ledger_id, t.person_id == closing.person_id, t.step == "asked")
+    here = (t.ledger_id == store.ledger_id, t.person_id == person_id, t.step == step)
 
-    def work(connection: Connection) -> None:
+    def work(connection: Connection) -> bool:
+        lock(connection, store.ledger_id, person_id)
         before = connection.execute(select(t.state_before).where(*here)).scalar()
-        if before is None:
-            return
-        connection.execute(delete(closings).where(*here))
+        if before is None or not connection.execute(delete(closings).where(*here)).rowcount:
+            return False
         connection.execute(
             update(persons)
-            .where(p.ledger_id == store.ledger_id, p.person_id == closing.person_id, p.state == "closing")
-            .values(state=before, changed_at=now, changed_by=closing.asked_by)
+            .where(p.ledger_id == store.ledger_id, p.person_id == person_id, p.state == "closing")
+            .values(state=before, changed_at=now, changed_by=by)
         )
+        return True
 
-    await store.write(work)
+    return await store.write(work)
 
 
-async def _advance(store: PeopleStore, closing: Closing, step: str) -> Closing:
+async def _advance(store: PeopleStore, closing: Closing, step: str) -> bool:
+    """Make the next step durable; False if somebody else moved the closing on, or called it off."""
     t, now = closings.c, store.clock.now()
-    await store.write(
-        lambda c: (
-            c.execute(
-                update(closings)
-                .where(
-                    t.ledger_id == store.ledger_id,
-                    t.person_id == closing.person_id,
-                    t.step == closing.step,
-                )
-                .values(step=step, changed_at=now)
-            ).rowcount
-        )
+    statement = (
+        update(closings)
+        .where(t.ledger_id == store.ledger_id, t.person_id == closing.person_id, t.step == closing.step)
+        .values(step=step, changed_at=now)
     )
-    return msgspec.structs.replace(closing, step=step)
+    return await store.write(lambda c: c.execute(statement).rowcount) == 1
 
 
 def _ask(
-    connection: Connection, ledger_id: int, asked: Closing, now: int
+    connection: Connection, vault: Vault, asked: Closing, now: int
 ) -> Closing | UnknownPerson | PersonNotActive:
+    ledger_id = vault.ledger_id
     lock(connection, ledger_id, asked.person_id)
     p = persons.c
     here = (p.ledger_id == ledger_id, p.person_id == asked.person_id)
@@ -166,22 +189,26 @@ def _ask(
     if state == "merged":
         return PersonNotActive(asked.person_id, state)
     if state == "closed":  # forgotten by the erasure list, after a restore from before it was asked
-        return msgspec.structs.replace(asked, step="done")
+        return replace(asked, step="done")
     connection.execute(
         insert(closings).values(
             ledger_id=ledger_id, person_id=asked.person_id, step="asked", settlement=asked.settlement,
             state_before=state, asked_at=now, asked_by=asked.asked_by, confirmed_by=asked.confirmed_by, changed_at=now,
+            settles_at=asked.settles_at,
         )
     )  # fmt: skip
     connection.execute(
         update(persons).where(*here).values(state="closing", changed_at=now, changed_by=asked.asked_by)
     )
+    if asked.settlement in WITH_TWO:
+        enqueue(connection, vault, asked.person_id, "closing-asked", now)
+        tell_helpers(connection, vault, asked.person_id, "ward-closing-asked", now)
     return asked
 
 
 def _unfinished(connection: Connection, ledger_id: int) -> list[Closing]:
     t = closings.c
-    query = select(t.person_id).where(t.ledger_id == ledger_id, t.step.in_(("asked", "settled", "erased")))
+    query = select(t.person_id).where(t.ledger_id == ledger_id, t.step != "done")
     return [
         one
         for person_id in sorted(connection.execute(query).scalars())
@@ -191,7 +218,7 @@ def _unfinished(connection: Connection, ledger_id: int) -> list[Closing]:
 
 def _closings(connection: Connection, ledger_id: int, person_id: str) -> list[Closing]:
     t = closings.c
-    query = select(t.person_id, t.step, t.settlement, t.asked_by, t.confirmed_by).where(
+    query = select(t.person_id, t.step, t.settlement, t.asked_by, t.confirmed_by, t.settles_at).where(
         t.ledger_id == ledger_id, t.person_id == person_id
     )
     return [Closing(*row) for row in connection.execute(query)]

@@ -45,7 +45,9 @@ def forget(connection: Connection, ledger_id: int, person_ids: Sequence[str], no
         c = closings.c
         connection.execute(
             update(closings)
-            .where(c.ledger_id == ledger_id, c.person_id.in_(some), c.step.in_(("asked", "settled")))
+            .where(
+                c.ledger_id == ledger_id, c.person_id.in_(some), c.step.in_(("asked", "settling", "settled"))
+            )
             .values(step="erased", changed_at=now)
         )
 

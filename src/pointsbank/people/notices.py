@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert, select, update
 from pointsbank.engine.ids import new_id
 from pointsbank.people.model import Contents
 from pointsbank.people.store import PeopleStore
-from pointsbank.people.store_tables import notices
+from pointsbank.people.store_tables import links, notices
 from pointsbank.people.vault import Vault
 
 _FIELD = "notice address"
@@ -46,6 +46,16 @@ def enqueue(
             address=vault.seal(key, _FIELD, phone),
         )
     )
+
+
+def tell_helpers(connection: Connection, vault: Vault, person_id: str, template: str, now: int) -> None:
+    """Put a message to each helper and guardian of a person into the outbox."""
+    t = links.c
+    query = select(t.holder_id).where(
+        t.ledger_id == vault.ledger_id, t.ward_id == person_id, t.state == "active"
+    )
+    for holder in sorted(set(connection.execute(query).scalars())):
+        enqueue(connection, vault, holder, template, now)
 
 
 async def waiting(store: PeopleStore, limit: int = 100) -> list[Notice]:

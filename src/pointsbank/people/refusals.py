@@ -105,6 +105,13 @@ class PointsLeft(Refusal, frozen=True, tag="points-left"):
     amount: int
 
 
+class ClosingWaits(Refusal, frozen=True, tag="closing-waits"):
+    """The points go somewhere, so the person is told and a delay runs. `settles_at` in microseconds UTC."""
+
+    retry: ClassVar[bool] = True
+    settles_at: int
+
+
 class ClosingInterrupted(Refusal, frozen=True, tag="closing-interrupted"):
     """The account is being closed and a step could not be done now; the same request goes on from there."""
 

@@ -237,8 +237,9 @@ closings = _table(
     column("asked_at", Big),
     column("asked_by", Text),
     column("confirmed_by", Text),
+    column("settles_at", Big),
     column("changed_at", Big),
-    CheckConstraint("step IN ('asked', 'settled', 'erased', 'done')", name="step"),
+    CheckConstraint("step IN ('asked', 'settling', 'settled', 'erased', 'done')", name="step"),
     key=("person_id",),
 )
 """How far the closing of an account has come; it goes on from here after any interruption."""

@@ -94,9 +94,10 @@ def upgrade() -> None:
         sa.Column("asked_at", BIG, nullable=False),
         sa.Column("asked_by", TEXT, nullable=False),
         sa.Column("confirmed_by", TEXT, nullable=False),
+        sa.Column("settles_at", BIG, nullable=False),
         sa.Column("changed_at", BIG, nullable=False),
         sa.CheckConstraint(
-            "step IN ('asked', 'settled', 'erased', 'done')", name=op.f("closings_step_check")
+            "step IN ('asked', 'settling', 'settled', 'erased', 'done')", name=op.f("closings_step_check")
         ),
         sa.PrimaryKeyConstraint("ledger_id", "person_id", name="closings_pk"),
         schema=schema,
