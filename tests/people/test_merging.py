@@ -8,9 +8,11 @@ import pytest
 
 from pointsbank.engine.ids import new_id
 from pointsbank.ledger.refusals import InvalidDraft, Refusal
-from pointsbank.people.changes import Change
+from pointsbank.people.aliases import survivors
+from pointsbank.people.changes import Change, Changes
 from pointsbank.people.closing import Closing, close_account
-from pointsbank.people.merging import Merging, survivors
+from pointsbank.people.merging import Merging
+from pointsbank.people.notices import waiting
 from pointsbank.people.refusals import (
     LinkNotAllowed,
     PersonNotActive,
@@ -23,7 +25,7 @@ from pointsbank.people.sealing import SealBroken
 from pointsbank.people.store import PeopleStore
 from pointsbank.people.texts import mac_of, open_texts, seal_texts
 
-from .conftest import id_number, plain, put, somebody
+from .conftest import DAY, NOON, id_number, plain, put, somebody
 
 
 class Books:
@@ -66,6 +68,8 @@ async def test_a_merge_takes_two_and_moves_the_books_first(registry: Registry, s
     assert books.asked == [(old, into, f"merge:{proposed.id}")]
     assert await desk.confirm(old, proposed.id, "clerk-2", books) == UnknownChange(proposed.id)
     assert await registry.state(old) == "merged"
+    assert await Changes(store).spending_from(into) == NOON + DAY, "what came over waits before it is spent"
+    assert {one.template for one in await waiting(store)} == {"account-merged"}
 
 
 async def test_the_numbers_of_an_alias_find_the_person(registry: Registry, store: PeopleStore) -> None:

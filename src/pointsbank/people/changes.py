@@ -15,6 +15,7 @@ from sqlalchemy import Connection, and_, delete, func, insert, select, update
 from pointsbank.engine.ids import new_id
 from pointsbank.people import identity, registration
 from pointsbank.people.access_log import DAY
+from pointsbank.people.aliases import aliases
 from pointsbank.people.identity import Malformed
 from pointsbank.people.links import lock, outsider
 from pointsbank.people.notices import enqueue, tell_helpers
@@ -71,10 +72,15 @@ class Changes:
     async def spending_from(self, person_id: str) -> int:
         """From which moment (microseconds UTC) somebody's newest means may spend; 0 if nothing was changed."""
         t = changes.c
-        query = select(func.max(t.effective_at)).where(
-            t.ledger_id == self.store.ledger_id, t.person_id == person_id, t.state == "confirmed"
-        )
-        return await self.store.read(lambda c: c.execute(query).scalar()) or 0
+
+        def work(connection: Connection) -> int:
+            ids = [person_id, *aliases(connection, self.store.ledger_id, person_id)]
+            query = select(func.max(t.effective_at)).where(
+                t.ledger_id == self.store.ledger_id, t.person_id.in_(ids), t.state == "confirmed"
+            )
+            return connection.execute(query).scalar() or 0
+
+        return await self.store.read(work)
 
     async def _propose(
         self, person_id: str, kind: ChangeKind, payload: str, by: str, household: Collection[str]

@@ -17,9 +17,9 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.people.access_log import DAY
+from pointsbank.people.aliases import aliases
 from pointsbank.people.forgetting import forget
 from pointsbank.people.links import lock, outsider
-from pointsbank.people.merging import aliases
 from pointsbank.people.notices import enqueue, tell_helpers
 from pointsbank.people.refusals import ClosingInterrupted, ClosingWaits, PersonNotActive, UnknownPerson
 from pointsbank.people.store import PeopleStore

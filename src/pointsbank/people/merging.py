@@ -6,12 +6,14 @@ person, and all its rows stay, so that undoing needs no guessing.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection
 
 from sqlalchemy import Connection, and_, insert, select, update
 
 from pointsbank.engine.ids import new_id
 from pointsbank.ledger.refusals import Refusal
+from pointsbank.people.access_log import DAY
+from pointsbank.people.aliases import survivors
 from pointsbank.people.changes import Change
 from pointsbank.people.links import lock, outsider
 from pointsbank.people.notices import enqueue
@@ -24,7 +26,6 @@ from pointsbank.people.refusals import (
 )
 from pointsbank.people.store import PeopleStore
 from pointsbank.people.store_tables import changes, persons
-from pointsbank.people.vault import chunks
 
 Post = Callable[[str, str, str], Awaitable[Refusal | None]]
 """Moves the points, the merit and the debt in the books: (old id, surviving id, idempotency key). None when done.
@@ -32,14 +33,13 @@ Post = Callable[[str, str, str], Awaitable[Refusal | None]]
 It is called again with the same key if an interruption left it unknown whether it was done.
 """
 
-MOST_ALIASES = 100
-
 
 class Merging:
     """Proposes, confirms and undoes merges."""
 
-    def __init__(self, store: PeopleStore) -> None:
+    def __init__(self, store: PeopleStore, *, delay: int = DAY) -> None:
         self.store = store
+        self.delay = delay
 
     async def propose(
         self, old_id: str, into_id: str, by: str, *, household: Collection[str] = ()
@@ -142,7 +142,7 @@ class Merging:
         connection.execute(
             update(changes)
             .where(here)
-            .values(state="confirmed", confirmed_by=by, confirmed_at=now, effective_at=now)
+            .values(state="confirmed", confirmed_by=by, confirmed_at=now, effective_at=now + self.delay)
         )
         connection.execute(
             update(persons)
@@ -153,7 +153,7 @@ class Merging:
         )
         for person_id in (old_id, into_id):
             enqueue(connection, self.store.vault, person_id, f"account-{kind}d", now)
-        return Change(change_id, old_id, kind, "confirmed", proposed_by, by, now)
+        return Change(change_id, old_id, kind, "confirmed", proposed_by, by, now + self.delay)
 
     def _not_in(
         self, connection: Connection, person_id: str, wanted: str
@@ -165,45 +165,3 @@ class Merging:
         if state is None or state == "closed":
             return UnknownPerson(person_id)
         return None if state == wanted else PersonNotActive(person_id, state)
-
-
-async def survivors(store: PeopleStore, person_ids: Iterable[str]) -> dict[str, str]:
-    """For each id that was merged, the id under which the person goes on. Ids that were not are not listed."""
-    wanted = list(person_ids)
-    return await store.read(lambda c: surviving(c, store.ledger_id, wanted))
-
-
-def surviving(connection: Connection, ledger_id: int, person_ids: Iterable[str]) -> dict[str, str]:
-    """The same, over a connection: follows merges of merged ids to their end."""
-    p = persons.c
-    merged: dict[str, str] = {}
-    asked = set(person_ids)
-    wanted = sorted(asked)
-    while wanted:
-        steps: dict[str, str] = {}
-        for some in chunks(wanted):
-            query = select(p.person_id, p.merged_into).where(
-                p.ledger_id == ledger_id, p.person_id.in_(some), p.state == "merged"
-            )
-            steps.update((old, into) for old, into in connection.execute(query))
-        merged.update(steps)
-        wanted = sorted(set(steps.values()) - merged.keys())
-    return {one: _end(merged, one) for one in asked & merged.keys()}
-
-
-def aliases(connection: Connection, ledger_id: int, person_id: str) -> list[str]:
-    """Every id that was merged into this one, directly or through others."""
-    p = persons.c
-    found: list[str] = []
-    wanted = [person_id]
-    while wanted and len(found) < MOST_ALIASES:
-        query = select(p.person_id).where(p.ledger_id == ledger_id, p.merged_into.in_(wanted))
-        wanted = sorted(set(connection.execute(query).scalars()) - set(found))
-        found += wanted
-    return found
-
-
-def _end(merged: dict[str, str], person_id: str) -> str:
-    while person_id in merged:
-        person_id = merged[person_id]
-    return person_id

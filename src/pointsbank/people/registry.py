@@ -15,8 +15,8 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, 
 from pointsbank.people import consents as consenting
 from pointsbank.people import identity, registration
 from pointsbank.people.access_log import admit_search, flags, note, seen
+from pointsbank.people.aliases import surviving
 from pointsbank.people.identity import Malformed
-from pointsbank.people.merging import surviving
 from pointsbank.people.model import (
     ID_NUMBER_PURPOSE,
     Contents,
