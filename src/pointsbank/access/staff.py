@@ -6,6 +6,7 @@ alone can enrol in somebody else's place.
 
 from __future__ import annotations
 
+import re
 import secrets
 from base64 import b32encode
 from hashlib import sha256
@@ -33,6 +34,7 @@ from pointsbank.engine.ids import new_id
 from pointsbank.ledger.model import NEVER_EXPIRES, RECORDED_AT, Change, Draft, Receipt, Row
 from pointsbank.ledger.refusals import Refusal, StaleRead
 
+LOGIN = "^[a-z0-9][a-z0-9._-]{1,31}$"
 MICROS_AN_HOUR = 3_600_000_000
 
 Reads = tuple[tuple[str, int], ...]
@@ -260,10 +262,15 @@ class StaffDesk(Deciding):
         return Row("enrolments", (enrolment, person, reason, *values))
 
 
+def is_login(text: str) -> bool:
+    """Whether a text can be a login name: an id in small letters, chosen by an administrator, nobody's real name."""
+    return re.fullmatch(LOGIN, text) is not None
+
+
 def _half() -> str:
     """Half of a code: 80 random bits that people can type."""
     return b32encode(secrets.token_bytes(10)).decode()
 
 
 def _hash(half: str) -> bytes:
-    return sha256(half.encode()).digest()
+    return sha256(half.encode("utf-8", "replace")).digest()
