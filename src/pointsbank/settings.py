@@ -39,6 +39,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     policy: str = ""
     """a folder or file with the policy; empty: the one that comes with the program"""
+    pepper: str = ""
+    """the file with the secret of log-ins; empty: <books>.pepper beside a SQLite file, none on PostgreSQL"""
     shutdown_seconds: Annotated[int, Meta(ge=1, le=300)] = 15
     """how long requests under way may take when the service is told to stop"""
 

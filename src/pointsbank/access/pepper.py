@@ -12,6 +12,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+from pointsbank.store.database import Database
+
 LENGTH: Final = 32
 
 
@@ -36,6 +38,15 @@ class Pepper:
         """32 bytes for a purpose and its parts: HMAC-SHA-256 over each part after its length."""
         message = b"".join(len(part).to_bytes(4, "big") + part for part in (purpose.encode(), *parts))
         return hmac.digest(self._secret, message, sha256)
+
+
+def pepper_path(database: Database, named: str) -> Path | None:
+    """Where the secret lies: in the file that was named, or beside a SQLite file; on PostgreSQL it must be named."""
+    if named:
+        return Path(named)
+    if database.dialect == "sqlite":
+        return database.path.with_name(database.path.name + ".pepper")
+    return None
 
 
 def read_pepper(path: Path) -> Pepper:

@@ -19,10 +19,6 @@ class StepUpNeeded(Refusal, frozen=True, tag="step-up-required"):
     action: str
 
 
-class NotFounded(Refusal, frozen=True, tag="not-founded"):
-    """The ledger has no staff yet."""
-
-
 class AlreadyFounded(Refusal, frozen=True, tag="already-founded"):
     """The ledger has its first administrators; the founding works once."""
 
