@@ -25,6 +25,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from pointsbank.access.model import NEVER, SCOPES
+from pointsbank.access.pepper import make_pepper
 from pointsbank.access.service import IssuedKey, KeyDesk, KeyRing
 from pointsbank.app import create_app
 from pointsbank.engine.clock import SystemClock
@@ -64,6 +65,7 @@ def served(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     """Address of a real server, and a key of every scope."""
     path = tmp_path_factory.mktemp("served") / "books.db"
     shutil.copy(sqlite_template, path)
+    make_pepper(path.with_name(path.name + ".pepper"))
     url = f"sqlite:///{path}"
     key = asyncio.run(_issue_key(url))
     app = create_app(Settings(database=url, access_log=False))
