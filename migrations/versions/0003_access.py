@@ -108,10 +108,10 @@ def _rebuild_keys(*, owners: bool) -> None:
             sa.Column("owner", Text, nullable=False),
             sa.Column("person_id", Text, nullable=False),
             sa.Column("confirmed_by", Text, nullable=False),
-            sa.CheckConstraint("owner IN ('operator', 'machine', 'person')", name=op.f("api_keys_owner_check")),
             sa.CheckConstraint(
-                "(owner = 'person') = (person_id <> '')", name=op.f("api_keys_person_check")
+                "owner IN ('operator', 'machine', 'person')", name=op.f("api_keys_owner_check")
             ),
+            sa.CheckConstraint("(owner = 'person') = (person_id <> '')", name=op.f("api_keys_person_check")),
         ]
     op.create_table(
         "api_keys",

@@ -76,9 +76,7 @@ class Office:
     async def give(self, login: str, role: str, place: str = "") -> str:
         """A role through two administrators: the id of the grant."""
         ann, bo = self.actor("ann"), self.actor("bo")
-        proposed = await self.roles.propose(
-            ann, RoleIn(self.people[login], role, place), self.command(ann)
-        )
+        proposed = await self.roles.propose(ann, RoleIn(self.people[login], role, place), self.command(ann))
         assert isinstance(proposed, Granted), proposed
         confirmed = await self.roles.confirm(bo, proposed.grant.id, self.command(bo))
         assert isinstance(confirmed, Granted), confirmed

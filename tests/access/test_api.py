@@ -195,9 +195,7 @@ async def test_a_command_from_elsewhere_is_refused_though_the_cookie_comes_along
         headers={"Sec-Fetch-Site": "cross-site"},
     )
     assert kind(elsewhere) == (403, "form-expired")
-    form = await ann.client.post(
-        "/api/v1/sessions", data={"login": "ann", "password": "x", "code": "1"}
-    )
+    form = await ann.client.post("/api/v1/sessions", data={"login": "ann", "password": "x", "code": "1"})
     assert kind(form) == (415, "unsupported-media-type"), "no form of another site is a log-in"
     assert (await ann.send("POST", "/api/v1/staff", body)).status_code == 201
 
@@ -230,7 +228,9 @@ async def test_what_matters_needs_a_fresh_code_which_changes_the_cookie(
     assert (await ann.send("POST", "/api/v1/staff", {"login": "cy"})).status_code == 201
 
 
-async def test_wrong_log_ins_are_answered_alike_and_throttled(administrators: tuple[Browser, Browser]) -> None:
+async def test_wrong_log_ins_are_answered_alike_and_throttled(
+    administrators: tuple[Browser, Browser],
+) -> None:
     ann, _ = administrators
     answers = [
         await ann.client.post("/api/v1/sessions", json={"login": login, "password": password, "code": code})
@@ -240,9 +240,7 @@ async def test_wrong_log_ins_are_answered_alike_and_throttled(administrators: tu
     assert bodies == [bodies[0]] * 3
     assert kind(answers[0]) == (401, "log-in-refused")
     for _ in range(4):
-        last = await ann.client.post(
-            "/api/v1/sessions", json={"login": "zz", "password": "x", "code": "1"}
-        )
+        last = await ann.client.post("/api/v1/sessions", json={"login": "zz", "password": "x", "code": "1"})
     shut = await ann.client.post("/api/v1/sessions", json={"login": "zz", "password": "x", "code": "1"})
     assert kind(last) == (401, "log-in-refused")
     assert kind(shut) == (429, "too-many-attempts")

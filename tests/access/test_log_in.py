@@ -425,7 +425,13 @@ async def test_what_happens_at_the_door_is_written_down(database: Database) -> N
         renewed = await office.log_ins.step_up(opened.token, office.code("ann"), ADDRESS)
         assert isinstance(renewed, OpenedSession)
         await office.log_ins.end(opened.person, opened.session)
-        assert await office.store.run(happened, office) == ["enrolled", "refused", "opened", "stepped-up", "ended"]
+        assert await office.store.run(happened, office) == [
+            "enrolled",
+            "refused",
+            "opened",
+            "stepped-up",
+            "ended",
+        ]
 
 
 def happened(connection: Connection, office: Office) -> list[str]:

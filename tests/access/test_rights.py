@@ -33,7 +33,9 @@ ROLES = sorted(RIGHTS.roles)
 ACTIONS = sorted(RIGHTS.actions)
 
 
-def member(*grants: Grant, stepped_up: bool = True, session: str = "s", scopes: frozenset[str] = frozenset()) -> Actor:
+def member(
+    *grants: Grant, stepped_up: bool = True, session: str = "s", scopes: frozenset[str] = frozenset()
+) -> Actor:
     return Actor("a", "c", scopes, "me", "staff", grants, session, stepped_up)
 
 
@@ -116,7 +118,10 @@ def test_a_role_does_what_the_table_says_at_its_place_and_nothing_elsewhere(role
 
 
 @given(
-    st.lists(st.builds(Grant, st.sampled_from(ROLES), st.sampled_from(["", "station", "centre", "other"])), max_size=4),
+    st.lists(
+        st.builds(Grant, st.sampled_from(ROLES), st.sampled_from(["", "station", "centre", "other"])),
+        max_size=4,
+    ),
     st.sampled_from(ACTIONS),
     st.sets(st.sampled_from(RELATIONS)),
     st.booleans(),
@@ -125,7 +130,9 @@ def test_a_role_does_what_the_table_says_at_its_place_and_nothing_elsewhere(role
 def test_more_roles_never_take_away_a_denial_and_no_roles_allow_nothing(
     grants: list[Grant], action: str, relations: set[str], is_stepped_up: bool, about_me: bool
 ) -> None:
-    resource = Resource(places=("station", "centre"), person="me" if about_me else "you", relations=frozenset(relations))  # type: ignore[arg-type]
+    resource = Resource(
+        places=("station", "centre"), person="me" if about_me else "you", relations=frozenset(relations)
+    )  # type: ignore[arg-type]
     verdict = authorize(member(*grants, stepped_up=is_stepped_up), action, resource)
     known = relations | ({"self"} if about_me else set())
     everybody = RIGHTS.effects.get(("staff", action), {})
@@ -167,7 +174,9 @@ def test_nobody_is_nobody() -> None:
 def test_authorize_asks_nothing_and_takes_no_time() -> None:
     """Twenty microseconds at most, for somebody with many roles; the best of some rounds, whatever else runs."""
     actor = member(*(Grant(role, place) for role in ROLES for place in ("", "station")))
-    resource = Resource(places=("station", "centre", "city"), person="you", relations=frozenset({"present-here"}))
+    resource = Resource(
+        places=("station", "centre", "city"), person="you", relations=frozenset({"present-here"})
+    )
     rounds = []
     for _ in range(20):
         started = time.perf_counter()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
+from sqlalchemy import Connection, select
 
 from pointsbank.access.authorize import Forbidden, Resource, authorize
 from pointsbank.access.model import NEVER, Actor, Grant
@@ -30,6 +31,7 @@ from pointsbank.engine.commands import Command
 from pointsbank.ledger.model import Receipt
 from pointsbank.ledger.refusals import KeyConflict, StateChanged
 from pointsbank.places.stations import PLACES, opening
+from pointsbank.places.tables import places
 from pointsbank.store.database import Database
 from pointsbank.verify import verify
 
@@ -75,7 +77,9 @@ async def test_keys_made_before_the_founding_become_machine_sources(database: Da
         assert again == NotPermitted("keys:manage"), "nobody makes a key from nowhere any more"
 
 
-async def test_a_role_is_proposed_by_one_confirmed_by_another_and_given_to_a_third(database: Database) -> None:
+async def test_a_role_is_proposed_by_one_confirmed_by_another_and_given_to_a_third(
+    database: Database,
+) -> None:
     async with open_office(database) as office:
         person = await office.add("cy")
         proposed = await propose(office, "ann", "cy")
@@ -93,9 +97,7 @@ async def test_a_role_is_proposed_by_one_confirmed_by_another_and_given_to_a_thi
         again = await office.roles.confirm(bo, proposed.grant.id, command)
         assert isinstance(again, Granted)
         assert again.is_replayed
-        assert isinstance(
-            await office.roles.confirm(bo, proposed.grant.id, office.command(bo)), StateChanged
-        )
+        assert isinstance(await office.roles.confirm(bo, proposed.grant.id, office.command(bo)), StateChanged)
         standing = await office.ring.standing(person)
         assert standing is not None
         assert standing.grants == (Grant("verifier"),)
@@ -200,14 +202,9 @@ async def test_a_role_reaches_its_place_and_what_lies_below(database: Database) 
         assert authorize(actor, "staff:read", Resource(places=(ids["E"], ids["C"]))) is not None
 
 
-def _place_ids(connection: object, ledger_id: int) -> dict[str, str]:
-    from sqlalchemy import Connection, select
-
-    from pointsbank.places.tables import places
-
-    assert isinstance(connection, Connection)
+def _place_ids(connection: Connection, ledger_id: int) -> dict[str, str]:
     query = select(places.c.code, places.c.place_id).where(places.c.ledger_id == ledger_id)
-    return {code: place_id for code, place_id in connection.execute(query)}
+    return {row.code: row.place_id for row in connection.execute(query)}
 
 
 async def test_a_revoked_role_is_gone_at_once_and_its_holder_acts_no_more(database: Database) -> None:
@@ -271,7 +268,9 @@ async def test_a_person_has_one_account_and_a_login_name_one_person(database: Da
         assert await office.staff.add(ann, "di", command) == KeyConflict(command.key)
 
 
-async def test_an_enrolment_needs_two_administrators_who_hold_half_of_its_code_each(database: Database) -> None:
+async def test_an_enrolment_needs_two_administrators_who_hold_half_of_its_code_each(
+    database: Database,
+) -> None:
     async with open_office(database) as office:
         ann, bo = office.actor("ann"), office.actor("bo")
         first = await office.staff.add(ann, "cy", office.command(ann))
@@ -295,7 +294,9 @@ async def test_a_code_of_an_enrolment_grows_old(database: Database) -> None:
     async with open_office(database) as office:
         await office.add("cy")
         office.clock.time += 72 * 60 * 60_000_000
-        assert await office.staff.use_enrolment("cy", office.codes["cy"], office.command()) == UnknownEnrolment()
+        assert (
+            await office.staff.use_enrolment("cy", office.codes["cy"], office.command()) == UnknownEnrolment()
+        )
 
 
 async def test_nobody_recovers_or_confirms_their_own_account(database: Database) -> None:
@@ -337,7 +338,9 @@ async def test_a_machine_source_never_verifies_releases_or_grants(sqlite_url: st
     assert authorize(machine, scope) == Forbidden(scope)
 
 
-async def test_a_persons_key_opens_what_the_persons_roles_allow_and_ends_with_them(database: Database) -> None:
+async def test_a_persons_key_opens_what_the_persons_roles_allow_and_ends_with_them(
+    database: Database,
+) -> None:
     async with open_office(database) as office:
         await office.add("cy")
         grant = await office.give("cy", "auditor")

@@ -38,7 +38,6 @@ from pointsbank.web.problems import MEDIA_TYPE, PROBLEMS
 
 from .conftest import entry
 
-
 NO_COMMANDS = {
     ("post", "/api/v1/sessions"),
     ("post", "/api/v1/sessions/step-up"),

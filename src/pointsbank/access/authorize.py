@@ -110,8 +110,11 @@ def _effect(subject: str, action: str, relations: frozenset[Relation]) -> Effect
     effects = _EFFECTS.get((subject, action))
     if effects is None:
         return None
-    found = [effect for relation in relations if (effect := effects.get(relation))]
-    return None if not found else min(found, key=_STRICTNESS.__getitem__)
+    found = {effects.get(relation) for relation in relations}
+    for effect in _IN_ORDER:
+        if effect in found:
+            return effect
+    return None
 
 
-_STRICTNESS: Final[dict[Effect, int]] = {"deny": 0, "allow": 1, "step-up": 2}
+_IN_ORDER: Final[tuple[Effect, ...]] = ("deny", "allow", "step-up")

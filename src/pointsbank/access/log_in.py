@@ -255,7 +255,12 @@ def _keep(
     connection.execute(delete(credentials).where(c.ledger_id == ledger_id, c.person_id == person))
     connection.execute(
         credentials.insert().values(
-            ledger_id=ledger_id, person_id=person, password=password, code_nonce=nonce, last_step=0, changed_at=now
+            ledger_id=ledger_id,
+            person_id=person,
+            password=password,
+            code_nonce=nonce,
+            last_step=0,
+            changed_at=now,
         )
     )
     connection.execute(

@@ -31,11 +31,41 @@ _NICE: Final = 10
 """Threads that hash yield to the loop that answers: logging in may take longer, a till may not."""
 
 _COMMON: Final = frozenset(
-    """123456789012 1234567890123 12345678901234 123456789123 111111111111 qwertyuiop12 qwertyuiop123 qwertyuiopas
-    asdfghjkl123 password1234 password12345 password123456 passwordpassword administrator administrator1 adminadmin12
-    welcome12345 letmein12345 iloveyou1234 woaini123456 woaini1314520 5201314520131 abcdefghijkl abc123456789
-    a12345678901 aa1234567890 qazwsxedcrfv 1qaz2wsx3edc zaq12wsxcde3 changeme1234 pointsbank1234""".split()
+    {
+        "123456789012",
+        "1234567890123",
+        "12345678901234",
+        "123456789123",
+        "111111111111",
+        "qwertyuiop12",
+        "qwertyuiop123",
+        "qwertyuiopas",
+        "asdfghjkl123",
+        "password1234",
+        "password12345",
+        "password123456",
+        "passwordpassword",
+        "administrator",
+        "administrator1",
+        "adminadmin12",
+        "welcome12345",
+        "letmein12345",
+        "iloveyou1234",
+        "woaini123456",
+        "woaini1314520",
+        "5201314520131",
+        "abcdefghijkl",
+        "abc123456789",
+        "a12345678901",
+        "aa1234567890",
+        "qazwsxedcrfv",
+        "1qaz2wsx3edc",
+        "zaq12wsxcde3",
+        "changeme1234",
+        "pointsbank1234",
+    }
 )
+"""Long ones that people choose nevertheless; `weakness` finds runs and repetitions by itself."""
 
 
 class PasswordsBusy(Exception):

@@ -47,6 +47,6 @@ def _lines(rights: Rights) -> Iterator[str]:
     yield "\n## 入口 / Doors\n"
     yield "| action | 中文 | what | doors |"
     yield "|---|---|---|---|"
-    for action in rights.actions.values():
-        doors = " · ".join(f"`{door}`" for door in action.doors)
-        yield f"| `{action.name}` | {action.zh} | {action.en} | {doors} |"
+    for act in rights.actions.values():
+        doors = " · ".join(f"`{door}`" for door in act.doors)
+        yield f"| `{act.name}` | {act.zh} | {act.en} | {doors} |"

@@ -79,9 +79,7 @@ class RoleDesk(Deciding):
             )
 
         resource = Resource("role", grant_id, places, wanted.person)
-        return await self._granted(
-            grant_id, await self.act(actor, "roles:propose", resource, judge, draft)
-        )
+        return await self._granted(grant_id, await self.act(actor, "roles:propose", resource, judge, draft))
 
     async def confirm(self, actor: Actor, grant_id: str, command: Command) -> Granted | Refusal:
         """Confirm a role that another person has proposed for a third."""
@@ -152,9 +150,7 @@ class RoleDesk(Deciding):
 
     async def list(self, *, after: str = "", limit: int = 100, person: str = "") -> list[RoleGrant]:
         """Role grants in the order of their ids, of everybody or of one person."""
-        return await self._ledger.database.read(
-            standing.grants_after, self._ledger.id, after, limit, person
-        )
+        return await self._ledger.database.read(standing.grants_after, self._ledger.id, after, limit, person)
 
     async def _places(self, place: str) -> tuple[str, ...] | None:
         return await self._ledger.database.read(standing.places_above, self._ledger.id, place)

@@ -117,9 +117,7 @@ class KeyDesk(Deciding):
         assert confirmed is not None
         return confirmed
 
-    async def revoke(
-        self, key_id: str, command: Command, *, actor: Actor | None = None
-    ) -> Receipt | Refusal:
+    async def revoke(self, key_id: str, command: Command, *, actor: Actor | None = None) -> Receipt | Refusal:
         """Make a key useless from now on; in this process at once, elsewhere within seconds."""
         found = await self.find(key_id)
         if found is None:

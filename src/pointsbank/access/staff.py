@@ -65,7 +65,16 @@ class StaffDesk(Deciding):
         made: list[Half] = []
         for login in logins:
             person, enrolment, codes = new_id(), new_id(), (_half(), _half())
-            grant = (new_id(), person, "administrator", CITY, self.today, NEVER_EXPIRES, FOUNDING, RECORDED_AT)
+            grant = (
+                new_id(),
+                person,
+                "administrator",
+                CITY,
+                self.today,
+                NEVER_EXPIRES,
+                FOUNDING,
+                RECORDED_AT,
+            )
             rows += [
                 Row("staff_accounts", (person, login, FOUNDING, RECORDED_AT, 0, "active")),
                 Row("role_grants", (*grant, FOUNDING, RECORDED_AT, "", 0, "active")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Select, func, select
@@ -159,9 +160,7 @@ def open_enrolments(connection: Connection, ledger_id: int, person: str) -> list
     """Enrolments of a person that both administrators have given leave to, and that were not used."""
     e = enrolments.c
     rows = connection.execute(
-        select(*list(e)[1:]).where(
-            e.ledger_id == ledger_id, e.person_id == person, e.state == "confirmed"
-        )
+        select(*list(e)[1:]).where(e.ledger_id == ledger_id, e.person_id == person, e.state == "confirmed")
     )
     return [_enrolment(row) for row in rows]
 
@@ -210,13 +209,13 @@ def members_of_staff(connection: Connection, ledger_id: int) -> int:
     return int(connection.execute(query).scalar_one())
 
 
-def _accounts(ledger_id: int) -> Select[tuple[object, ...]]:
+def _accounts(ledger_id: int) -> Select[Any]:
     return select(*list(staff_accounts.c)[1:]).where(staff_accounts.c.ledger_id == ledger_id)
 
 
-def _account(connection: Connection, query: Select[tuple[object, ...]]) -> Account | None:
+def _account(connection: Connection, query: Select[Any]) -> Account | None:
     row = connection.execute(query).one_or_none()
-    return None if row is None else Account(*row)  # type: ignore[arg-type]
+    return None if row is None else Account(*row)
 
 
 def _enrolment(row: Iterable[object]) -> Enrolment:

@@ -1,7 +1,8 @@
 """Tables of this room: staff and their roles, API keys, signed-in browsers, and what `verify` said last.
 
 Only hashes of secrets are kept, and nothing personal: a login name is an id that an administrator chooses.
-Passwords, log-ins and throttles stand in a second store (`logins.py`). Rows are written by the ledger's writer, so `state` can guard their changes.
+Passwords, log-ins and throttles stand in a second store (`logins.py`). Rows are written by the ledger's writer, so
+`state` can guard their changes.
 """
 
 from __future__ import annotations

@@ -58,9 +58,9 @@ def acting_options(command: Callable[..., T]) -> Callable[..., T]:
 
 def login_option(command: Callable[..., T]) -> Callable[..., T]:
     """`--login NAME`: password and code are asked for, never taken from the command line."""
-    return click.option("--login", default="", help="Act as this member of staff; asks for password and code.")(
-        command
-    )
+    return click.option(
+        "--login", default="", help="Act as this member of staff; asks for password and code."
+    )(command)
 
 
 async def who_acts(ledger: Ledger, action: str, shown: Shown) -> Actor:

@@ -21,8 +21,9 @@ from pointsbank.ledger.model import Receipt
 def command() -> None:
     """API keys: issue, list, revoke. 接口密钥。
 
-    In a ledger with staff a key belongs to a machine source and opens nothing before a second person has confirmed
-    it (`pointsbank staff confirm-key`). To issue or revoke one on SQLite, stop the service first, or use its API: one process owns the file.
+    In a ledger with staff a key belongs to a machine source and opens nothing before a second person has
+    confirmed it (`pointsbank staff confirm-key`). To issue or revoke one on SQLite, stop the service first, or
+    use its API: one process owns the file.
     """
 
 

@@ -108,7 +108,9 @@ async def enrol(login: str, database_url: str) -> None:
         await database.close()
     if isinstance(uri, Refusal):
         raise Ending(refusal_text(uri))
-    say("请把下面的地址加入验证器应用，只显示这一次 / add this to an authenticator app; it is shown this once:")
+    say(
+        "请把下面的地址加入验证器应用，只显示这一次 / add this to an authenticator app; it is shown this once:"
+    )
     say(f"  {uri}")
 
 

@@ -137,9 +137,7 @@ async def revoke_key(
     bank: NamedDependency[Bank], request: BankRequest, key_id: KeyId, idempotency_key: IdempotencyKey
 ) -> Response[KeyOut]:
     actor = actor_in(request)
-    result = await bank.keys.revoke(
-        key_id, Command(actor.client, idempotency_key, actor.name), actor=actor
-    )
+    result = await bank.keys.revoke(key_id, Command(actor.client, idempotency_key, actor.name), actor=actor)
     if isinstance(result, Refusal):
         raise refused(result)
     key = await bank.keys.find(key_id)
@@ -191,4 +189,6 @@ def key_out(key: ApiKey) -> KeyOut:
     )
 
 
-router = Router("/api-keys", route_handlers=[list_keys, issue_key, revoke_key, confirm_key], tags=["access 访问"])
+router = Router(
+    "/api-keys", route_handlers=[list_keys, issue_key, revoke_key, confirm_key], tags=["access 访问"]
+)

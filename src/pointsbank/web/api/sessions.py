@@ -138,7 +138,9 @@ async def log_in(
     "/step-up",
     opt=person("sessions:own"),
     responses=problems(*DOOR, *READING, "code-refused", "unknown-session"),
-    **operation("Show a fresh code: for some minutes the session may do what matters.", "提交动态码，再次验证"),
+    **operation(
+        "Show a fresh code: for some minutes the session may do what matters.", "提交动态码，再次验证"
+    ),
 )
 async def step_up(
     bank: NamedDependency[Bank], request: BankRequest, data: JSONBody[CodeIn]
@@ -177,7 +179,9 @@ async def list_sessions(bank: NamedDependency[Bank], request: BankRequest) -> Re
     opt=person("sessions:own"),
     status_code=204,
     responses=problems(*READING, "form-expired", "log-in-closed", "unknown-session"),
-    **operation("Log out (`current`), or end another session of one's own.", "退出登录，或结束自己的另一个登录"),
+    **operation(
+        "Log out (`current`), or end another session of one's own.", "退出登录，或结束自己的另一个登录"
+    ),
 )
 async def end_session(
     bank: NamedDependency[Bank], request: BankRequest, session_id: SessionId
@@ -217,9 +221,7 @@ async def make_own_key(
     )
     if isinstance(issued, Refusal):
         raise refused(issued)
-    return answered(
-        IssuedKeyOut(key_out(issued.key), issued.token), 201, replayed(issued.token is None)
-    )
+    return answered(IssuedKeyOut(key_out(issued.key), issued.token), 201, replayed(issued.token is None))
 
 
 @post(

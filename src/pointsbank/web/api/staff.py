@@ -130,7 +130,8 @@ async def list_staff(
     opt=person("staff:manage", bounded=True),
     responses=problems(*COMMAND, "login-taken"),
     **operation(
-        "Make an account; gives half of the code with which the person enrols.", "新建工作人员账号（须另一人确认）"
+        "Make an account; gives half of the code with which the person enrols.",
+        "新建工作人员账号（须另一人确认）",
     ),
 )
 async def add_staff(
@@ -220,7 +221,9 @@ async def list_grants(
     bank: NamedDependency[Bank],
     after: After = "",
     limit: Limit = 100,
-    of: Annotated[str, QueryParameter(max_length=64, pattern="^[0-9A-Za-z-]*$", description="a person's id")] = "",
+    of: Annotated[
+        str, QueryParameter(max_length=64, pattern="^[0-9A-Za-z-]*$", description="a person's id")
+    ] = "",
 ) -> Response[GrantPage]:
     grants = await bank.roles.list(after=after, limit=limit, person=of)
     following = grants[-1].id if len(grants) == limit else None
@@ -233,7 +236,9 @@ async def list_grants(
     responses=problems(
         *COMMAND, "unknown-role", "unknown-role-place", "own-role", "role-days", "unknown-staff"
     ),
-    **operation("Propose a role for somebody else; another person must confirm it.", "提议角色（须另一人确认）"),
+    **operation(
+        "Propose a role for somebody else; another person must confirm it.", "提议角色（须另一人确认）"
+    ),
 )
 async def propose_role(
     bank: NamedDependency[Bank],
@@ -282,9 +287,7 @@ def _command(request: BankRequest, key: str) -> Command:
 def _half(half: Half | Refusal, status: int = 201) -> Response[HalfOut]:
     if isinstance(half, Refusal):
         raise refused(half)
-    return answered(
-        HalfOut(half.enrolment, half.person, half.code), status, replayed(half.code is None)
-    )
+    return answered(HalfOut(half.enrolment, half.person, half.code), status, replayed(half.code is None))
 
 
 def _done(person_id: str, verdict: Receipt | Refusal) -> Response[DoneOut]:
