@@ -13,9 +13,11 @@ from tests.web.test_rules import rules
 
 from pointsbank.access.pepper import make_pepper
 from pointsbank.access.totp import code_at, step_of
+from pointsbank.app import create_app
 from pointsbank.engine.clock import FixedClock
 from pointsbank.engine.commands import Command
 from pointsbank.ledger.chart import SHIPPED
+from pointsbank.settings import Settings
 from pointsbank.web.posting import reserved_kinds
 
 from .office import MINUTE, NOON, PASSWORD, secret_in
@@ -228,6 +230,24 @@ async def test_what_matters_needs_a_fresh_code_which_changes_the_cookie(
     assert (await ann.send("POST", "/api/v1/staff", {"login": "cy"})).status_code == 201
 
 
+async def test_a_password_is_changed_with_the_old_one_after_a_fresh_code(
+    administrators: tuple[Browser, Browser],
+) -> None:
+    ann, _ = administrators
+    body = {"current": PASSWORD, "new": "quite another sentence"}
+    ann.clock.time += 6 * MINUTE
+    path = "/api/v1/sessions/password"
+    assert kind(await ann.send("POST", path, body)) == (403, "step-up-required")
+    listed = (await ann.get("/api/v1/sessions")).json()["sessions"]
+    assert len(listed) == 1
+    assert kind(await ann.send("DELETE", "/api/v1/sessions/another")) == (403, "step-up-required")
+    await ann.send("POST", "/api/v1/sessions/step-up", {"code": ann.code()})
+    assert kind(await ann.send("POST", path, {**body, "current": "x"})) == (401, "log-in-refused")
+    assert kind(await ann.send("POST", path, {**body, "new": "short"})) == (422, "weak-password")
+    assert (await ann.send("POST", path, body)).status_code == 201
+    assert (await ann.get("/api/v1/sessions")).status_code == 200
+
+
 async def test_wrong_log_ins_are_answered_alike_and_throttled(
     administrators: tuple[Browser, Browser],
 ) -> None:
@@ -335,6 +355,19 @@ async def test_without_its_secret_the_door_stays_shut(sqlite_url: str) -> None:
             ("/api/v1/staff/credentials", {"login": "ann", "password": "x", "code": "1"}),
         ):
             assert kind(await service.client.post(path, json=body)) == (503, "log-in-closed")
+
+
+def test_nothing_asks_for_hints_or_questions(service_document: str) -> None:
+    for word in ("hint", "question", "提示问题"):
+        assert word not in service_document.lower()
+
+
+@pytest.fixture
+def service_document() -> str:
+    """What the API says of its staff and session doors."""
+    schema = create_app(Settings()).openapi_schema.to_schema()
+    names = ("LogInIn", "CredentialsIn", "PasswordIn", "CodeIn", "StaffIn")
+    return str([schema["components"]["schemas"][name] for name in names])
 
 
 # no side door

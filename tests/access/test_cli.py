@@ -66,9 +66,7 @@ class Shell:
 
 
 @pytest.fixture
-def shell(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Shell]:
+def shell(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
     """A city of one station and one volunteer, once on each engine."""
 
     async def build() -> None:
@@ -88,7 +86,7 @@ def shell(
 
 def half_in(result: Result) -> str:
     assert result.exit_code == 0, result.output
-    return re.findall(r": ([A-Z2-7]{16})$", result.output, re.MULTILINE)[0]
+    return re.findall(r": ([A-Z2-7]{24})$", result.output, re.MULTILINE)[0]
 
 
 def id_in(result: Result) -> str:
@@ -173,9 +171,7 @@ def test_a_key_from_the_command_line_waits_for_a_second_person(shell: Shell, tmp
     assert shell.acting("bo", "keys", "revoke", key_id).exit_code == 0
 
 
-def test_the_secret_of_log_ins_is_made_once_and_a_lost_one_is_named(
-    shell: Shell, tmp_path: Path
-) -> None:
+def test_the_secret_of_log_ins_is_made_once_and_a_lost_one_is_named(shell: Shell, tmp_path: Path) -> None:
     shell.found()
     pepper = tmp_path / "secret" / "pepper"
     assert pepper.stat().st_mode & 0o777 == 0o600

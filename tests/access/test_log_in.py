@@ -81,6 +81,8 @@ def test_an_authenticator_app_gets_the_secret_back() -> None:
         ("zyxwvutsrqponm", "plain"),
         ("abababababababab", "plain"),
         ("this is Ann-Lee 1", "login"),
+        ("我爱志愿者积分银行一生一世", "ours"),
+        ("PointsBank-2026!", "ours"),
         ("correct horse battery", ""),
         ("正确的马电池订书钉很好用啊", ""),
     ],
@@ -94,7 +96,9 @@ async def test_a_password_fits_itself_alone_and_only_under_its_pepper() -> None:
     try:
         kept = await one.hash("caf\u00e9 au lait noir")
         assert kept.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
-        assert await one.check(kept, "cafe\u0301 au lait noir"), "the same text in another form"
+        assert await one.check(kept, "caf\u00e9 au lait noir")
+        assert not await one.check(kept, "cafe\u0301 au lait noir"), "exactly as it was given"
+        assert not await one.check(kept, "Caf\u00e9 au lait noir")
         assert not await one.check(kept, "cafe au lait noir")
         assert not await other.check(kept, "caf\u00e9 au lait noir")
         assert not await one.check(None, "caf\u00e9 au lait noir")
@@ -244,6 +248,13 @@ async def test_neither_names_nor_addresses_nor_secrets_stand_in_the_store(
     await database.close()
 
 
+async def test_a_password_is_good_for_years(database: Database) -> None:
+    async with open_office(database) as office:
+        await office.enrol("ann")
+        office.clock.time += 5 * 365 * 86_400_000_000
+        assert isinstance(await office.log_in("ann"), OpenedSession)
+
+
 # sessions
 
 
@@ -296,6 +307,45 @@ async def test_log_in_and_a_fresh_code_change_the_token(database: Database) -> N
         assert fresh.is_stepped_up
         assert await office.log_ins.step_up(third.token, used, ADDRESS) == CodeRefused()
         assert await office.log_ins.step_up(second.token, "1", ADDRESS) == UnknownSession()
+
+
+async def test_a_person_has_so_many_sessions_and_a_further_one_ends_the_oldest(database: Database) -> None:
+    async with open_office(database) as office:
+        await office.enrol("ann")
+        opened = [await office.log_in("ann") for _ in range(RULES.most_sessions + 1)]
+        alive = [await office.log_ins.actor(one.token) is not None for one in opened]
+        assert alive == [False] + [True] * RULES.most_sessions
+
+
+async def test_a_new_password_needs_the_old_one_and_ends_all_other_sessions(database: Database) -> None:
+    async with open_office(database) as office:
+        await office.enrol("ann")
+        other, mine = await office.log_in("ann"), await office.log_in("ann")
+        door, new = office.log_ins, "quite another sentence"
+        assert await door.change_password(mine.token, "wrong", new, ADDRESS) == LogInRefused()
+        weak = await door.change_password(mine.token, PASSWORD, "short", ADDRESS)
+        assert isinstance(weak, WeakPassword)
+        assert await door.change_password("made up", PASSWORD, new, ADDRESS) == UnknownSession()
+        changed = await door.change_password(mine.token, PASSWORD, new, ADDRESS)
+        assert isinstance(changed, OpenedSession)
+        for token in (other.token, mine.token):
+            assert await door.actor(token) is None
+        assert await door.actor(changed.token) is not None
+        office.clock.time += MINUTE
+        assert await door.log_in("ann", PASSWORD, office.code("ann"), ADDRESS) == LogInRefused()
+        opened = await door.log_in("ann", new, office.code("ann"), ADDRESS)
+        assert isinstance(opened, OpenedSession)
+
+
+async def test_current_passwords_cannot_be_guessed_in_a_session(database: Database) -> None:
+    async with open_office(database) as office:
+        await office.enrol("ann")
+        opened = await office.log_in("ann")
+        for _ in range(RULES.most_failures_here):
+            wrong = await office.log_ins.change_password(opened.token, "x", "quite another sentence", ADDRESS)
+            assert wrong == LogInRefused()
+        shut = await office.log_ins.change_password(opened.token, PASSWORD, "quite another sentence", ADDRESS)
+        assert isinstance(shut, TooManyAttempts)
 
 
 async def test_codes_cannot_be_guessed_in_a_session(database: Database) -> None:
@@ -381,6 +431,16 @@ async def test_credentials_are_set_once_with_a_code_and_weak_passwords_do_not_us
         again = await office.log_ins.enrol("ann", office.codes["ann"], PASSWORD, ADDRESS, office.command())
         assert again == UnknownEnrolment()
         assert isinstance(await office.log_in("ann"), OpenedSession)
+
+
+async def test_every_enrolment_gives_another_seed(database: Database) -> None:
+    async with open_office(database) as office:
+        await office.enrol("ann")
+        await office.enrol("bo")
+        await office.add("cy")
+        await office.enrol("cy")
+        assert len(set(office.apps.values())) == 3
+        assert all(len(seed) == 20 for seed in office.apps.values())
 
 
 async def test_codes_of_enrolments_cannot_be_guessed(database: Database) -> None:

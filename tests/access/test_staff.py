@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date
 
 import pytest
@@ -241,8 +242,6 @@ async def test_two_administrators_always_remain(database: Database) -> None:
 
 
 async def test_of_two_administrators_who_throw_each_other_out_at_once_one_stays(database: Database) -> None:
-    import asyncio
-
     async with open_office(database) as office:
         await office.add("cy")
         await office.give("cy", "administrator")
@@ -266,6 +265,16 @@ async def test_a_person_has_one_account_and_a_login_name_one_person(database: Da
         assert isinstance(first, Half)
         assert again == Half(first.enrolment, first.person, None)
         assert await office.staff.add(ann, "di", command) == KeyConflict(command.key)
+
+
+async def test_of_two_who_take_one_login_name_at_once_one_gets_it(database: Database) -> None:
+    async with open_office(database) as office:
+        ann, bo = office.actor("ann"), office.actor("bo")
+        verdicts = await asyncio.gather(
+            office.staff.add(ann, "cy", office.command(ann)), office.staff.add(bo, "cy", office.command(bo))
+        )
+        assert sorted(type(verdict).__name__ for verdict in verdicts) == ["Half", "LoginTaken"]
+        assert len({account.person for account in await office.staff.accounts()}) == 3
 
 
 async def test_an_enrolment_needs_two_administrators_who_hold_half_of_its_code_each(

@@ -41,6 +41,7 @@ from .conftest import entry
 NO_COMMANDS = {
     ("post", "/api/v1/sessions"),
     ("post", "/api/v1/sessions/step-up"),
+    ("post", "/api/v1/sessions/password"),
     ("delete", "/api/v1/sessions/{session_id}"),
     ("post", "/api/v1/staff/credentials"),
 }

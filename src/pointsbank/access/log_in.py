@@ -158,6 +158,35 @@ class LogIns:
         await self._store.run(_note, self._ledger.id, now, line.person, "code-refused", line.id, where)
         return CodeRefused()
 
+    async def change_password(
+        self, token: str, current: str, new: str, address: str
+    ) -> OpenedSession | Refusal:
+        """Replace one's own password; every other session of the person ends, and this one gets a new token."""
+        line = await self._store.run(_session, self._ledger.id, _hash(token))
+        own = await self._store.run(_credentials, self._ledger.id, line.person if line else "")
+        if line is None or own is None or await self.actor(token) is None:
+            return UnknownSession()
+        account = await self._ledger.database.read(standing.account_of, self._ledger.id, line.person)
+        why = weakness(new, account.login if account is not None else "", self._rules)
+        if why:
+            return WeakPassword(why, self._rules.password_shortest)
+        limits = throttle.limits_of(self._pepper, self._rules, f"password {line.person}", address)
+        wait = await self._attempt(limits)
+        if wait:
+            return TooManyAttempts(wait)
+        where = self._where(address)
+        if not await self._passwords.check(own.password, current):
+            await self._store.run(
+                _note, self._ledger.id, self._now(), line.person, "password-refused", line.id, where
+            )
+            return LogInRefused()
+        kept, renewed = await self._passwords.hash(new), secrets.token_urlsafe(32)
+        tokens = (_hash(token), _hash(renewed))
+        await self._store.run(
+            _replace_password, self._ledger.id, line, tokens, own.password, kept, self._now(), limits, where
+        )
+        return OpenedSession(renewed, line.id, line.person, line.expires_at)
+
     async def actor(self, token: str) -> Actor | None:
         """Who is behind a token, with the roles that hold now; None if the session is over or never was."""
         line = await self._store.run(_session, self._ledger.id, _hash(token))
@@ -309,6 +338,14 @@ def _open(
             expires_at=until,
         )
     )
+    oldest = (
+        select(s.token_hash)
+        .where(s.ledger_id == ledger_id, s.person_id == person)
+        .order_by(s.opened_at.desc(), s.session_id.desc())
+        .offset(rights().log_in.most_sessions)
+    )
+    for over in connection.execute(oldest).scalars().all():
+        connection.execute(delete(sessions).where(s.ledger_id == ledger_id, s.token_hash == over))
     throttle.succeeded(connection, ledger_id, limits)
     throttle.sweep(connection, ledger_id, now, rights().log_in.window_minutes)
     _note(connection, ledger_id, now, person, "opened", session, where)
@@ -337,6 +374,38 @@ def _renew(
     throttle.succeeded(connection, ledger_id, limits)
     _note(connection, ledger_id, now, line.person, "stepped-up", line.id, where)
     return renewed.rowcount == 1
+
+
+def _replace_password(
+    connection: Connection,
+    ledger_id: int,
+    line: _Line,
+    tokens: tuple[str, str],
+    before: str,
+    kept: str,
+    now: int,
+    limits: dict[str, int],
+    where: str,
+) -> None:
+    """A new password in place of the one that was checked; this session goes on under a new token, alone."""
+    c, s = credentials.c, sessions.c
+    connection.execute(
+        update(credentials)
+        .where(c.ledger_id == ledger_id, c.person_id == line.person, c.password == before)
+        .values(password=kept, changed_at=now)
+    )
+    connection.execute(
+        delete(sessions).where(
+            s.ledger_id == ledger_id, s.person_id == line.person, s.token_hash != tokens[0]
+        )
+    )
+    connection.execute(
+        update(sessions)
+        .where(s.ledger_id == ledger_id, s.token_hash == tokens[0])
+        .values(token_hash=tokens[1], touched_at=now)
+    )
+    throttle.succeeded(connection, ledger_id, limits)
+    _note(connection, ledger_id, now, line.person, "password", line.id, where)
 
 
 def _use_step(connection: Connection, ledger_id: int, person: str, step: int) -> bool:

@@ -33,6 +33,7 @@ SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 
 StaffAction = Literal[
     "sessions:own",
+    "password:own",
     "staff:read",
     "staff:manage",
     "roles:propose",

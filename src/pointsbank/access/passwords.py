@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -67,6 +66,9 @@ _COMMON: Final = frozenset(
 )
 """Long ones that people choose nevertheless; `weakness` finds runs and repetitions by itself."""
 
+_OURS: Final = ("pointsbank", "积分银行", "jifenyinhang", "zhiyuanzhe", "志愿者", "volunteer")
+"""Words of this service: the first that somebody would try who knows where the password is for."""
+
 
 class PasswordsBusy(Exception):
     """More log-ins wait than the machine can hash in reasonable time."""
@@ -107,7 +109,7 @@ class Passwords:
         return kept is not None
 
     def _peppered(self, password: str) -> bytes:
-        return self._pepper.derive("password", _normal(password).encode("utf-8", "surrogatepass"))
+        return self._pepper.derive("password", password.encode("utf-8", "surrogatepass"))
 
     async def _run(self, work: Callable[..., T], *args: object) -> T:
         if self._waiting >= self._workers + MOST_WAITING:
@@ -120,20 +122,21 @@ class Passwords:
 
 
 def weakness(password: str, login: str, rules: LogInRules) -> str:
-    """Why a password may not be used: `short`, `long`, `common`, `plain` or `login`; empty if it may.
+    """Why a password may not be used: `short`, `long`, `common`, `plain`, `ours` or `login`; empty if it may.
 
     There is no rule on sorts of characters, and none on renewal: length is what helps (NIST SP 800-63B).
     """
-    text = _normal(password)
-    lower = text.lower()
-    if len(text) < rules.password_shortest:
+    lower = password.lower()
+    if len(password) < rules.password_shortest:
         return "short"
-    if len(text) > rules.password_longest:
+    if len(password) > rules.password_longest:
         return "long"
     if lower in _COMMON:
         return "common"
     if len(set(lower)) < 5 or _is_run(lower):
         return "plain"
+    if any(word in lower for word in _OURS):
+        return "ours"
     return "login" if login.lower() in lower else ""
 
 
@@ -143,10 +146,6 @@ def _is_run(text: str) -> bool:
     if steps in ({1}, {-1}):
         return True
     return any(text == (text[:size] * len(text))[: len(text)] for size in range(1, 5))
-
-
-def _normal(password: str) -> str:
-    return unicodedata.normalize("NFC", password)
 
 
 def _give_way() -> None:

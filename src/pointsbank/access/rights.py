@@ -43,6 +43,8 @@ class LogInRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     idle_minutes: int
     longest_hours: int
     step_up_minutes: int
+    most_sessions: int
+    """of one person at a time; a further one ends the oldest"""
     touch_seconds: int
     enrolment_hours: int
     window_minutes: int

@@ -107,9 +107,10 @@ class StaffDesk(Deciding):
 
         Without a person this is somebody new. The account can do nothing until somebody else confirms.
         """
-        enrolment = id_for(command.client, command.key)
-        person = person or "p-" + sha256(f"person\0{command.client}\0{command.key}".encode()).hexdigest()[:32]
-        half = _half()
+        enrolment, half = id_for(command.client, command.key), _half()
+        earlier = await self._ledger.database.read(standing.enrolment_of, self._ledger.id, enrolment)
+        request = request_digest("add-staff", login, person)
+        person = person or (earlier.person if earlier is not None else new_id())
 
         def judge(connection: Connection, ledger_id: int) -> Refusal | None:
             if standing.enrolment_of(connection, ledger_id, enrolment) is not None:
@@ -121,19 +122,24 @@ class StaffDesk(Deciding):
         def draft(reads: Reads) -> Draft:
             return self.draft(
                 command,
-                request_digest("add-staff", login, person),
+                request,
                 rows=(
                     Row("staff_accounts", (person, login, actor.person, RECORDED_AT, 0, "active")),
                     self._enrolment(enrolment, person, "new", actor, half),
                 ),
-                reads=reads,
-                touches=(f"login:{login}", rights_of(person)),
+                reads=(*reads, (_name(login), names)),
+                touches=(_name(login), rights_of(person)),
             )
 
+        names = await self._ledger.database.read(standing.version_of, self._ledger.id, _name(login))
         verdict = await self.act(actor, "staff:manage", ANYTHING, judge, draft)
+        if isinstance(verdict, StaleRead):
+            return LoginTaken(login)  # somebody else took the name at this moment
         if isinstance(verdict, Refusal):
             return verdict
-        return Half(enrolment, person, None if verdict.replayed else half)
+        made = await self._ledger.database.read(standing.enrolment_of, self._ledger.id, enrolment)
+        assert made is not None, "an accepted draft has written it"
+        return Half(enrolment, made.person, None if verdict.replayed else half)
 
     async def begin_recovery(self, actor: Actor, person: str, command: Command) -> Half | Refusal:
         """Begin to give somebody who lost password or second factor a new start: half of a code."""
@@ -276,9 +282,14 @@ def is_login(text: str) -> bool:
     return re.fullmatch(LOGIN, text) is not None
 
 
+def _name(login: str) -> str:
+    """The subject that moves when a login name is taken."""
+    return f"login:{login}"
+
+
 def _half() -> str:
-    """Half of a code: 80 random bits that people can type."""
-    return b32encode(secrets.token_bytes(10)).decode()
+    """Half of a code: 120 random bits that people can type."""
+    return b32encode(secrets.token_bytes(15)).decode()
 
 
 def _hash(half: str) -> bytes:

@@ -62,6 +62,13 @@ class CodeIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     code: Secret
 
 
+class PasswordIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The password that one has, and the one that one wants."""
+
+    current: Secret
+    new: Secret
+
+
 class CredentialsIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Both halves of the code, joined by a hyphen, and the password that one chooses."""
 
@@ -149,6 +156,25 @@ async def step_up(
     return _opened(bank, await _door(bank).step_up(token, data.code, _address(request)))
 
 
+@post(
+    "/password",
+    opt=person("password:own"),
+    responses=problems(
+        *DOOR, *READING, "step-up-required", "log-in-refused", "unknown-session", "weak-password"
+    ),
+    **operation("Change one's own password; other sessions end.", "修改自己的密码（其他登录随即结束）"),
+)
+async def change_password(
+    bank: NamedDependency[Bank], request: BankRequest, data: JSONBody[PasswordIn]
+) -> Response[OpenedOut]:
+    token = staff_token(bank, request)
+    try:
+        opened = await _door(bank).change_password(token, data.current, data.new, _address(request))
+    except PasswordsBusy as busy:
+        raise ProblemError("overloaded") from busy
+    return _opened(bank, opened)
+
+
 @get(
     "/",
     opt=person("sessions:own"),
@@ -178,7 +204,7 @@ async def list_sessions(bank: NamedDependency[Bank], request: BankRequest) -> Re
     "/{session_id:str}",
     opt=person("sessions:own"),
     status_code=204,
-    responses=problems(*READING, "form-expired", "log-in-closed", "unknown-session"),
+    responses=problems(*READING, "form-expired", "step-up-required", "log-in-closed", "unknown-session"),
     **operation(
         "Log out (`current`), or end another session of one's own.", "退出登录，或结束自己的另一个登录"
     ),
@@ -188,6 +214,8 @@ async def end_session(
 ) -> Response[None]:
     actor = actor_in(request)
     wanted = actor.session if session_id == "current" else session_id
+    if wanted != actor.session and not actor.is_stepped_up:
+        raise ProblemError("step-up-required", action="sessions:own")
     ended = await _door(bank).end(actor.person, wanted) if wanted.isprintable() else None
     if ended is not None:
         raise refused(ended)
@@ -294,6 +322,6 @@ def _cookie(bank: Bank, value: str, seconds: int) -> Cookie:
 
 router = Router(
     "/sessions",
-    route_handlers=[log_in, step_up, list_sessions, end_session, make_own_key],
+    route_handlers=[log_in, step_up, change_password, list_sessions, end_session, make_own_key],
     tags=["staff 人员"],
 )
