@@ -52,6 +52,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     erasures: str = ""
     """the list of forgotten persons (random ids only), outside the backups; empty: people.erasures beside
     people.db, or under var/"""
+    pepper: str = ""
+    """the file with the secret of log-ins; empty: <books>.pepper beside a SQLite file, none on PostgreSQL"""
     shutdown_seconds: Annotated[int, Meta(ge=1, le=300)] = 15
     """how long requests under way may take when the service is told to stop"""
 

@@ -29,6 +29,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "Keeping 维护": {
         "db": "Upgrade, check, back up and restore the database 数据库",
+        "staff": "The first administrators, accounts, roles 人员与角色",
         "keys": "API keys: issue, list, revoke 接口密钥",
         "people": "The people store: register, find, consent, forget 人员资料",
         "policy": "Check a policy and name every error in it 规则检查",

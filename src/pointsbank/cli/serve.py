@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import click
 
-from pointsbank.app import run
+from pointsbank.access.pepper import PepperError
+from pointsbank.access.ring import KeyRing
+from pointsbank.access.staff import StaffDesk
+from pointsbank.app import open_log_ins, run
 from pointsbank.cli.terminal import (
     Ending,
     as_coroutine,
@@ -42,7 +45,7 @@ def command(
         name_unimplemented(policies(settings.policy))
         _look(settings)
         run(settings)
-    except (SettingsError, DatabaseUrlError, PolicyErrors, StoreError, SchemaOutOfDate) as error:
+    except (SettingsError, DatabaseUrlError, PepperError, PolicyErrors, StoreError, SchemaOutOfDate) as error:
         raise Ending(str(error)) from error
 
 
@@ -52,7 +55,9 @@ async def _look(settings: Settings) -> None:
     database = opened(settings.database)
     try:
         await database.read(require_current)
-        async with open_ledger(database, settings.ledger):
-            pass
+        async with open_ledger(database, settings.ledger) as ledger:
+            ring = KeyRing(ledger, ledger.writer.clock)
+            async with open_log_ins(settings, ledger, ring, StaffDesk(ledger, ring)):
+                pass
     finally:
         await database.close()

@@ -17,10 +17,12 @@ from pointsbank.web.api import (
     keys,
     market,
     places,
+    sessions,
+    staff,
     trial_balance,
     volunteers,
 )
-from pointsbank.web.guard import PUBLIC
+from pointsbank.web.guard import PUBLIC, STAFF_COOKIE
 from pointsbank.web.problems import ProblemError
 
 VERSION = "1"
@@ -45,9 +47,11 @@ def api_router() -> Router:
             market.router,
             places.router,
             keys.router,
+            sessions.router,
+            *staff.routers,
             health.verification,
         ],
-        security=[{"apiKey": []}],
+        security=[{"apiKey": []}, {"staffSession": []}],
     )
 
 
@@ -56,11 +60,17 @@ def openapi_config() -> OpenAPIConfig:
     scheme = SecurityScheme(
         type="http", scheme="bearer", bearer_format="pbk_<id>_<secret>", description="API 密钥 / an API key"
     )
+    session = SecurityScheme(
+        type="apiKey",
+        security_scheme_in="cookie",
+        name=STAFF_COOKIE,
+        description="工作人员登录（写入时另带 X-CSRF-Token）/ a logged-in member of staff; commands carry X-CSRF-Token",
+    )
     return OpenAPIConfig(
         title="积分银行 pointsbank",
         version=VERSION,
         description=DESCRIPTION,
-        components=Components(security_schemes={"apiKey": scheme}),
+        components=Components(security_schemes={"apiKey": scheme, "staffSession": session}),
         openapi_router=Router(
             "/api",
             route_handlers=[],
