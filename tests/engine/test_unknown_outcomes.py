@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 
 import pytest
 from structlog.testing import capture_logs
@@ -13,6 +14,7 @@ from tests.ledger.toy import CHART, EARLY, TOY, draft, issue, move
 from tests.simulate.audit import Books, audit
 
 from pointsbank.engine.failures import CommitOutcomeUnknown, WriterError
+from pointsbank.engine.registry import open_ledger
 from pointsbank.engine.writer import LedgerWriter, Limits
 from pointsbank.ledger.model import Draft, Receipt
 from pointsbank.store.database import Database
@@ -36,15 +38,18 @@ async def proxy(postgres_url: str) -> AsyncIterator[Proxy]:
 
 
 @pytest.fixture
-async def writer(proxy: Proxy) -> AsyncIterator[LedgerWriter]:
+async def writer(postgres_url: str, proxy: Proxy) -> AsyncIterator[LedgerWriter]:
     """A writer behind the proxy, whose books have wallet a with 1000 and an empty wallet b."""
+    opening = [issue("fill", "wallet:a", 1000, EARLY), draft("open", "open", opens=["wallet:b"])]
+    async with open_ledger(Database(postgres_url), "toy", CHART) as ledger:
+        await ledger.submit(opening, TOY)
     store = PostgresStore(proxy.url, ledger_id_of("toy"), timeout=TIMEOUT)
     writer = LedgerWriter(store, CHART, limits=Limits(patience=8, cautious_batches=1))
-    await writer.start()
-    await store.create("toy", CHART)
-    await writer.submit(
-        [issue("fill", "wallet:a", 1000, EARLY), draft("open", "open", opens=["wallet:b"])], TOY
-    )
+    started = False
+    while not started:  # a busy machine takes longer to connect than this writer waits for anything
+        with suppress(TimeoutError):
+            await writer.start()
+            started = True
     yield writer
     await writer.stop()
 
@@ -96,7 +101,7 @@ async def test_a_plain_entry_is_found_committed_and_not_decided_again(
     """The statement was durable before its answer was lost, so the first receipt is the answer."""
     proxy.expect(Mode.DROP_ANSWER, b"the-key")
     assert not (await post(writer, plain("the-key"))).replayed
-    assert writer.batches == 2
+    assert writer.batches == 1
 
 
 @pytest.mark.parametrize("make", [plain, documented])
