@@ -148,7 +148,9 @@ async def list_members(
 @post(
     "/",
     opt=needs("places:manage"),
-    responses=problems(*WRITING, *CHANGING, "unknown-sector", "wrong-parent", "place-exists"),
+    responses=problems(
+        *WRITING, *CHANGING, "unknown-sector", "wrong-parent", "place-exists", "place-too-deep"
+    ),
     **operation("Open a place from a day on; a station gets the accounts of its shop.", "开设地点或组织"),
 )
 async def open_place(
@@ -186,7 +188,7 @@ async def rename_place(
     "/{code:str}/move",
     opt=needs("places:manage"),
     status_code=200,
-    responses=problems(*WRITING, *CHANGING, "wrong-parent", "place-cycle"),
+    responses=problems(*WRITING, *CHANGING, "wrong-parent", "place-cycle", "place-too-deep"),
     **operation("Put a place, with all below it, under another from a day on.", "迁移到另一上级"),
 )
 async def move_place(
