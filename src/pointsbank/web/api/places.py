@@ -36,7 +36,9 @@ from pointsbank.places.model import (
 from pointsbank.places.service import PlacesService
 from pointsbank.web.api.answers import answered, replayed
 from pointsbank.web.api.describe import READING, WRITING, IdempotencyKey, Limit, operation, problems
+from pointsbank.web.api.place_rosters import submit_roster
 from pointsbank.web.api.place_shapes import (
+    GUARDED,
     TEXT,
     After,
     ClosingIn,
@@ -62,7 +64,6 @@ from pointsbank.web.posting import request_of
 from pointsbank.web.problems import ProblemError, refused
 from pointsbank.web.validation import BankRequest
 
-GUARDED: Final = ("idempotency-conflict", "stale-read", "state-changed", "document-exists")
 CHANGING: Final = (
     *GUARDED,
     "place-malformed",
@@ -350,6 +351,7 @@ router = Router(
         get_place,
         list_members,
         open_place,
+        submit_roster,
         rename_place,
         move_place,
         close_place,
