@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import date
 
+import httpx
 import pytest
 from tests.web.conftest import Service, running
 
@@ -129,3 +130,31 @@ async def test_members_come_and_go(service: Service) -> None:
     assert (await service.get("/api/v1/places/H1/members", key)).json()["members"] == []
     reader = await service.key("places:read")
     assert (await service.get("/api/v1/places/H1/members", reader)).status_code == 403
+
+
+async def test_a_roster_is_judged_line_by_line_and_once(service: Service) -> None:
+    key = await service.key("places:read", "places:manage")
+    lines = [
+        {"code": "HRB", "kind": "市", "name": "哈尔滨市"},
+        {"code": "C1", "kind": "centre", "name": "道里", "parent": "HRB", "from_day": "2019-01-01"},
+        {"code": "S1", "kind": "站", "name": "一号站", "parent": "HRB", "from_day": "2019-01-01"},
+        {"code": "C1", "name": "新", "from_day": "2020-01-01", "action": "更名"},
+        {"code": "C2", "kind": "shop", "name": "店", "parent": "HRB"},
+    ]
+    wanted = ["accepted", "accepted", "wrong-parent", "accepted", "malformed"]
+
+    async def send(body: dict[str, object], idempotency_key: str) -> httpx.Response:
+        return await service.post("/api/v1/places/bulk", body, key, idempotency_key)
+
+    dry = await send({"lines": lines, "dry_run": True}, "dry")
+    assert [v["verdict"] for v in dry.json()["verdicts"]] == wanted
+    assert (await service.get("/api/v1/places", key)).json()["places"] == []
+    for again in (False, True):
+        answer = await send({"lines": lines}, "roster")
+        assert answer.status_code == 200, answer.text
+        assert [v["verdict"] for v in answer.json()["verdicts"]] == wanted
+        assert answer.json()["accepted"] == 3
+        assert ("idempotency-replayed" in answer.headers) == again
+    assert [p["code"] for p in (await service.get("/api/v1/places", key)).json()["places"]] == ["C1", "HRB"]
+    other = await send({"lines": lines[:1]}, "roster")
+    assert other.json()["type"] == "/problems/idempotency-conflict"

@@ -84,6 +84,20 @@ async def test_groups_come_with_their_kind_for_many_people_at_once(database: Dat
         }
 
 
+async def test_totals_over_many_days_ask_once(database: Database) -> None:
+    async with open_land(database) as land:
+        await _groups(land)
+        await land.join(Joining("T1", ANNA, START), Joining("H1", ANNA, MAY), Joining("H2", BEN, START))
+        await land.join(Leaving("T1", ANNA, MAY))
+        found = await database.read(membership.group_memberships, land.ledger.id, [ANNA, BEN, CHEN])
+        assert sorted((kind, m.from_day, m.to_day) for kind, m in found[ANNA]) == [
+            ("household", MAY, OPEN_END),
+            ("team", START, MAY),
+        ]
+        assert [kind for kind, _ in found[BEN]] == ["household"]
+        assert found[CHEN] == []
+
+
 async def test_two_share_a_household_only_while_both_are_in_it(database: Database) -> None:
     async with open_land(database) as land:
         await _groups(land)
@@ -108,7 +122,7 @@ async def test_what_a_membership_may_not_be(database: Database) -> None:
         await land.join(Joining("H1", ANNA, MAY), Joining("T1", ANNA, MAY))
         cases: tuple[tuple[MemberAct, Refusal], ...] = (
             (Joining("H9", BEN, MAY), UnknownPlace("H9")),
-            (Joining("S1", BEN, MAY), NotAGroup("S1", "station")),
+            (Joining("S1", BEN, MAY), NotAGroup("S1", "station", "服务站")),
             (Joining("T1", BEN, START - DAY), PlaceNotOpen("T1", "2019-12-31")),
             (Joining("H3", BEN, START), PlaceNotOpen("H3", "2020-01-01")),
             (Joining("T1", BEN, MAY, "chief"), PlaceMalformed("role")),

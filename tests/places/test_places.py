@@ -14,7 +14,9 @@ from pointsbank.ledger.model import Receipt
 from pointsbank.ledger.refusals import KeyConflict, Refusal
 from pointsbank.places import tree
 from pointsbank.places.model import (
+    KIND_NAMES,
     KINDS,
+    MAX_LEVELS,
     PARENTS,
     SINCE_EVER,
     TOP,
@@ -30,6 +32,7 @@ from pointsbank.places.model import (
     PlaceInUse,
     PlaceMalformed,
     PlaceNotOpen,
+    PlaceTooDeep,
     Renaming,
     UnknownPlace,
     UnknownSector,
@@ -64,6 +67,11 @@ def test_only_units_stand_under_their_own_kind() -> None:
         return parents.union(*(above(p, seen | {kind, p}) for p in parents))
 
     assert [kind for kind in KINDS if kind in above(kind)] == ["unit"]
+
+
+def test_every_kind_has_a_name_of_its_own() -> None:
+    assert list(KIND_NAMES) == list(KINDS)
+    assert len(set(KIND_NAMES.values())) == len(KINDS)
 
 
 def test_there_are_22_sectors_of_which_the_source_names_four() -> None:
@@ -174,8 +182,16 @@ async def test_a_new_station_gets_the_accounts_of_its_shop(database: Database) -
 REFUSED: tuple[tuple[str, Act, Refusal], ...] = (
     ("code taken", Opening("S1", "station", "x", "C1A", MAY), PlaceExists("S1")),
     ("no such parent", Opening("S9", "station", "x", "C9", MAY), UnknownPlace("C9")),
-    ("wrong parent", Opening("S9", "station", "x", "HRB", MAY), WrongParent("station", "city")),
-    ("needs a parent", Opening("S9", "station", "x", "", MAY), WrongParent("station", "top")),
+    (
+        "wrong parent",
+        Opening("S9", "station", "x", "HRB", MAY),
+        WrongParent("station", "city", KIND_NAMES["station"], KIND_NAMES.get("city", "顶层")),
+    ),
+    (
+        "needs a parent",
+        Opening("S9", "station", "x", "", MAY),
+        WrongParent("station", "top", KIND_NAMES["station"], KIND_NAMES.get("top", "顶层")),
+    ),
     (
         "before its parent",
         Opening("S9", "station", "x", "C1A", START - DAY),
@@ -193,7 +209,11 @@ REFUSED: tuple[tuple[str, Act, Refusal], ...] = (
     ("a later change", Moving("S3", "C1A", date(2024, 1, 1)), LaterChange("S3", "2025-01-01")),
     ("closed before", Renaming("C3A", "x", MAY), PlaceNotOpen("C3A", "2025-05-01")),
     ("to a wrong parent", Moving("S1", "C1B", MAY), UnknownPlace("C1B")),
-    ("to the wrong kind", Moving("C1A", "S3", MAY), WrongParent("sub-centre", "station")),
+    (
+        "to the wrong kind",
+        Moving("C1A", "S3", MAY),
+        WrongParent("sub-centre", "station", KIND_NAMES["sub-centre"], KIND_NAMES.get("station", "顶层")),
+    ),
     ("open children", Closing("C1A", MAY), PlaceInUse("C1A", 2, "S1")),
     ("children that left later", Closing("C2A", date(2025, 12, 1)), PlaceInUse("C2A", 1, "S3")),
     ("under itself", Moving("U1", "U3", MAY), PlaceCycle("U1")),
@@ -235,6 +255,27 @@ async def test_a_cycle_that_would_only_come_later_is_refused_too(database: Datab
             Moving("U2", "U1", date(2027, 1, 1)),
         )
         assert await land.refused(Moving("U1", "U2", MAY)) == PlaceCycle("U1")
+
+
+async def test_a_tree_has_no_more_levels_than_people_can_overlook(database: Database) -> None:
+    async with open_land(database) as land:
+        await land.do(Opening("U1", "unit", "一", "HRB", START))
+        await land.do(*(Opening(f"U{n}", "unit", "级", f"U{n - 1}", START) for n in range(2, MAX_LEVELS + 1)))
+        deepest = f"U{MAX_LEVELS}"
+        assert len(await land.above(deepest, TODAY)) == MAX_LEVELS + 1
+        assert await land.refused(Opening("U99", "unit", "级", deepest, MAY)) == PlaceTooDeep(deepest, 12)
+        await land.do(Opening("U98", "unit", "级", "HRB", MAY))
+        assert await land.refused(Moving("U98", deepest, MAY)) == PlaceTooDeep(deepest, 12)
+
+
+async def test_what_was_registered_unchecked_in_a_circle_ends_every_question(database: Database) -> None:
+    async with open_land(database, empty=True) as land:
+        drafts = [opening("unit", a, a, b, Command("t", a)) for a, b in (("A", "B"), ("B", "A"), ("C", "C"))]
+        await land.ledger.submit(drafts, PLACES)
+        assert len(await land.above("A", TODAY)) > 1
+        assert len(await land.above("C", TODAY)) > 1
+        whole = await database.read(tree.tree, land.ledger.id, TODAY)
+        assert all(whole.ancestors(id_) for id_ in whole.places)
 
 
 async def test_several_changes_on_one_day_leave_one_term(database: Database) -> None:

@@ -31,6 +31,7 @@ from pointsbank.intake.sheets import Sheet, SheetLine, file_digest, open_sheet
 from pointsbank.ledger.model import Receipt
 from pointsbank.places import membership, tree
 from pointsbank.places.model import (
+    KIND_NAMES,
     KINDS,
     OPEN_END,
     ROLES,
@@ -98,7 +99,7 @@ async def list_(kind: str | None, day: date | None, database_url: str) -> None:
         on, after = day or PlacesService(ledger).today(), ""
         while page := await database.read(tree.page, ledger.id, on, kind=kind or "", after=after):
             for place in page:
-                say(f"{place.code:<16}  {place.kind:<13}  {place.parent:<16}  {place.name}")
+                say(f"{place.code:<16}  {place.kind:<13}  {place.parent or '—':<16}  {place.name}")
             after = page[-1].code
     finally:
         await database.close()
@@ -122,7 +123,8 @@ async def show(code: str, day: date | None, database_url: str) -> None:
         raise Ending(f"没有地点 {code} / there is no place {code}")
     history, above, below = found
     term = history.on(on)
-    say(f"{code}  {history.kind}  {term.name if term else '—'}")
+    kind = f"{KIND_NAMES.get(history.kind, '')} {history.kind}"
+    say(f"{code}  {kind}  {term.name if term else '—'}")
     if term is None:
         say(f"  {on} 尚未开设 / not opened yet on {on}")
     else:

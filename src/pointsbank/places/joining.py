@@ -15,6 +15,7 @@ from pointsbank.places.atlas import (
 )
 from pointsbank.places.model import (
     GROUPS,
+    KIND_NAMES,
     OPEN_END,
     ROLES,
     AlreadyMember,
@@ -124,4 +125,6 @@ def _group(atlas: Atlas, code: str) -> PlaceHistory | Refusal:
     place = atlas.places.get(code)
     if place is None:
         return UnknownPlace(code)
-    return place if place.kind in GROUPS else NotAGroup(code, place.kind)
+    return (
+        place if place.kind in GROUPS else NotAGroup(code, place.kind, KIND_NAMES.get(place.kind, place.kind))
+    )

@@ -16,6 +16,7 @@ from pointsbank.places.atlas import (
     person_subject,
     place_subject,
 )
+from pointsbank.places.membership import group_memberships, membership_of
 from pointsbank.places.model import (
     GROUPS,
     MAX_DEPTH,
@@ -23,7 +24,6 @@ from pointsbank.places.model import (
     Act,
     Closing,
     MemberAct,
-    Membership,
     Merging,
     Moving,
     Opening,
@@ -41,7 +41,7 @@ def atlas_for(connection: Connection, ledger_id: int, acts: Sequence[Act]) -> At
     """What changes of the tree are planned on."""
     atlas = Atlas()
     _load_places(connection, ledger_id, atlas, {code for act in acts for code in _codes(act)})
-    if any(isinstance(act, Moving | Closing | Merging) for act in acts):
+    if any(isinstance(act, Opening | Moving | Closing | Merging) for act in acts):
         _load_above(connection, ledger_id, atlas)
     closing = [p for act in acts if isinstance(act, Closing | Merging) and (p := atlas.places.get(act.code))]
     if closing:
@@ -60,22 +60,9 @@ def member_atlas_for(connection: Connection, ledger_id: int, acts: Sequence[Memb
     atlas = Atlas()
     codes = {act.group for act in acts} | {act.into for act in acts if isinstance(act, Transfer)}
     _load_places(connection, ledger_id, atlas, codes)
-    t, p = memberships.c, places.c
-    people = {act.person for act in acts}
-    rows = fetched(
-        connection,
-        select(t.group_id, t.person_id, t.from_day, t.to_day, t.role, p.kind).where(
-            t.ledger_id == ledger_id,
-            is_one_of(connection, t.person_id, people),
-            p.ledger_id == ledger_id,
-            p.place_id == t.group_id,
-        ),
-    )
-    atlas.of_person = {person: [] for person in people}
-    for *values, kind in rows:
-        membership = membership_of(values)
-        atlas.kinds[membership.group_id] = str(kind)
-        atlas.of_person[membership.person_id].append(membership)
+    known = group_memberships(connection, ledger_id, {act.person for act in acts})
+    atlas.of_person = {person: [m for _, m in mine] for person, mine in known.items()}
+    atlas.kinds |= {m.group_id: kind for mine in known.values() for kind, m in mine}
     _load_versions(connection, ledger_id, atlas)
     return atlas
 
@@ -123,12 +110,6 @@ def earlier_use(connection: Connection, ledger_id: int, client: str, key: str) -
         )
     ).one_or_none()
     return None if row is None else (bytes(row[0]), int(row[1]))
-
-
-def membership_of(values: Sequence[object]) -> Membership:
-    """A membership from the first five columns of its row."""
-    group, person, from_day, to_day, role = map(str, values)
-    return Membership(group, person, date.fromisoformat(from_day), date.fromisoformat(to_day), role)
 
 
 def _codes(act: Act) -> tuple[str, ...]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 
 from sqlalchemy import Connection, and_, select
 
-from pointsbank.places.loading import membership_of
 from pointsbank.places.model import Membership
 from pointsbank.places.tables import memberships, places
 from pointsbank.store.lists import fetched, is_one_of
@@ -67,6 +66,30 @@ def memberships_of(connection: Connection, ledger_id: int, person_id: str) -> li
     return [membership_of(row) for row in rows]
 
 
+def group_memberships(
+    connection: Connection, ledger_id: int, person_ids: Iterable[str]
+) -> dict[str, list[tuple[str, Membership]]]:
+    """All memberships of many people with the kind of each group, in one statement: for totals over many days.
+
+    A minute counts for the groups to which its giver belonged on the service date; who adds up a year asks once and
+    compares the days himself.
+    """
+    found: dict[str, list[tuple[str, Membership]]] = {person: [] for person in person_ids}
+    t, p = memberships.c, places.c
+    rows = fetched(
+        connection,
+        select(t.group_id, t.person_id, t.from_day, t.to_day, t.role, p.kind).where(
+            t.ledger_id == ledger_id,
+            is_one_of(connection, t.person_id, found),
+            and_(p.ledger_id == ledger_id, p.place_id == t.group_id),
+        ),
+    )
+    for *values, kind in rows:
+        membership = membership_of(values)
+        found[membership.person_id].append((str(kind), membership))
+    return found
+
+
 def share_household(connection: Connection, ledger_id: int, person_a: str, person_b: str, day: date) -> bool:
     """Whether two people belong to one household on a day. Nobody shares a household with themselves here."""
     if person_a == person_b:
@@ -74,3 +97,9 @@ def share_household(connection: Connection, ledger_id: int, person_a: str, perso
     groups = groups_of(connection, ledger_id, (person_a, person_b), day)
     shared = groups[person_a] & groups[person_b]
     return any(kind == "household" for kind, _ in shared)
+
+
+def membership_of(values: Sequence[object]) -> Membership:
+    """A membership from the first five columns of its row."""
+    group, person, from_day, to_day, role = map(str, values)
+    return Membership(group, person, date.fromisoformat(from_day), date.fromisoformat(to_day), role)

@@ -27,6 +27,24 @@ Kind = Literal[
 ]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
+KIND_NAMES: Final[dict[str, str]] = {
+    "city": "市",
+    "centre": "实践中心",
+    "sub-centre": "实践所",
+    "station": "服务站",
+    "square": "广场",
+    "point": "实践点",
+    "base": "基地",
+    "corps": "总队",
+    "standing-team": "常备队",
+    "team": "服务队",
+    "partner": "合作单位",
+    "village": "村",
+    "household": "户",
+    "unit": "单位",
+}
+"""Kinds as people read them."""
+
 TOP: Final = ""
 """The parent of what has none."""
 
@@ -61,8 +79,11 @@ SINCE_EVER: Final = date.min
 OPEN_END: Final = date.max
 """Last day of what holds until further notice, 9999-12-31; like every last day it is not part of the term."""
 
-MAX_DEPTH: Final = 16
-"""More levels than any tree has: no query climbs further."""
+MAX_LEVELS: Final = 12
+"""Levels that may stand above a place when it is opened or moved: more than any city has."""
+
+MAX_DEPTH: Final = 64
+"""No query climbs further, whatever a data set that was registered unchecked may say."""
 
 MAX_CODE: Final = 64
 MAX_PLACE_NAME: Final = 200
@@ -245,6 +266,8 @@ class WrongParent(Refusal, frozen=True, tag="wrong-parent"):
 
     kind: str
     parent_kind: str
+    kind_name: str
+    parent_name: str
 
 
 class PlaceNotOpen(Refusal, frozen=True, tag="place-not-open"):
@@ -265,6 +288,13 @@ class PlaceCycle(Refusal, frozen=True, tag="place-cycle"):
     """The place would stand under itself."""
 
     place: str
+
+
+class PlaceTooDeep(Refusal, frozen=True, tag="place-too-deep"):
+    """More levels would stand above the place than a tree may have."""
+
+    place: str
+    levels: int
 
 
 class PlaceInUse(Refusal, frozen=True, tag="place-in-use"):
@@ -293,6 +323,7 @@ class NotAGroup(Refusal, frozen=True, tag="not-a-group"):
 
     place: str
     kind: str
+    kind_name: str
 
 
 class AlreadyMember(Refusal, frozen=True, tag="already-member"):

@@ -20,8 +20,10 @@ from pointsbank.places.atlas import (
     term_row,
 )
 from pointsbank.places.model import (
+    KIND_NAMES,
     KINDS,
     MAX_CODE,
+    MAX_LEVELS,
     MAX_PLACE_NAME,
     OPEN_END,
     PARENTS,
@@ -40,6 +42,7 @@ from pointsbank.places.model import (
     PlaceInUse,
     PlaceMalformed,
     PlaceNotOpen,
+    PlaceTooDeep,
     Renaming,
     Term,
     UnknownPlace,
@@ -212,14 +215,16 @@ def _open_place(atlas: Atlas, code: str, day: date) -> PlaceHistory | Refusal:
 def _parent(atlas: Atlas, kind: str, code: str, day: date) -> PlaceHistory | Refusal | None:
     """The parent under which a place of this kind may stand from a day on; None for the top."""
     if code == TOP:
-        return None if TOP in PARENTS[kind] else WrongParent(kind, "top")
+        return None if TOP in PARENTS[kind] else WrongParent(kind, "top", KIND_NAMES[kind], "顶层")
     parent = atlas.places.get(code)
     if parent is None:
         return UnknownPlace(code)
     if parent.kind not in PARENTS[kind]:
-        return WrongParent(kind, parent.kind)
+        return WrongParent(kind, parent.kind, KIND_NAMES[kind], KIND_NAMES.get(parent.kind, parent.kind))
     if not parent.is_open_through(day):
         return PlaceNotOpen(code, day.isoformat())
+    if len(atlas.up(code, day)) > MAX_LEVELS:
+        return PlaceTooDeep(code, MAX_LEVELS)
     return parent
 
 

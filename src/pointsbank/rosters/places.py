@@ -7,6 +7,7 @@ from typing import Final
 
 from pointsbank.intake.forms import Form
 from pointsbank.places.model import (
+    KIND_NAMES,
     KINDS,
     SINCE_EVER,
     Act,
@@ -32,28 +33,15 @@ PLACES_FORM: Final = Form(COLUMNS, optional=("生效日期", "操作", "行业",
 
 KIND_WORDS: Final[dict[str, str]] = {
     **{kind: kind for kind in KINDS},
-    "市": "city",
+    **{name: kind for kind, name in KIND_NAMES.items()},
     "中心": "centre",
-    "实践中心": "centre",
     "所": "sub-centre",
-    "实践所": "sub-centre",
     "站": "station",
-    "服务站": "station",
     "实践站": "station",
-    "广场": "square",
     "点": "point",
-    "实践点": "point",
-    "基地": "base",
-    "总队": "corps",
-    "常备队": "standing-team",
     "常备队伍": "standing-team",
-    "服务队": "team",
     "队": "team",
-    "合作单位": "partner",
-    "村": "village",
-    "户": "household",
     "家庭": "household",
-    "单位": "unit",
 }
 """Kinds as files write them."""
 

@@ -57,6 +57,11 @@ WORDS: Final[dict[str, tuple[str, str, str]]] = {
         "a change of a later day is on file",
     ),
     "place-cycle": ("上下循环", "该上级在本地点之下。请核对上级编码。", "the place would stand under itself"),
+    "place-too-deep": (
+        "层级过深",
+        "该上级之上层级已满。请设在较高的上级之下。",
+        "too many levels stand above it",
+    ),
     "place-in-use": ("尚有下级", "其下还有开放的地点。请先迁移或关闭下级。", "open places stand under it"),
     "wrong-successor": (
         "并入有误",

@@ -27,6 +27,9 @@ from pointsbank.places.model import (
 
 TEXT: Final = "^[^\\u0000-\\u001f\\u007f\\ud800-\\udfff]*$"
 
+GUARDED: Final = ("idempotency-conflict", "stale-read", "state-changed", "document-exists")
+"""Refusals of the ledger that any change of a place may meet."""
+
 Code = Annotated[
     str, Meta(min_length=1, max_length=MAX_CODE, pattern="^[A-Za-z0-9._-]+$", description="a place's code")
 ]

@@ -36,7 +36,9 @@ from pointsbank.places.model import (
 from pointsbank.places.service import PlacesService
 from pointsbank.web.api.answers import answered, replayed
 from pointsbank.web.api.describe import READING, WRITING, IdempotencyKey, Limit, operation, problems
+from pointsbank.web.api.place_rosters import submit_roster
 from pointsbank.web.api.place_shapes import (
+    GUARDED,
     TEXT,
     After,
     ClosingIn,
@@ -62,7 +64,6 @@ from pointsbank.web.posting import request_of
 from pointsbank.web.problems import ProblemError, refused
 from pointsbank.web.validation import BankRequest
 
-GUARDED: Final = ("idempotency-conflict", "stale-read", "state-changed", "document-exists")
 CHANGING: Final = (
     *GUARDED,
     "place-malformed",
@@ -148,7 +149,9 @@ async def list_members(
 @post(
     "/",
     opt=needs("places:manage"),
-    responses=problems(*WRITING, *CHANGING, "unknown-sector", "wrong-parent", "place-exists"),
+    responses=problems(
+        *WRITING, *CHANGING, "unknown-sector", "wrong-parent", "place-exists", "place-too-deep"
+    ),
     **operation("Open a place from a day on; a station gets the accounts of its shop.", "开设地点或组织"),
 )
 async def open_place(
@@ -186,7 +189,7 @@ async def rename_place(
     "/{code:str}/move",
     opt=needs("places:manage"),
     status_code=200,
-    responses=problems(*WRITING, *CHANGING, "wrong-parent", "place-cycle"),
+    responses=problems(*WRITING, *CHANGING, "wrong-parent", "place-cycle", "place-too-deep"),
     **operation("Put a place, with all below it, under another from a day on.", "迁移到另一上级"),
 )
 async def move_place(
@@ -348,6 +351,7 @@ router = Router(
         get_place,
         list_members,
         open_place,
+        submit_roster,
         rename_place,
         move_place,
         close_place,
