@@ -16,6 +16,7 @@ from pointsbank.people.refusals import (
     MinorProtected,
     PersonDataInvalid,
     PersonExists,
+    PersonNotActive,
     ReasonNeeded,
     SearchLimitReached,
     UnknownPerson,
@@ -281,6 +282,19 @@ async def test_v2_freezing_needs_one_and_works_at_once(registry: Registry) -> No
     assert await registry.freeze(person_id, "clerk") is None
     missing = new_id()
     assert await registry.freeze(missing, "clerk") == UnknownPerson(missing)
+
+
+async def test_one_person_may_be_several_things_to_the_bank(registry: Registry) -> None:
+    person_id = await put(registry, somebody())
+    for _ in range(2):
+        assert await registry.add_role(person_id, "staff") is None
+    profile = await registry.profile(person_id, "clerk")
+    assert isinstance(profile, Profile)
+    assert profile.roles == ("staff", "volunteer")
+    assert await registry.is_active_staff(person_id)
+    await registry.freeze(person_id, "clerk")
+    assert not await registry.is_active_staff(person_id)
+    assert await registry.add_role(person_id, "helper") == PersonNotActive(person_id, "frozen")
 
 
 async def test_ledgers_do_not_see_each_others_people(

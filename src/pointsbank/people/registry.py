@@ -25,6 +25,7 @@ from pointsbank.people.model import (
     Profile,
     Registered,
     RiskFlag,
+    Role,
     SearchLimits,
     Seen,
 )
@@ -143,6 +144,11 @@ class Registry:
             return registration.invalid(found)
         now = self.store.clock.now()
         return await self.store.write(lambda c: self._keep_id_number(c, person_id, found.number, by, now))
+
+    async def add_role(self, person_id: str, role: Role) -> UnknownPerson | PersonNotActive | None:
+        """Note that somebody on file is also a volunteer, staff, a guardian or a helper. No right follows from it."""
+        now = self.store.clock.now()
+        return await self.store.write(lambda c: self._add_role(c, person_id, role, now))
 
     async def freeze(self, person_id: str, by: str) -> UnknownPerson | PersonNotActive | None:
         """Stop everything that this person could do, at once. One member of staff is enough."""
@@ -370,6 +376,23 @@ class Registry:
         )
         row = registration.value_row(vault, key, field, value, now)
         connection.execute(insert(sealed_values).values(ledger_id=vault.ledger_id, **row))
+
+    def _add_role(
+        self, connection: Connection, person_id: str, role: Role, now: int
+    ) -> UnknownPerson | PersonNotActive | None:
+        state, t = self._state(connection, person_id), person_roles.c
+        if state is None or state == "closed":
+            return UnknownPerson(person_id)
+        if state != "active":
+            return PersonNotActive(person_id, state)
+        here = (t.ledger_id == self.store.ledger_id, t.person_id == person_id, t.role == role)
+        if connection.execute(select(t.role).where(*here)).first() is None:
+            connection.execute(
+                insert(person_roles).values(
+                    ledger_id=self.store.ledger_id, person_id=person_id, role=role, since=now
+                )
+            )
+        return None
 
     def _freeze(
         self, connection: Connection, person_id: str, by: str, now: int
