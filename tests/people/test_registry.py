@@ -211,6 +211,26 @@ async def test_a_miss_is_written_down_too(registry: Registry) -> None:
     assert [(one.action, one.field, one.person_id) for one in seen] == [("find", "id-number", "")]
 
 
+async def test_registering_somebody_who_is_on_file_counts_as_a_search(
+    registry: Registry, clock: FixedClock
+) -> None:
+    person_id = await put(registry, somebody())
+    for _ in range(30):
+        clock.time += 60_000_000
+        assert await registry.register(somebody(), "nosy") == PersonExists("id-number", person_id)
+    assert isinstance(await registry.find("phone", "13812345678", "nosy"), SearchLimitReached)
+
+
+async def test_the_log_is_kept_for_six_months_at_least(registry: Registry, clock: FixedClock) -> None:
+    await registry.find("phone", "13812345678", "clerk")
+    clock.time += 183 * DAY
+    await registry.find("phone", "13812345678", "clerk")
+    assert await registry.discard_log(clock.time) == 0
+    clock.time += 1
+    assert await registry.discard_log(clock.time - DAY) == 1
+    assert len(await registry.seen_by("clerk")) == 1
+
+
 # seeing in full
 
 

@@ -22,7 +22,7 @@ from pointsbank.people.refusals import MasterKeyInUse
 from pointsbank.people.registry import Registry
 from pointsbank.people.rotation import may_retire, outstanding, rewrap_all
 from pointsbank.people.sealing import SealBroken
-from pointsbank.people.store import PeopleStore, StoreBusy, erasures_path, people_url
+from pointsbank.people.store import PeopleStore, StoreBusy, demo_key_path, erasures_path, people_url
 from pointsbank.people.store_tables import people_metadata, person_keys, sealed_values
 from pointsbank.people.vault import rewrap
 from pointsbank.settings import Settings
@@ -107,6 +107,9 @@ def test_the_people_store_is_beside_the_books_unless_the_settings_say_otherwise(
     assert str(erasures_path(city)) == "var/people.erasures"
     assert people_url(Settings(people="sqlite:///elsewhere.db")) == "sqlite:///elsewhere.db"
     assert str(erasures_path(Settings(erasures="/safe/list"))) == "/safe/list"
+    assert str(demo_key_path(Settings(database="sqlite:////data/books.db", erasures="/safe/list"))) == (
+        "/data/demo-master.key"
+    )
 
 
 async def test_deleted_rows_are_overwritten(store: PeopleStore) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, 
 
 from pointsbank.people import consents as consenting
 from pointsbank.people import identity, registration
-from pointsbank.people.access_log import admit_search, flags, note, seen
+from pointsbank.people.access_log import DAY, admit_search, discard, flags, note, seen
 from pointsbank.people.aliases import surviving
 from pointsbank.people.identity import Malformed
 from pointsbank.people.model import (
@@ -47,6 +47,9 @@ from pointsbank.people.vault import PersonKey, chunks
 from pointsbank.policy.calendar import city_day
 
 Shown = Literal["name", "phone", "volunteer-number", "birth", "id-number"]
+
+SHORTEST_KEPT = 183 * DAY
+"""The log is kept for six months at least. Source: Cybersecurity Law, article 21."""
 
 PLAIN = ("name", "phone", "volunteer-number", "birth")
 
@@ -212,6 +215,11 @@ class Registry:
     async def seen_by(self, actor: str, limit: int = 100) -> list[Seen]:
         """What somebody looked at; newest first."""
         return await self.store.read(lambda c: seen(c, self.store.vault, actor=actor, limit=limit))
+
+    async def discard_log(self, before: int) -> int:
+        """Delete what the log and the flags hold from before a moment: a policy says how long they are kept."""
+        latest = min(before, self.store.clock.now() - SHORTEST_KEPT)
+        return await self.store.write(lambda c: discard(c, self.store.ledger_id, latest))
 
     async def risk_flags(self, since: int = 0, limit: int = 100) -> list[RiskFlag]:
         """What an auditor should look at."""
