@@ -151,8 +151,19 @@ async def test_two_registrations_at_once_make_one_person(registry: Registry) -> 
     registered = [one for one in outcomes if isinstance(one, Registered)]
     assert len(registered) == 1
     assert [one for one in outcomes if one not in registered] == [
-        PersonExists("volunteer-number", registered[0].person_id)
+        PersonExists("id-number", registered[0].person_id)
     ] * 3
+
+
+async def test_two_batches_at_once_neither_wait_for_each_other_nor_make_doubles(registry: Registry) -> None:
+    people = [NewPerson(name="众", volunteer_number=f"N{n}") for n in range(60)]
+    batches = await asyncio.gather(
+        *(registry.register_all(people[:: 1 if n % 2 else -1], f"import-{n}") for n in range(4))
+    )
+    registered = [one for batch in batches for one in batch if isinstance(one, Registered)]
+    assert len(registered) == 60
+    found = await registry.person_ids("volunteer-number", [person.volunteer_number for person in people])
+    assert {ids[0] for ids in found.values()} == {one.person_id for one in registered}
 
 
 # searching

@@ -213,11 +213,13 @@ def _insert(
             for field, value in p.values.items()
         ],
     )
-    indexes = [
+    indexes: list[dict[str, Any]] = [
         ledger | {"kind": kind, "digest": digest, "person_id": p.person_id}
         for p, _ in accepted
         for kind, digest in p.digests.items()
     ]
+    # in one order, so that two batches with the same numbers never wait for each other
+    indexes.sort(key=lambda row: (str(row["kind"]), bytes(row["digest"])))
     if indexes:
         connection.execute(insert(blind_indexes), indexes)
 
