@@ -14,11 +14,13 @@ from pointsbank.people.changes import Change, Changes
 from pointsbank.people.consents import Consent, Consents
 from pointsbank.people.export import export_own_data
 from pointsbank.people.links import Link, LinkRules, Links
+from pointsbank.people.merging import Merging
 from pointsbank.people.notices import settle, waiting
 from pointsbank.people.refusals import (
     GuardianMustConsent,
     LinkNotAllowed,
     PersonDataInvalid,
+    PersonExists,
     SecondPersonNeeded,
     UnknownChange,
     UnknownConsent,
@@ -226,6 +228,54 @@ async def test_a_new_phone_needs_two_tells_the_old_one_and_waits_before_it_may_s
     shown = await registry.unmask(ward, "phone", "clerk", permitted=True, reason="核对")
     assert isinstance(shown, Revealed)
     assert shown.value == "+8613999999999"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "wrong"),
+    [
+        ("name", "张晓明", " "),
+        ("volunteer-number", "V2301000009", "编号"),
+        ("birth", "1990-05-18", "18.5.1990"),
+    ],
+)
+async def test_what_is_wrong_on_file_is_put_right_by_two(
+    registry: Registry, store: PeopleStore, field: str, value: str, wrong: str
+) -> None:
+    person = await put(registry, somebody())
+    desk = Changes(store)
+    refused = await desk.propose_correction(person, field, wrong, "clerk-1")  # type: ignore[arg-type]
+    assert isinstance(refused, PersonDataInvalid)
+    proposed = await desk.propose_correction(person, field, value, "clerk-1")  # type: ignore[arg-type]
+    assert isinstance(proposed, Change)
+    assert isinstance(await desk.confirm(person, proposed.id, "clerk-1"), SecondPersonNeeded)
+    assert isinstance(await desk.confirm(person, proposed.id, "clerk-2"), Change)
+    shown = await registry.unmask(person, field, "clerk", permitted=True, reason="核对")  # type: ignore[arg-type]
+    assert isinstance(shown, Revealed)
+    assert shown.value == value
+    assert [one.template for one in await waiting(store)] == [f"{field}-changed"]
+    assert await registry.person_ids("volunteer-number", ["V2301000001", "V2301000009"]) == {
+        "V2301000009" if field == "volunteer-number" else "V2301000001": [person]
+    }
+
+
+async def test_a_correction_never_takes_another_persons_number(
+    registry: Registry, store: PeopleStore
+) -> None:
+    owner = await put(registry, somebody())
+    person = await put(registry, plain("王芳"))
+    desk = Changes(store)
+    proposed = await desk.propose_correction(person, "volunteer-number", "V2301000001", "clerk-1")
+    assert isinstance(proposed, Change)
+    assert await desk.confirm(person, proposed.id, "clerk-2") == PersonExists("volunteer-number", owner)
+
+
+async def test_a_merge_is_not_confirmed_as_if_it_were_a_small_change(
+    registry: Registry, store: PeopleStore
+) -> None:
+    one, other = await put(registry, somebody()), await put(registry, plain("张明"))
+    proposed = await Merging(store).propose(one, other, "clerk-1")
+    assert isinstance(proposed, Change)
+    assert await Changes(store).confirm(one, proposed.id, "clerk-2") == UnknownChange(proposed.id)
 
 
 async def test_the_end_of_a_freeze_needs_two(registry: Registry, store: PeopleStore) -> None:

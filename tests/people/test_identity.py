@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointsbank.people import identity
@@ -48,6 +48,7 @@ def test_an_id_number_that_is_none_is_named_without_being_repeated(text: str, re
     assert not text or text not in repr(found)
 
 
+@settings(deadline=None)
 @given(st.dates(date(1900, 1, 1), TODAY), st.integers(0, 999), st.integers(0, 17), st.integers(1, 9))
 def test_one_wrong_digit_is_always_noticed(born: date, serial: int, place: int, step: int) -> None:
     number = id_number(born.isoformat(), serial)
@@ -59,6 +60,7 @@ def test_one_wrong_digit_is_always_noticed(born: date, serial: int, place: int, 
     assert wrong == number or isinstance(identity.id_number(wrong, TODAY), Malformed)
 
 
+@settings(deadline=None)
 @given(st.dates(date(1900, 1, 1), TODAY), st.integers(0, 999), st.integers(0, 16))
 def test_two_digits_in_each_others_place_are_noticed(born: date, serial: int, place: int) -> None:
     number = id_number(born.isoformat(), serial)
@@ -99,6 +101,7 @@ def test_what_is_no_mainland_number_is_refused(text: str) -> None:
     assert not text or text not in found.chinese + found.english
 
 
+@settings(deadline=None)
 @given(st.from_regex(r"1[3-9][0-9]{9}", fullmatch=True))
 def test_the_written_form_of_a_phone_is_its_own(number: str) -> None:
     written = identity.phone(number)
@@ -108,6 +111,7 @@ def test_the_written_form_of_a_phone_is_its_own(number: str) -> None:
     assert masked == f"{number[:3]}****{number[-4:]}"
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_no_text_breaks_a_reader(text: str) -> None:
     for read in (identity.phone, identity.volunteer_number, identity.name):
@@ -179,6 +183,7 @@ def test_an_age_is_that_of_the_citys_day() -> None:
     assert identity.age_at(born, midnight, "UTC") == 13
 
 
+@settings(deadline=None)
 @given(st.dates(date(1900, 1, 1), date(2010, 1, 1)), st.integers(1, 90))
 def test_a_birthday_is_the_day_on_which_the_age_changes(born: date, years: int) -> None:
     day = identity.turns(born, years)

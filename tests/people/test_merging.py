@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+import msgspec
 import pytest
 
 from pointsbank.engine.ids import new_id
@@ -11,6 +12,7 @@ from pointsbank.ledger.refusals import InvalidDraft, Refusal
 from pointsbank.people.aliases import survivors
 from pointsbank.people.changes import Change, Changes
 from pointsbank.people.closing import Closing, close_account
+from pointsbank.people.export import export_own_data
 from pointsbank.people.merging import Merging
 from pointsbank.people.notices import waiting
 from pointsbank.people.refusals import (
@@ -87,6 +89,13 @@ async def test_the_numbers_of_an_alias_find_the_person(registry: Registry, store
         found = await registry.find(kind, number, "clerk")  # type: ignore[arg-type]
         assert [one.person_id for one in found] == [third]  # type: ignore[union-attr]
     assert await registry.person_ids("volunteer-number", ["V2"]) == {"V2": [third]}
+    exported = await export_own_data(store, third, third)
+    assert isinstance(exported, bytes)
+    own = msgspec.json.decode(exported)["merged_registrations"]
+    assert [(one["person_id"], one.get("volunteer-number")) for one in own] == [
+        (second, "V2"),
+        (first, "V2301000001"),
+    ]
     refused = await Merging(store).propose(third, first, "clerk-1")
     assert refused == PersonNotActive(first, "merged"), "no circles"
 

@@ -16,6 +16,7 @@ from pointsbank.people.refusals import (
     MinorProtected,
     PersonDataInvalid,
     PersonExists,
+    PersonNotActive,
     ReasonNeeded,
     SearchLimitReached,
     UnknownPerson,
@@ -150,8 +151,19 @@ async def test_two_registrations_at_once_make_one_person(registry: Registry) -> 
     registered = [one for one in outcomes if isinstance(one, Registered)]
     assert len(registered) == 1
     assert [one for one in outcomes if one not in registered] == [
-        PersonExists("volunteer-number", registered[0].person_id)
+        PersonExists("id-number", registered[0].person_id)
     ] * 3
+
+
+async def test_two_batches_at_once_neither_wait_for_each_other_nor_make_doubles(registry: Registry) -> None:
+    people = [NewPerson(name="众", volunteer_number=f"N{n}") for n in range(60)]
+    batches = await asyncio.gather(
+        *(registry.register_all(people[:: 1 if n % 2 else -1], f"import-{n}") for n in range(4))
+    )
+    registered = [one for batch in batches for one in batch if isinstance(one, Registered)]
+    assert len(registered) == 60
+    found = await registry.person_ids("volunteer-number", [person.volunteer_number for person in people])
+    assert {ids[0] for ids in found.values()} == {one.person_id for one in registered}
 
 
 # searching
@@ -208,6 +220,26 @@ async def test_a_miss_is_written_down_too(registry: Registry) -> None:
     await registry.find("id-number", id_number("1990-05-17"), "nosy")
     seen = await registry.seen_by("nosy")
     assert [(one.action, one.field, one.person_id) for one in seen] == [("find", "id-number", "")]
+
+
+async def test_registering_somebody_who_is_on_file_counts_as_a_search(
+    registry: Registry, clock: FixedClock
+) -> None:
+    person_id = await put(registry, somebody())
+    for _ in range(30):
+        clock.time += 60_000_000
+        assert await registry.register(somebody(), "nosy") == PersonExists("id-number", person_id)
+    assert isinstance(await registry.find("phone", "13812345678", "nosy"), SearchLimitReached)
+
+
+async def test_the_log_is_kept_for_six_months_at_least(registry: Registry, clock: FixedClock) -> None:
+    await registry.find("phone", "13812345678", "clerk")
+    clock.time += 183 * DAY
+    await registry.find("phone", "13812345678", "clerk")
+    assert await registry.discard_log(clock.time) == 0
+    clock.time += 1
+    assert await registry.discard_log(clock.time - DAY) == 1
+    assert len(await registry.seen_by("clerk")) == 1
 
 
 # seeing in full
@@ -281,6 +313,19 @@ async def test_v2_freezing_needs_one_and_works_at_once(registry: Registry) -> No
     assert await registry.freeze(person_id, "clerk") is None
     missing = new_id()
     assert await registry.freeze(missing, "clerk") == UnknownPerson(missing)
+
+
+async def test_one_person_may_be_several_things_to_the_bank(registry: Registry) -> None:
+    person_id = await put(registry, somebody())
+    for _ in range(2):
+        assert await registry.add_role(person_id, "staff") is None
+    profile = await registry.profile(person_id, "clerk")
+    assert isinstance(profile, Profile)
+    assert profile.roles == ("staff", "volunteer")
+    assert await registry.is_active_staff(person_id)
+    await registry.freeze(person_id, "clerk")
+    assert not await registry.is_active_staff(person_id)
+    assert await registry.add_role(person_id, "helper") == PersonNotActive(person_id, "frozen")
 
 
 async def test_ledgers_do_not_see_each_others_people(

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointsbank.people.master import (
@@ -35,6 +35,7 @@ from pointsbank.settings import Settings, settings_from
 ABOUT = ("value", "1", "person", "name", "key")
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.lists(st.text(max_size=10), max_size=5))
 def test_what_was_sealed_opens(value: bytes, about: list[str]) -> None:
     key = new_key()
@@ -71,6 +72,7 @@ def test_the_same_value_never_looks_the_same() -> None:
     assert len({seal(key, b"13812345678", ABOUT) for _ in range(100)}) == 100
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=5), max_size=4), st.lists(st.text(max_size=5), max_size=4))
 def test_two_lists_never_read_the_same(one: list[str], other: list[str]) -> None:
     assert (associated_data(one) == associated_data(other)) == (one == other)
@@ -132,8 +134,8 @@ def test_a_mistyped_key_is_noticed_and_never_repeated() -> None:
 def test_keys_never_show_in_messages(tmp_path: Path) -> None:
     key = generate()
     secret = key.text.rpartition(".")[2]
-    settings = settings_from({"POINTSBANK_MASTER_KEY": key.text})
-    shown = f"{key!r} {MasterKeys([key])!r} {settings!r} {settings}"
+    found = settings_from({"POINTSBANK_MASTER_KEY": key.text})
+    shown = f"{key!r} {MasterKeys([key])!r} {found!r} {found}"
     assert key.id in shown
     assert secret not in shown
     assert repr(key.secret) not in shown

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import uuid
 from pathlib import Path
 
+import asyncpg
 import pytest
 from sqlalchemy import CheckConstraint, Connection, inspect, select, text, update
 from sqlalchemy import types as sql
@@ -20,7 +22,7 @@ from pointsbank.people.refusals import MasterKeyInUse
 from pointsbank.people.registry import Registry
 from pointsbank.people.rotation import may_retire, outstanding, rewrap_all
 from pointsbank.people.sealing import SealBroken
-from pointsbank.people.store import PeopleStore, StoreBusy, erasures_path, people_url
+from pointsbank.people.store import PeopleStore, StoreBusy, demo_key_path, erasures_path, people_url
 from pointsbank.people.store_tables import people_metadata, person_keys, sealed_values
 from pointsbank.people.vault import rewrap
 from pointsbank.settings import Settings
@@ -105,6 +107,9 @@ def test_the_people_store_is_beside_the_books_unless_the_settings_say_otherwise(
     assert str(erasures_path(city)) == "var/people.erasures"
     assert people_url(Settings(people="sqlite:///elsewhere.db")) == "sqlite:///elsewhere.db"
     assert str(erasures_path(Settings(erasures="/safe/list"))) == "/safe/list"
+    assert str(demo_key_path(Settings(database="sqlite:////data/books.db", erasures="/safe/list"))) == (
+        "/data/demo-master.key"
+    )
 
 
 async def test_deleted_rows_are_overwritten(store: PeopleStore) -> None:
@@ -112,6 +117,44 @@ async def test_deleted_rows_are_overwritten(store: PeopleStore) -> None:
         assert await store.read(lambda c: c.exec_driver_sql("PRAGMA secure_delete").scalar()) == 1
         assert await store.read(lambda c: c.exec_driver_sql("PRAGMA journal_mode").scalar()) == "wal"
         assert await store.read(lambda c: c.exec_driver_sql("PRAGMA synchronous").scalar()) == 2
+
+
+async def test_on_postgresql_the_store_has_a_role_of_its_own(
+    postgres_url: str, keys: MasterKeys, erasures: ErasureList
+) -> None:
+    """As docs/privacy.md says: its role owns the schema and nothing else, and other roles see nothing of it."""
+    mine, other = (f"pb_{kind}_{uuid.uuid4().hex[:8]}" for kind in ("people", "books"))
+    owner = await asyncpg.connect(postgres_url)
+    try:
+        for role in (mine, other):
+            await owner.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'x'")
+        await owner.execute(f"CREATE SCHEMA people AUTHORIZATION {mine}")
+        await owner.execute("REVOKE ALL ON SCHEMA people FROM PUBLIC")
+        store = PeopleStore(_as_role(postgres_url, mine), LEDGER, keys, erasures)
+        try:
+            await store.upgrade()
+            await store.open()
+            await put(Registry(store), somebody())
+            with pytest.raises(DBAPIError, match="permission denied"):
+                await store.read(lambda c: c.execute(text("SELECT * FROM public.volunteers")).all())
+        finally:
+            await store.close()
+        stranger = await asyncpg.connect(_as_role(postgres_url, other))
+        try:
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await stranger.fetch("SELECT * FROM people.person_keys")
+        finally:
+            await stranger.close()
+    finally:
+        await owner.execute("DROP SCHEMA IF EXISTS people CASCADE")
+        for role in (mine, other):
+            await owner.execute(f"DROP ROLE IF EXISTS {role}")
+        await owner.close()
+
+
+def _as_role(url: str, role: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{role}:x@{rest.partition('@')[2]}"
 
 
 # errors

@@ -26,7 +26,7 @@ from pointsbank.people.model import NewPerson, Purpose, Role
 from pointsbank.people.refusals import PointsLeft
 from pointsbank.people.registry import Registry, Shown
 from pointsbank.people.sealing import INDEX_KINDS, IndexKind
-from pointsbank.people.store import PeopleStore, people_store, people_url
+from pointsbank.people.store import PeopleStore, demo_key_path, people_store
 from pointsbank.points.lots import lots_of
 from pointsbank.settings import Settings, settings_from
 from pointsbank.store.database import Database
@@ -307,9 +307,7 @@ async def retire(key_id: str, database_url: str) -> None:
 
 def _store(database_url: str) -> tuple[PeopleStore, Settings]:
     settings = settings_from(database=database_url)
-    url = people_url(settings)
-    beside = Database(url).path.parent / "demo-master.key" if Database(url).dialect == "sqlite" else None
-    held: MasterKeys = master_keys(settings, beside)
+    held: MasterKeys = master_keys(settings, demo_key_path(settings))
     if held.file is not None and not settings.master_key_file:
         settings = msgspec.structs.replace(settings, master_key_file=str(held.file))
     return people_store(settings, ledger_id_of(CITY_LEDGER), held), settings

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Table, desc, func, select
+from sqlalchemy import Connection, Table, delete, desc, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pointsbank.engine.ids import new_id
@@ -75,6 +75,17 @@ def seen(
         )
         for row in rows
     ]
+
+
+def discard(connection: Connection, ledger_id: int, before: int) -> int:
+    """Delete lines and flags from before a moment, when the time for which they must be kept is over. How many."""
+    lines = connection.execute(
+        delete(access_log).where(access_log.c.ledger_id == ledger_id, access_log.c.at < before)
+    ).rowcount
+    raised = connection.execute(
+        delete(risk_flags).where(risk_flags.c.ledger_id == ledger_id, risk_flags.c.at < before)
+    ).rowcount
+    return lines + raised
 
 
 def admit_search(

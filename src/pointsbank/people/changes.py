@@ -1,4 +1,4 @@
-"""Changes by which somebody could be robbed without a forged hour: a new phone, the end of a freeze.
+"""Changes by which somebody could be robbed without a forged hour: a new phone, a correction, the end of a freeze.
 
 One member of staff proposes, another confirms; neither is the person concerned or of the household. The old phone
 and the helpers hear of it, and the new means may spend only after a delay.
@@ -7,7 +7,8 @@ and the helpers hear of it, and the new means may spend only after a delay.
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Literal
+from datetime import date
+from typing import Final, Literal, get_args
 
 import msgspec
 from sqlalchemy import Connection, and_, delete, func, insert, select, update
@@ -19,11 +20,24 @@ from pointsbank.people.aliases import aliases
 from pointsbank.people.identity import Malformed
 from pointsbank.people.links import lock, outsider
 from pointsbank.people.notices import enqueue, tell_helpers
-from pointsbank.people.refusals import PersonDataInvalid, SecondPersonNeeded, UnknownChange, UnknownPerson
+from pointsbank.people.refusals import (
+    PersonDataInvalid,
+    PersonExists,
+    SecondPersonNeeded,
+    UnknownChange,
+    UnknownPerson,
+)
+from pointsbank.people.sealing import IndexKind
 from pointsbank.people.store import PeopleStore
 from pointsbank.people.store_tables import blind_indexes, changes, persons, sealed_values
+from pointsbank.people.vault import PersonKey
+from pointsbank.policy.calendar import city_day, local_day
 
-ChangeKind = Literal["phone", "unfreeze"]
+Corrected = Literal["name", "volunteer-number", "birth"]
+
+ChangeKind = Literal["phone", "name", "volunteer-number", "birth", "unfreeze"]
+
+INDEXED: Final[tuple[IndexKind, ...]] = ("phone", "volunteer-number")
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -41,8 +55,9 @@ class Change(msgspec.Struct, frozen=True):
 class Changes:
     """Takes proposals and confirmations."""
 
-    def __init__(self, store: PeopleStore, *, delay: int = DAY) -> None:
+    def __init__(self, store: PeopleStore, *, zone: str = "Asia/Shanghai", delay: int = DAY) -> None:
         self.store = store
+        self.zone = zone
         self.delay = delay
 
     async def propose_phone(
@@ -54,6 +69,15 @@ class Changes:
             return registration.invalid(written)
         return await self._propose(person_id, "phone", written, by, household)
 
+    async def propose_correction(
+        self, person_id: str, field: Corrected, value: str, by: str, *, household: Collection[str] = ()
+    ) -> Change | UnknownPerson | PersonDataInvalid | SecondPersonNeeded:
+        """Propose to put right what is on file: a name, a volunteer number, a birth date (YYYY-MM-DD)."""
+        written = _written(field, value, city_day(self.store.clock.now(), self.zone))
+        if isinstance(written, Malformed):
+            return registration.invalid(written)
+        return await self._propose(person_id, field, written, by, household)
+
     async def propose_unfreezing(
         self, person_id: str, by: str, *, household: Collection[str] = ()
     ) -> Change | UnknownPerson | SecondPersonNeeded:
@@ -62,8 +86,8 @@ class Changes:
 
     async def confirm(
         self, person_id: str, change_id: str, by: str, *, household: Collection[str] = ()
-    ) -> Change | UnknownChange | SecondPersonNeeded:
-        """Confirm what another proposed: it holds at once, and may spend after the delay."""
+    ) -> Change | UnknownChange | SecondPersonNeeded | PersonExists:
+        """Confirm what another proposed: it holds at once, and a new phone may spend after the delay."""
         now = self.store.clock.now()
         return await self.store.write(
             lambda c: self._confirm(c, person_id, change_id, by, frozenset(household), now)
@@ -114,12 +138,14 @@ class Changes:
         by: str,
         household: frozenset[str],
         now: int,
-    ) -> Change | UnknownChange | SecondPersonNeeded:
+    ) -> Change | UnknownChange | SecondPersonNeeded | PersonExists:
         t, vault = changes.c, self.store.vault
         lock(connection, vault.ledger_id, person_id)
         here = and_(t.ledger_id == vault.ledger_id, t.person_id == person_id, t.change_id == change_id)
         row = connection.execute(
-            select(t.kind, t.proposed_by, t.payload).where(here, t.state == "proposed")
+            select(t.kind, t.proposed_by, t.payload).where(
+                here, t.state == "proposed", t.kind.in_(get_args(ChangeKind))
+            )
         ).one_or_none()
         key = vault.keys_of(connection, [person_id]).get(person_id)
         if row is None or key is None:
@@ -127,7 +153,15 @@ class Changes:
         refused = outsider(by, (person_id, row.proposed_by), household)
         if refused is not None:
             return refused
-        done = Change(change_id, person_id, row.kind, "confirmed", row.proposed_by, by, now + self.delay)
+        value = vault.open(key, f"change {change_id}", row.payload)
+        if row.kind == "volunteer-number":
+            digest = vault.indexes.digest("volunteer-number", value)
+            at = ("volunteer-number", digest)
+            holder = registration.holders(connection, vault, [("volunteer-number", digest)]).get(at, [])
+            if holder and holder != [person_id]:
+                return PersonExists("volunteer-number", holder[0])
+        effective_at = now + (self.delay if row.kind == "phone" else 0)
+        done = Change(change_id, person_id, row.kind, "confirmed", row.proposed_by, by, effective_at)
         connection.execute(
             update(changes)
             .where(here)
@@ -139,11 +173,7 @@ class Changes:
                 payload=b"",
             )
         )
-        if row.kind == "phone":
-            tell_helpers(connection, vault, person_id, "ward-phone-changed", now)
-            enqueue(connection, vault, person_id, "phone-changed", now)
-            self._put_phone(connection, person_id, vault.open(key, f"change {change_id}", row.payload), now)
-        else:
+        if row.kind == "unfreeze":
             p = persons.c
             connection.execute(
                 update(persons)
@@ -151,28 +181,42 @@ class Changes:
                 .values(state="active", changed_at=now, changed_by=by)
             )
             enqueue(connection, vault, person_id, "unfrozen", now)
+        else:
+            # told before the new number stands, so it is the old one that hears of it
+            tell_helpers(connection, vault, person_id, f"ward-{row.kind}-changed", now)
+            enqueue(connection, vault, person_id, f"{row.kind}-changed", now)
+            self._put(connection, key, row.kind, value, now)
         return done
 
-    def _put_phone(self, connection: Connection, person_id: str, phone: str, now: int) -> None:
+    def _put(self, connection: Connection, key: PersonKey, field: str, value: str, now: int) -> None:
         vault, v, i = self.store.vault, sealed_values.c, blind_indexes.c
-        key = vault.keys_of(connection, [person_id])[person_id]
         connection.execute(
             delete(sealed_values).where(
-                v.ledger_id == vault.ledger_id, v.person_id == person_id, v.field == "phone"
+                v.ledger_id == vault.ledger_id, v.person_id == key.person_id, v.field == field
             )
         )
-        connection.execute(
-            delete(blind_indexes).where(
-                i.ledger_id == vault.ledger_id, i.person_id == person_id, i.kind == "phone"
-            )
-        )
-        row = registration.value_row(vault, key, "phone", phone, now)
+        row = registration.value_row(vault, key, field, value, now)
         connection.execute(insert(sealed_values).values(ledger_id=vault.ledger_id, **row))
-        connection.execute(
-            insert(blind_indexes).values(
-                ledger_id=vault.ledger_id,
-                kind="phone",
-                digest=vault.indexes.digest("phone", phone),
-                person_id=person_id,
-            )
-        )
+        for kind in INDEXED:
+            if kind == field:
+                connection.execute(
+                    delete(blind_indexes).where(
+                        i.ledger_id == vault.ledger_id, i.person_id == key.person_id, i.kind == kind
+                    )
+                )
+                digest = vault.indexes.digest(kind, value)
+                connection.execute(
+                    insert(blind_indexes).values(
+                        ledger_id=vault.ledger_id, kind=kind, digest=digest, person_id=key.person_id
+                    )
+                )
+
+
+def _written(field: Corrected, value: str, today: date) -> str | Malformed:
+    if field == "name":
+        return identity.name(value)
+    if field == "volunteer-number":
+        return identity.volunteer_number(value)
+    born = local_day(value)
+    found = identity.birth_date(born or date.max, today)
+    return found if isinstance(found, Malformed) else found.isoformat()

@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy import Connection, or_, select
 
 from pointsbank.people import access_log, consents
+from pointsbank.people.aliases import aliases
 from pointsbank.people.refusals import UnknownPerson
 from pointsbank.people.registry import PLAIN
 from pointsbank.people.store import PeopleStore
@@ -109,6 +110,10 @@ def _export(
                 "confirmed_at": when(row.confirmed_at),
             }
             for row in altered
+        ],
+        "merged_registrations": [
+            {"person_id": alias, **vault.values_of(connection, [alias], PLAIN).get(alias, {})}
+            for alias in aliases(connection, ledger_id, person_id)
         ],
         "who_saw_you": [
             {

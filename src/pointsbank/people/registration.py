@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, insert, select, tuple_
 
@@ -17,6 +17,9 @@ from pointsbank.people.refusals import PersonDataInvalid, PersonExists
 from pointsbank.people.sealing import IndexKind
 from pointsbank.people.store_tables import blind_indexes, person_keys, person_roles, persons, sealed_values
 from pointsbank.people.vault import PersonKey, Vault, chunks
+
+ONE_PERSONS: Final[tuple[IndexKind, ...]] = ("id-number", "volunteer-number")
+"""Numbers that one person has, the surest first."""
 
 MOST_HINTS = 20
 """Of a phone that a whole institution gives, the first few holders are compared."""
@@ -141,8 +144,8 @@ def _known_ids(connection: Connection, vault: Vault, people: Sequence[Checked]) 
 
 
 def _double(person: Checked, taken: dict[tuple[str, bytes], list[str]]) -> PersonExists | None:
-    for kind, digest in person.digests.items():
-        if kind != "phone" and (holder := taken.get((kind, digest))):
+    for kind in ONE_PERSONS:
+        if (digest := person.digests.get(kind)) and (holder := taken.get((kind, digest))):
             return PersonExists(kind, holder[0])
     return None
 
@@ -210,11 +213,13 @@ def _insert(
             for field, value in p.values.items()
         ],
     )
-    indexes = [
+    indexes: list[dict[str, Any]] = [
         ledger | {"kind": kind, "digest": digest, "person_id": p.person_id}
         for p, _ in accepted
         for kind, digest in p.digests.items()
     ]
+    # in one order, so that two batches with the same numbers never wait for each other
+    indexes.sort(key=lambda row: (str(row["kind"]), bytes(row["digest"])))
     if indexes:
         connection.execute(insert(blind_indexes), indexes)
 

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, 
 
 from pointsbank.people import consents as consenting
 from pointsbank.people import identity, registration
-from pointsbank.people.access_log import admit_search, flags, note, seen
+from pointsbank.people.access_log import DAY, admit_search, discard, flags, note, seen
 from pointsbank.people.aliases import surviving
 from pointsbank.people.identity import Malformed
 from pointsbank.people.model import (
@@ -25,6 +25,7 @@ from pointsbank.people.model import (
     Profile,
     Registered,
     RiskFlag,
+    Role,
     SearchLimits,
     Seen,
 )
@@ -46,6 +47,9 @@ from pointsbank.people.vault import PersonKey, chunks
 from pointsbank.policy.calendar import city_day
 
 Shown = Literal["name", "phone", "volunteer-number", "birth", "id-number"]
+
+SHORTEST_KEPT = 183 * DAY
+"""The log is kept for six months at least. Source: Cybersecurity Law, article 21."""
 
 PLAIN = ("name", "phone", "volunteer-number", "birth")
 
@@ -144,6 +148,11 @@ class Registry:
         now = self.store.clock.now()
         return await self.store.write(lambda c: self._keep_id_number(c, person_id, found.number, by, now))
 
+    async def add_role(self, person_id: str, role: Role) -> UnknownPerson | PersonNotActive | None:
+        """Note that somebody on file is also a volunteer, staff, a guardian or a helper. No right follows from it."""
+        now = self.store.clock.now()
+        return await self.store.write(lambda c: self._add_role(c, person_id, role, now))
+
     async def freeze(self, person_id: str, by: str) -> UnknownPerson | PersonNotActive | None:
         """Stop everything that this person could do, at once. One member of staff is enough."""
         now = self.store.clock.now()
@@ -206,6 +215,11 @@ class Registry:
     async def seen_by(self, actor: str, limit: int = 100) -> list[Seen]:
         """What somebody looked at; newest first."""
         return await self.store.read(lambda c: seen(c, self.store.vault, actor=actor, limit=limit))
+
+    async def discard_log(self, before: int) -> int:
+        """Delete what the log and the flags hold from before a moment: a policy says how long they are kept."""
+        latest = min(before, self.store.clock.now() - SHORTEST_KEPT)
+        return await self.store.write(lambda c: discard(c, self.store.ledger_id, latest))
 
     async def risk_flags(self, since: int = 0, limit: int = 100) -> list[RiskFlag]:
         """What an auditor should look at."""
@@ -370,6 +384,23 @@ class Registry:
         )
         row = registration.value_row(vault, key, field, value, now)
         connection.execute(insert(sealed_values).values(ledger_id=vault.ledger_id, **row))
+
+    def _add_role(
+        self, connection: Connection, person_id: str, role: Role, now: int
+    ) -> UnknownPerson | PersonNotActive | None:
+        state, t = self._state(connection, person_id), person_roles.c
+        if state is None or state == "closed":
+            return UnknownPerson(person_id)
+        if state != "active":
+            return PersonNotActive(person_id, state)
+        here = (t.ledger_id == self.store.ledger_id, t.person_id == person_id, t.role == role)
+        if connection.execute(select(t.role).where(*here)).first() is None:
+            connection.execute(
+                insert(person_roles).values(
+                    ledger_id=self.store.ledger_id, person_id=person_id, role=role, since=now
+                )
+            )
+        return None
 
     def _freeze(
         self, connection: Connection, person_id: str, by: str, now: int

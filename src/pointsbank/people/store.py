@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+import msgspec
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -247,6 +248,11 @@ def erasures_path(settings: Settings) -> Path:
         if people.dialect == "sqlite"
         else Path("var/people.erasures")
     )
+
+
+def demo_key_path(settings: Settings) -> Path:
+    """Where a demo keeps the master key that it makes for its invented people."""
+    return erasures_path(msgspec.structs.replace(settings, erasures="")).with_name("demo-master.key")
 
 
 def _connect(path: Path) -> Any:

@@ -170,7 +170,9 @@ changes = _table(
     column("confirmed_at", Big),
     column("effective_at", Big),
     column("payload", LargeBinary),
-    CheckConstraint("kind IN ('phone', 'unfreeze', 'merge', 'unmerge')", name="kind"),
+    CheckConstraint(
+        "kind IN ('name', 'phone', 'volunteer-number', 'birth', 'unfreeze', 'merge', 'unmerge')", name="kind"
+    ),
     CheckConstraint("state IN ('proposed', 'confirmed', 'refused')", name="state"),
     key=("person_id", "change_id"),
 )

@@ -76,7 +76,8 @@ def upgrade() -> None:
         sa.Column("effective_at", BIG, nullable=False),
         sa.Column("payload", sa.LargeBinary(), nullable=False),
         sa.CheckConstraint(
-            "kind IN ('phone', 'unfreeze', 'merge', 'unmerge')", name=op.f("changes_kind_check")
+            "kind IN ('name', 'phone', 'volunteer-number', 'birth', 'unfreeze', 'merge', 'unmerge')",
+            name=op.f("changes_kind_check"),
         ),
         sa.CheckConstraint("state IN ('proposed', 'confirmed', 'refused')", name=op.f("changes_state_check")),
         sa.PrimaryKeyConstraint("ledger_id", "person_id", "change_id", name="changes_pk"),
