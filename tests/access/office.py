@@ -19,7 +19,7 @@ from pointsbank.access.staff import Half, StaffDesk
 from pointsbank.access.totp import code_at, step_of
 from pointsbank.engine.clock import FixedClock
 from pointsbank.engine.commands import Command
-from pointsbank.engine.registry import Ledger, open_ledger
+from pointsbank.engine.registry import CITY_LEDGER, Ledger, open_ledger
 from pointsbank.store.database import Database
 
 NOON = 1_795_000_000_000_000
@@ -109,12 +109,14 @@ def secret_in(uri: str) -> bytes:
 
 
 @asynccontextmanager
-async def open_office(database: Database, *, founded: bool = True) -> AsyncIterator[Office]:
+async def open_office(
+    database: Database, *, founded: bool = True, name: str = CITY_LEDGER
+) -> AsyncIterator[Office]:
     """The office of a database of the test's own, with the administrators ann and bo."""
     clock = FixedClock(NOON)
     pepper = Pepper(bytes(range(32)))
     store, passwords = LoginStore(database), Passwords(pepper)
-    async with open_ledger(database, clock=clock) as ledger:
+    async with open_ledger(database, name, clock=clock) as ledger:
         ring = KeyRing(ledger, clock)
         staff = StaffDesk(ledger, ring)
         await store.open()

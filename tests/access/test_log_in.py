@@ -494,6 +494,14 @@ async def test_what_happens_at_the_door_is_written_down(database: Database) -> N
         ]
 
 
+async def test_what_happened_at_the_door_is_forgotten_after_its_time(database: Database) -> None:
+    async with open_office(database) as office:
+        await office.enrol("ann")
+        office.clock.time += (RULES.events_days + 1) * 86_400_000_000
+        await office.log_in("ann")
+        assert await office.store.run(happened, office) == ["opened"]
+
+
 def happened(connection: Connection, office: Office) -> list[str]:
     query = select(events.c.what).where(events.c.person_id == office.people["ann"])
     return list(connection.execute(query.order_by(events.c.event_id)).scalars())

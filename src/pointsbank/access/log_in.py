@@ -348,6 +348,8 @@ def _open(
         connection.execute(delete(sessions).where(s.ledger_id == ledger_id, s.token_hash == over))
     throttle.succeeded(connection, ledger_id, limits)
     throttle.sweep(connection, ledger_id, now, rights().log_in.window_minutes)
+    old = now - rights().log_in.events_days * 24 * 60 * _MINUTE
+    connection.execute(delete(events).where(events.c.ledger_id == ledger_id, events.c.at < old))
     _note(connection, ledger_id, now, person, "opened", session, where)
     return True
 

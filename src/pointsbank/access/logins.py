@@ -41,6 +41,8 @@ T = TypeVar("T")
 SCHEMA: Final = "logins"
 """Where PostgreSQL keeps these tables."""
 
+_IN_SCHEMA: Final[dict[str, Any]] = {"schema_translate_map": {None: SCHEMA}}
+
 metadata = MetaData()
 
 
@@ -104,6 +106,7 @@ events = _table(
 )
 """What happened at the door, for the auditor; the address as an HMAC."""
 Index("events_person_idx", events.c.ledger_id, events.c.person_id, events.c.event_id)
+Index("events_at_idx", events.c.ledger_id, events.c.at)
 
 
 class LoginStore:
@@ -125,16 +128,13 @@ class LoginStore:
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="logins")
             self._engine = _sqlite_engine(self.path)
-            await self.run(metadata.create_all)
+            await self.run(make_tables)
             return
         url = "postgresql+asyncpg" + self._database.url.removeprefix("postgresql")
         self._engine = create_async_engine(
-            url,
-            hide_parameters=True,
-            pool_size=5,
-            execution_options={"schema_translate_map": {None: SCHEMA}},
+            url, hide_parameters=True, pool_size=5, execution_options=_IN_SCHEMA
         )
-        await self.run(_make_schema)
+        await self.run(make_tables)
 
     async def close(self) -> None:
         if isinstance(self._engine, AsyncEngine):
@@ -165,10 +165,14 @@ def _run_sqlite(
         return work(connection, *args, **kwargs)
 
 
-def _make_schema(connection: Connection) -> None:
+def make_tables(connection: Connection) -> None:
+    """Make the tables that are not there yet. Where they are, no right to make any is needed."""
+    if connection.dialect.name == "sqlite":
+        metadata.create_all(connection)
+        return
     if not connection.execute(text(f"SELECT to_regnamespace('{SCHEMA}')")).scalar():
         connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
-    metadata.create_all(connection)
+    metadata.create_all(connection.execution_options(**_IN_SCHEMA))
 
 
 def _sqlite_engine(path: Path) -> Engine:

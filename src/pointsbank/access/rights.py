@@ -52,6 +52,8 @@ class LogInRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """of one account from one address within the window"""
     most_failures_account: int
     most_failures_address: int
+    events_days: int
+    """how long what happened at the door is kept"""
 
 
 class _Right(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"step_up": "step-up"}):
