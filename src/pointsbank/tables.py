@@ -1,6 +1,7 @@
 """Every table of the bank in one metadata: importing this module imports every room's tables."""
 
 from pointsbank.access import tables as access
+from pointsbank.activities import tables as activities
 from pointsbank.hours import tables as hours
 from pointsbank.intake import tables as intake
 from pointsbank.market import tables as market
@@ -8,6 +9,6 @@ from pointsbank.people import tables as people
 from pointsbank.places import tables as places
 from pointsbank.store.tables import metadata
 
-ROOMS = (access, hours, intake, market, people, places)
+ROOMS = (access, activities, hours, intake, market, people, places)
 
 __all__ = ["ROOMS", "metadata"]

@@ -18,6 +18,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("demo", "replay"),
     ("reversals",),
     ("hours", "market"),
+    ("activities",),
     ("access", "intake", "points"),
     ("people", "places"),
     ("engine", "export", "readers", "verify"),

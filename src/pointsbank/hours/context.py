@@ -9,7 +9,7 @@ from datetime import date
 
 from sqlalchemy import Connection, select
 
-from pointsbank.hours.model import Interval, Judgement, RecordFields, ServiceRecord
+from pointsbank.hours.model import HOLDING, Interval, Judgement, RecordFields, ServiceRecord
 from pointsbank.hours.tables import service_records
 from pointsbank.intake.lines import filed_id, kept_text, parts_of
 from pointsbank.people import volunteers
@@ -186,7 +186,7 @@ class HoursDesk:
             select(t.volunteer, t.start_minute, t.end_minute, t.day, t.creditable).where(
                 t.ledger_id == ledger_id,
                 is_one_of(connection, t.volunteer, numbers),
-                t.state.in_(("pending", "credited")),
+                t.state.in_(HOLDING),
                 t.start_minute >= min(self._since[number] for number in numbers.values()),
             ),
         )

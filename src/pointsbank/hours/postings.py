@@ -78,7 +78,7 @@ def record_draft(judged: Judged, client: str, actor: str) -> Draft:
                 ("category", filed_id(fields[4])),
                 ("credited", judgement.creditable_minutes),
             ),
-            documents=(_attached(filed_id(fields[0]), judged.salt, content),),
+            documents=(attached(filed_id(fields[0]), judged.salt, content),),
             reads=((subject, judged.version),),
             touches=(subject,),
             rows=(
@@ -114,7 +114,7 @@ def _lot(judged: Judged) -> str:
     return point_lot(expires_on, Fund(judged.fund))
 
 
-def _attached(record_id: str, salt: bytes, content: str) -> Attachment:
+def attached(record_id: str, salt: bytes, content: str) -> Attachment:
     """The proof of a service record: H(salt || its `fields` as the document keeps them)."""
     return attach("service-record", record_id, salt, content)
 
@@ -163,18 +163,22 @@ class PendingRecord(msgspec.Struct, frozen=True):
 
 
 def release_draft(record: PendingRecord, effective_at: int, client: str) -> Draft:
-    """The notice has ended without objection: the points become available, in the lot that they have."""
+    """The notice has ended without objection: the points become available, in the lot that they have.
+
+    A record without points stands on notice like any other; its release posts nothing.
+    """
     volunteer = record.volunteer
+    movement = Movement(volunteer.pending, volunteer.wallet, POINT.code, record.points or 1, record.lot)
     return Draft(
         kind="release",
         key=f"release:{record.record_id}",
         client=client,
         request=request_digest("release", record.record_id),
         effective_at=effective_at,
-        movements=(Movement(volunteer.pending, volunteer.wallet, POINT.code, record.points, record.lot),),
+        movements=(movement,) if record.points else (),
         actor="system",
         reason="notice-ended",
-        documents=(_attached(record.record_id, record.salt, record.content),),
+        documents=(attached(record.record_id, record.salt, record.content),) if record.points else (),
         touches=(volunteer.subject,),
         changes=(
             Change(

@@ -42,11 +42,13 @@ def judge(fields: tuple[str, ...], context: HoursContext, policy: Policy) -> Jud
     return _REFUSED["malformed"] if record is None else judge_record(record, context, policy)
 
 
-def judge_record(record: ServiceRecord, context: HoursContext, policy: Policy) -> Judgement:
-    """The verdict on a well-formed record."""
+def judge_record(
+    record: ServiceRecord, context: HoursContext, policy: Policy, *, may_be_late: bool = False
+) -> Judgement:
+    """The verdict on a well-formed record. `may_be_late`: a second level will look at it."""
     for rule in RULES:
         verdict = rule(record, context, policy)
-        if verdict is not None:
+        if verdict is not None and not (may_be_late and rule is recorded_late):
             return _REFUSED[verdict]
     volunteer = record.fields.volunteer
     day = day_of_minute(record.session_start)
