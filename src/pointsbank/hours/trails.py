@@ -119,8 +119,8 @@ def filed_records(connection: Connection, ledger_id: int, ids: Iterable[str]) ->
     for row in rows:
         id_ = str(row[0])
         values: list[Any] = [*row[:11], bytes.fromhex(str(row[11])), *row[12:]]
-        found[id_] = Filed(
-            *values, steps=tuple(steps.get(id_, ())), objectors=frozenset(objectors.get(id_, ()))
+        found[id_] = msgspec.structs.replace(
+            Filed(*values), steps=tuple(steps.get(id_, ())), objectors=frozenset(objectors.get(id_, ()))
         )
     return found
 
