@@ -84,7 +84,7 @@ class Objecting:
         )
         draft = Draft(
             "object-to-record",
-            f"object:{record_id}:{number}",
+            f"object:{record_id}:{number}:{by.name}",
             command.client,
             request_digest("object-to-record", record_id, reason, by.name),
             self._now(),
@@ -159,7 +159,7 @@ class Objecting:
         step = step_row(record.record_id, len(record.steps) + 1, f"objection-{state}", by, reason)
         return Draft(
             "reversal" if uphold else "decide-objection",
-            f"decide:{record.record_id}:{case.number}",
+            f"decide:{record.record_id}:{case.number}:{by.name}",
             command.client,
             request_digest("decide-objection", record.record_id, state, reason, by.name),
             start_of_day(self._today(), self._zone),

@@ -18,6 +18,13 @@ from pointsbank.points.lots import Fund, point_lot
 HOURS = frozenset(["hours"])
 
 
+class Waiting(msgspec.Struct, frozen=True, gc=False):
+    """The rows of a record that waits, and the limits' subjects with the versions on which its level rests."""
+
+    rows: tuple[Row, ...]
+    limits: tuple[tuple[str, int], ...]
+
+
 class Judged(msgspec.Struct, frozen=True, gc=False):
     """A line of service hours with its verdict and what is needed to write it down."""
 
@@ -36,6 +43,8 @@ class Judged(msgspec.Struct, frozen=True, gc=False):
     """First day on which the points may be spent; empty if at once."""
     effective_at: int = 0
     salt: bytes = b""
+    waiting: Waiting | None = None
+    """What a record brings along that waits for another person to verify it."""
 
     @property
     def record_id(self) -> str:
@@ -85,6 +94,21 @@ def record_draft(judged: Judged, client: str, actor: str) -> Draft:
                 line_row(place, fields[0], verdict, judgement.minutes, judgement.points, posts=True),
                 _record_row(judged, content),
             ),
+        )
+    if judged.waiting is not None:
+        assert volunteer is not None
+        guarded = ((volunteer.subject, judged.version), *judged.waiting.limits)
+        return Draft(
+            "submit-record",
+            key,
+            client,
+            request,
+            judged.effective_at,
+            actor=actor,
+            place=filed_id(fields[5]),
+            reads=guarded,
+            touches=tuple(subject for subject, _ in guarded),
+            rows=(line_row(place, fields[0], verdict, judgement.minutes), *judged.waiting.rows),
         )
     row = line_row(place, fields[0], verdict)
     return Draft(

@@ -52,7 +52,7 @@ LATE_REASONS: Final = ("illness", "no-connection", "sheet-came-late", "correctio
 _DAY_MICROS: Final = 86_400 * 1_000_000
 _HOUR_MICROS: Final = 3600 * 1_000_000
 
-_RULES: Final[dict[str, HoursVerdict]] = {
+VERDICT_OF_RULE: Final[dict[str, HoursVerdict]] = {
     "recorder-is-beneficiary": "self_recorded",
     "same-household": "same_household",
     "reciprocal": "reciprocal",
@@ -150,7 +150,7 @@ class Submitting:
                 refusal = self._refused_whole(facts, by, done)
                 if refusal is not None:
                     return refusal
-                ties = await self._ties(facts)
+                ties = await self._ties(facts, by)
                 drafts, outcomes = self._judge_all(facts, ties, by, command, reason, done)
                 if not drafts:
                     break
@@ -169,8 +169,8 @@ class Submitting:
             return TooManyLines(guard.lines_per_hour, "hour")
         return None
 
-    async def _ties(self, facts: _Facts) -> Ties:
-        ids = list(facts.people)
+    async def _ties(self, facts: _Facts, by: By) -> Ties:
+        ids = [*facts.people, *([by.person] if by.person else [])]
         days = (self._day(facts.session.starts_at), self._day(self._ledger.writer.clock.now()))
         return Ties(tuple([await self._households.household_of(ids, day) for day in days]), facts.credited)
 
@@ -242,14 +242,16 @@ class Submitting:
             return LineOutcome(person, "unknown_volunteer")
         may_be_late = policy.safeguards.late_approval
         verdict = judge_record(record, claims, policy, may_be_late=may_be_late).verdict
-        if verdict != "accepted":
+        if verdict not in ("accepted", "overlap"):
             return LineOutcome(person, verdict)
         forbidden = may_not_record(by, person, ties, policy.safeguards)
         if forbidden:
-            return LineOutcome(person, _RULES[forbidden])
+            return LineOutcome(person, VERDICT_OF_RULE[forbidden])
         is_late = recorded_late(record, claims, policy) is not None
         if is_late and not reason:
             return LineOutcome(person, "late_needs_reason")
+        if verdict == "overlap":  # last, so that what is refused for another reason is never said to overlap
+            return LineOutcome(person, verdict)
         return record, policy, is_late
 
     def _fields(self, facts: _Facts, attendance: Attendance, by: By, now: int) -> RecordFields:

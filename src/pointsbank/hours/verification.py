@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from pointsbank.activities.model import HONOUR
 from pointsbank.activities.ports import By, Households
 from pointsbank.engine.commands import Command, request_digest
 from pointsbank.engine.registry import Ledger
@@ -278,7 +279,7 @@ class Verifying:
         subjects = subjects_of(record, loaded.people)
         return Draft(
             kind,
-            f"{kind}:{record.record_id}",
+            f"{kind}:{record.record_id}:{by.name}",
             command.client,
             request_digest(kind, record.record_id, by.name),
             self._ledger.writer.clock.now(),
@@ -314,8 +315,10 @@ class Verifying:
 
 
 def _service_record(record: Filed, policy: Policy) -> ServiceRecord:
-    fields = parts_of(record.content)
-    read = parse_record(RecordFields._make(fields), policy)
+    fields = RecordFields._make(parts_of(record.content))
+    if not record.session_id and policy.safeguards.class_by_way:  # a line that came in was not measured
+        fields = fields._replace(hour_class=HONOUR)
+    read = parse_record(fields, policy)
     assert read is not None, "a record on file is well formed"
     return read
 

@@ -27,6 +27,8 @@ from pointsbank.policy.unimplemented import read_unimplemented
 _A_YEAR_OF_MINUTES = 366 * 24 * 60
 _MOST_POINTS = 10_000_000
 _MOST_PIECES = 1_000_000
+_MEASURED_AND_WRITTEN = {"信用", "荣誉"}
+"""The classes of hours that were measured by checking in and out, and of those written down afterwards."""
 
 
 class PolicyErrors(ValueError):
@@ -122,6 +124,8 @@ def _read_policy(values: Mapping[str, object], errors: list[PolicyError], *, of_
         digest=sha256(canonical_content(values)).hexdigest(),
         unimplemented=read_unimplemented(top),
     )
+    if policy.safeguards.class_by_way and not _MEASURED_AND_WRITTEN <= set(policy.hour_classes):
+        top.wrong("hour_classes", "须有“信用”和“荣誉” (needs 信用 and 荣誉 where the way in decides the class)")
     top.finish()
     return policy
 
