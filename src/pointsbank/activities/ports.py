@@ -47,6 +47,28 @@ class Places(Protocol):
         ...
 
 
+def registered_groups(
+    connection: Connection, ledger_id: int, person_ids: Iterable[str], day: date
+) -> Mapping[str, set[tuple[str, str]]]:
+    """The groups of people, as (kind, group), on a day. No room keeps memberships yet, so nobody is in any."""
+    return {}
+
+
+class RegisteredHouseholds:
+    """Households as the register of groups has them."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    async def household_of(self, person_ids: Iterable[str], day: date) -> Mapping[str, str]:
+        """The household of each person on the day."""
+        people = sorted(set(person_ids))
+        groups = await self._ledger.database.read(registered_groups, self._ledger.id, people, day)
+        return {
+            person: group for person, found in groups.items() for kind, group in found if kind == "household"
+        }
+
+
 class PlaceCodes:
     """The tree as the places' own rows tell it, by code, whatever the day."""
 

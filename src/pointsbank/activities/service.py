@@ -251,14 +251,14 @@ class ActivityService:
             self._signing
         ):  # within a process they take turns; between two the session's version decides
 
-            async def attempt() -> Draft | Refusal:
+            async def attempt() -> Draft | Receipt | Refusal:
                 return await self._signing_up(session_id, person_id, by, command, companion)
 
             return await self._until_current(attempt)
 
     async def _signing_up(
         self, session_id: str, person_id: str, by: By, command: Command, companion: str
-    ) -> Draft | Refusal:
+    ) -> Draft | Receipt | Refusal:
         read, ledger_id = self._ledger.database.read, self._ledger.id
         found = await read(_signing_facts, ledger_id, session_id, person_id, companion)
         if found is None:
@@ -266,7 +266,7 @@ class ActivityService:
         session, activity, people, papers, state, taken, version = found
         asked = (session_id, person_id, companion)
         if state == "signed":
-            return SignUpRefused("signed-up-already")
+            return await self._repeated(by, command, asked) or SignUpRefused("signed-up-already")
         if session.state != "open" or self._now() >= session.ends_at:
             return SignUpRefused("session-over")
         policy = self._policy_at(session.starts_at)
@@ -325,12 +325,21 @@ class ActivityService:
 
     # the writer
 
-    async def _until_current(self, attempt: Callable[[], Awaitable[Draft | Refusal]]) -> Receipt | Refusal:
+    async def _repeated(self, by: By, command: Command, asked: tuple[str, ...]) -> Receipt | None:
+        """The first answer, if this very sign-up was done before and only comes again."""
+        # a change of a document that is not there is refused, so nothing can be written by asking
+        probe = Change("sign_ups", ("", ""), "never", "never")
+        result = await self._post(self._draft("sign-up", by, command, asked, changes=(probe,)))
+        return None if isinstance(result, Refusal) else result
+
+    async def _until_current(
+        self, attempt: Callable[[], Awaitable[Draft | Receipt | Refusal]]
+    ) -> Receipt | Refusal:
         """Load, check and post until nothing that was read has changed meanwhile."""
         result: Result | None = None
         for _ in range(ATTEMPTS):
             draft = await attempt()
-            if isinstance(draft, Refusal):
+            if not isinstance(draft, Draft):
                 return draft
             result = await self._post(draft)
             if not isinstance(result, Refusal) or not result.retry:

@@ -10,7 +10,7 @@ from datetime import date
 import msgspec
 from sqlalchemy import Connection, select
 
-from pointsbank.activities.ports import By, Households
+from pointsbank.activities.ports import By, Households, RegisteredHouseholds
 from pointsbank.engine.commands import Command, request_digest
 from pointsbank.engine.receipts import receipt_of_entry
 from pointsbank.engine.registry import Ledger
@@ -97,7 +97,7 @@ class HoursService:
         self._ledger = ledger
         self._brings_own_time = brings_own_time
         self._policies = policies
-        self._sheets = Sheets(ledger, policies, households)
+        self._sheets = Sheets(ledger, policies, households or RegisteredHouseholds(ledger))
         self._longest_session = 60 * max(policy.session_max_hours for policy in policies.policies)
         self._desk: HoursDesk | None = None
         """What is remembered between two calls. Who works at it takes it away, so that nobody else judges on it."""

@@ -47,7 +47,7 @@ def needs_verification(policy: Policy) -> bool:
 class Sheets:
     """Loads what lines are judged on besides the rules."""
 
-    def __init__(self, ledger: Ledger, policies: PolicyBook, households: Households | None) -> None:
+    def __init__(self, ledger: Ledger, policies: PolicyBook, households: Households) -> None:
         self._ledger = ledger
         self._households = households
         self._zone = policies.policies[-1].timezone
@@ -62,8 +62,6 @@ class Sheets:
         days = {d for f in read if (d := _day_of(f)) is not None} | {city_day(now, self._zone)}
         homes: dict[date, dict[str, str]] = {}
         if by.person and self._household:
-            if self._households is None:
-                raise ValueError("a policy with the household rule needs the register of households")
             people = [by.person, *(p.id for f in read if (p := desk.people.get(f.volunteer)))]
             for day in sorted(days):
                 homes[day] = dict(await self._households.household_of(people, day))

@@ -124,8 +124,10 @@ def _read_policy(values: Mapping[str, object], errors: list[PolicyError], *, of_
         digest=sha256(canonical_content(values)).hexdigest(),
         unimplemented=read_unimplemented(top),
     )
-    if policy.safeguards.class_by_way and not _MEASURED_AND_WRITTEN <= set(policy.hour_classes):
-        top.wrong("hour_classes", "须有“信用”和“荣誉” (needs 信用 and 荣誉 where the way in decides the class)")
+    if policy.safeguards.class_by_way and not set(policy.hour_classes) >= _MEASURED_AND_WRITTEN:
+        top.wrong(
+            "hour_classes", "须有“信用”和“荣誉” (needs 信用 and 荣誉 where the way in decides the class)"
+        )
     top.finish()
     return policy
 

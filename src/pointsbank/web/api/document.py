@@ -9,7 +9,18 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
-from pointsbank.web.api import accounts, health, hours, journal, keys, market, trial_balance, volunteers
+from pointsbank.web.api import (
+    accounts,
+    activities,
+    health,
+    hours,
+    journal,
+    keys,
+    market,
+    records,
+    trial_balance,
+    volunteers,
+)
 from pointsbank.web.guard import PUBLIC
 from pointsbank.web.problems import ProblemError
 
@@ -32,6 +43,9 @@ def api_router() -> Router:
             journal.router,
             trial_balance.router,
             hours.router,
+            records.router,
+            activities.router,
+            activities.sessions_router,
             market.router,
             keys.router,
             health.verification,
