@@ -27,6 +27,7 @@ from pointsbank.activities.model import ActivityPlan, DeviceEvent, SessionPlan
 from pointsbank.activities.ports import By
 from pointsbank.activities.refusals import CheckInRefused, SignUpRefused
 from pointsbank.engine.commands import Command
+from pointsbank.hours.refusals import WrongState
 from pointsbank.hours.service import HoursService
 from pointsbank.policy.model import Campaign
 from pointsbank.store.database import Database
@@ -360,6 +361,60 @@ async def test_a_sheet_that_names_an_unknown_recorder_needs_two_people(database:
         assert told.verdict == "submitted"
         [outcome] = await centre.verify("SHEET-2")
         assert outcome.state == "checked"
+
+
+async def test_h13_a_correction_is_a_reversal_and_a_new_record_and_both_stay_visible(
+    database: Database,
+) -> None:
+    async with open_centre(database) as centre:
+        record = await centre.credited("V1", "2026-03-02", "09:00", "11:00")
+        assert await centre.release("2026-03-06") == 1
+        times = micros("2026-03-02 09:30:00"), micros("2026-03-02 11:00:00")
+        own = await centre.correcting.correct(record, *times, centre.by("V1"), centre.key())
+        assert refused(own).code == "four-eyes"
+        line = done(await centre.correcting.correct(record, *times, JUDGE, centre.key()))
+        again = done(await centre.correcting.correct(record, *times, JUDGE, centre.key()))
+        assert again.record_id == line.record_id
+        assert (line.minutes, await centre.state(record)) == (90, "reversed")
+        assert (await centre.merit("V1"), await centre.points("V1")) == (0, 0)
+        [refused_] = await centre.verify(line.record_id, by=JUDGE)
+        assert refused_.refusal == "verifier-is-recorder"
+        [outcome] = await centre.verify(line.record_id)
+        assert (outcome.state, outcome.points, await centre.merit("V1")) == ("pending", 1500, 90)
+        seen = await centre.standings.of_person(centre.id("V1"))
+        assert {s.record_id: s.state for s in seen} == {record: "reversed", line.record_id: "pending"}
+        await centre.holds()
+
+
+async def test_h13_a_correction_beyond_what_was_measured_is_typed_in_and_so_honour(
+    database: Database,
+) -> None:
+    async with open_centre(database) as centre:
+        session = await centre.session("2026-03-02", "09:00", "12:00")
+        done(await centre.activities.sign_up(session, centre.id("V1"), RECORDER, centre.key()))
+        centre.at("2026-03-02 10:00:00")
+        done(
+            await centre.attendance.check_in(session, centre.id("V1"), Shown("card"), TERMINAL, centre.key())
+        )
+        centre.at("2026-03-02 12:00:00")
+        done(
+            await centre.attendance.check_out(session, centre.id("V1"), Shown("card"), TERMINAL, centre.key())
+        )
+        record = (await centre.submit(session))["V1"].record_id
+        assert [o.points for o in await centre.verify(record)] == [2000]
+        other = await centre.credited("V1", "2026-03-02", "12:05", "13:05")
+        over = await centre.correcting.correct(
+            other, micros("2026-03-02 11:00:00"), micros("2026-03-02 13:05:00"), JUDGE, centre.key()
+        )
+        assert not isinstance(over, WrongState), "clipped to its session, it overlaps nothing"
+        line = done(
+            await centre.correcting.correct(
+                record, micros("2026-03-02 09:00:00"), micros("2026-03-02 12:00:00"), JUDGE, centre.key()
+            )
+        )
+        [outcome] = await centre.verify(line.record_id)
+        assert (line.minutes, outcome.points) == (180, 0)
+        await centre.holds()
 
 
 @pytest.mark.parametrize("category", ["TOUR", "PAID"])

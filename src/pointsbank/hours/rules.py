@@ -126,12 +126,17 @@ def recorded_early(record: ServiceRecord, context: HoursContext, policy: Policy)
 
 def recorded_late(record: ServiceRecord, context: HoursContext, policy: Policy) -> HoursVerdict | None:
     """A session is recorded within the policy's working days after the date of its end."""
+    return "recorded_late" if is_after_deadline(record, policy) else None
+
+
+def is_after_deadline(record: ServiceRecord, policy: Policy) -> bool:
+    """Whether the record was typed in after the last day for it."""
     calendar_days = day_number(record.recorded_at) - day_number(record.session_end)
     # The n-th working day is never before the n-th day: most records need no look into the calendar.
     if calendar_days <= policy.record_deadline_working_days:
-        return None
+        return False
     deadline = record_deadline(day_of_minute(record.session_end), policy)
-    return "recorded_late" if day_of_minute(record.recorded_at) > deadline else None
+    return day_of_minute(record.recorded_at) > deadline
 
 
 def self_recorded(record: ServiceRecord, context: HoursContext, policy: Policy) -> HoursVerdict | None:

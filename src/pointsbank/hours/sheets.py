@@ -20,7 +20,7 @@ from pointsbank.hours.context import HoursDesk
 from pointsbank.hours.four_eyes import Ties, may_not_record
 from pointsbank.hours.model import HoursVerdict, Judgement, RecordFields, ServiceRecord
 from pointsbank.hours.postings import Judged, Waiting
-from pointsbank.hours.rules import judge_record, recorded_late
+from pointsbank.hours.rules import is_after_deadline, judge_record
 from pointsbank.hours.submission import VERDICT_OF_RULE, above_limits, submitted_rows, week_of, week_of_day
 from pointsbank.hours.trails import Sums, credited_since, limit_subjects, sums_of
 from pointsbank.intake.lines import Place, filed_id
@@ -170,7 +170,7 @@ class Sheet(msgspec.Struct):
         return activity.decided_at < activity.starts_at <= start and end <= activity.ends_at
 
     def _is_late(self, record: ServiceRecord, policy: Policy) -> bool:
-        return recorded_late(record, self.desk, policy) is not None
+        return is_after_deadline(record, policy)
 
     def _waiting(self, record: ServiceRecord, volunteer: Volunteer, policy: Policy, now: int) -> Waiting:
         fields, today = record.fields, city_day(now, self.zone)

@@ -27,7 +27,7 @@ from pointsbank.hours.four_eyes import Ties, may_not_record
 from pointsbank.hours.model import HoursVerdict, Interval, RecordFields, ServiceRecord
 from pointsbank.hours.postings import HOURS
 from pointsbank.hours.refusals import ReasonInvalid, TooManyLines
-from pointsbank.hours.rules import judge_record, parse_record, recorded_late
+from pointsbank.hours.rules import is_after_deadline, judge_record, parse_record
 from pointsbank.hours.trails import (
     Sums,
     acts_since,
@@ -247,7 +247,7 @@ class Submitting:
         forbidden = may_not_record(by, person, ties, policy.safeguards)
         if forbidden:
             return LineOutcome(person, VERDICT_OF_RULE[forbidden])
-        is_late = recorded_late(record, claims, policy) is not None
+        is_late = is_after_deadline(record, policy)
         if is_late and not reason:
             return LineOutcome(person, "late_needs_reason")
         if verdict == "overlap":  # last, so that what is refused for another reason is never said to overlap
