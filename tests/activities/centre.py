@@ -208,7 +208,7 @@ class Centre:
 
     async def holds(self) -> None:
         """The whole ledger is sound."""
-        report = await verify(self.ledger.database, "centre")
+        report = await verify(self.ledger.database, self.ledger.name)
         assert report.findings == ()
 
     async def release(self, day: str) -> int:
@@ -234,11 +234,15 @@ def refused(result: object) -> Refusal:
 
 @asynccontextmanager
 async def open_centre(
-    database: Database, *policies: Policy, now: str = MONDAY, homes: Mapping[str, str] | None = None
+    database: Database,
+    *policies: Policy,
+    now: str = MONDAY,
+    homes: Mapping[str, str] | None = None,
+    name: str = "centre",
 ) -> AsyncIterator[Centre]:
-    """The centre in the ledger `centre`."""
+    """The centre in a ledger of its own."""
     clock, book = FixedClock(micros(now)), PolicyBook(policies or [guarded()])
-    async with open_ledger(database, "centre", clock=clock) as ledger:
+    async with open_ledger(database, name, clock=clock) as ledger:
         await HoursService(ledger, book).open_accounts()
         await ledger.submit(
             [registration(n, born, Command("test", f"v:{n}")) for n, born in BORN.items()], PEOPLE

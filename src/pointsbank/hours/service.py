@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import date
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from pointsbank.activities.ports import By, Households, RegisteredHouseholds
 from pointsbank.engine.commands import Command, request_digest
@@ -26,9 +26,11 @@ from pointsbank.hours.postings import (
     release_draft,
     reversal_drafts,
 )
+from pointsbank.hours.refusals import WrongState
 from pointsbank.hours.rules import judge_record, parse_record
 from pointsbank.hours.sheets import Sheet, Sheets, needs_verification
-from pointsbank.hours.tables import service_records
+from pointsbank.hours.submission import step_row
+from pointsbank.hours.tables import record_steps, service_records
 from pointsbank.intake.lines import LineVerdict, Place, effective_micros, verdicts_at
 from pointsbank.ledger.model import Draft, OpenAccount, Receipt
 from pointsbank.ledger.refusals import GroupRefused, Refusal, UnknownEntry
@@ -346,7 +348,9 @@ class HoursService:
             found = await self._ledger.database.read(_record_of_entry, self._ledger.id, sequence)
             if found is None:
                 return UnknownEntry(sequence)
-            record_id, number, state, released_by = found
+            record_id, number, state, released_by, steps = found
+            if state == "objected":  # whoever decides the objection reverses it, or not
+                return WrongState(record_id, state)
             people = await self._ledger.database.read(volunteers.by_number, self._ledger.id, [number])
             zone = self._policies.policies[-1].timezone
             drafts = reversal_drafts(
@@ -361,6 +365,9 @@ class HoursService:
                 key=command.key,
                 actor=command.actor,
             )
+            if steps:
+                step = step_row(record_id, steps + 1, "reversed", By(command.actor, command.actor), reason)
+                drafts[-1] = msgspec.structs.replace(drafts[-1], rows=(step,))
             results = await self._ledger.submit(drafts, HOURS, atomic=True)
             refusals = [r for r in results if isinstance(r, Refusal) and not isinstance(r, GroupRefused)]
             if not refusals:
@@ -460,11 +467,15 @@ def pending_records(
 
 def _record_of_entry(
     connection: Connection, ledger_id: int, sequence: int
-) -> tuple[str, str, str, int] | None:
-    t = service_records.c
+) -> tuple[str, str, str, int, int] | None:
+    """Record, volunteer's number, state, the entry of its release, and how many steps its life has had."""
+    t, step = service_records.c, record_steps.c
     row = connection.execute(
         select(t.record_id, t.volunteer, t.state, t.released_by).where(
             t.ledger_id == ledger_id, t.sequence == sequence, t.sequence > 0
         )
     ).first()
-    return tuple(row) if row else None
+    if row is None:
+        return None
+    counted = select(func.count()).where(step.ledger_id == ledger_id, step.record_id == row.record_id)
+    return (*row, int(connection.execute(counted).scalar_one()))

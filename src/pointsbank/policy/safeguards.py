@@ -43,6 +43,6 @@ def read_safeguards(top: TableReader) -> Safeguards:
 
 def _evidence(table: TableReader) -> Literal["server", "stated"]:
     value = table.text("recording_evidence")
-    if value not in ("server", "stated"):
+    if value and value not in ("server", "stated"):
         table.wrong("recording_evidence", f"应为 server 或 stated (must be server or stated, is {value!r})")
     return "stated" if value == "stated" else "server"
