@@ -19,6 +19,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("reversals",),
     ("recognition",),
     ("hours", "market", "rosters"),
+    ("activities",),
     ("access", "intake", "points"),
     ("people", "places"),
     ("engine", "export", "readers", "verify"),

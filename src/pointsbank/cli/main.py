@@ -13,6 +13,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "register": "Stations, volunteers and goods from files 登记",
     },
     "Every day 日常": {
+        "activities": "Plan, approve, submit, verify and object 活动与核验",
         "hours": "Bring in service hours from a file 导入服务时长",
         "release": "Release points whose public notice has ended 公示期满入账",
         "expire": "Take expired points out of the wallets 积分到期",

@@ -9,13 +9,13 @@ from datetime import date
 
 from sqlalchemy import Connection, select
 
-from pointsbank.hours.model import Interval, Judgement, RecordFields, ServiceRecord
+from pointsbank.hours.model import HOLDING, Interval, Judgement, RecordFields, ServiceRecord
 from pointsbank.hours.tables import service_records
 from pointsbank.intake.lines import filed_id, kept_text, parts_of
 from pointsbank.people import volunteers
 from pointsbank.people.volunteers import Volunteer
 from pointsbank.places.stations import Station, stations
-from pointsbank.policy.calendar import local_minute
+from pointsbank.policy.calendar import day_of_minute, local_minute
 from pointsbank.store.lists import fetched, is_one_of
 from pointsbank.store.tables import subjects
 
@@ -80,11 +80,9 @@ class HoursDesk:
         """Remember a record that took its id, so that the next one is judged after it."""
         fields = record.fields
         self._contents[fields.record_id] = kept_text(fields)
-        if judgement.verdict == "accepted":
-            assert judgement.day is not None
-            self._use(
-                fields.volunteer, (record.start, record.end), judgement.day, judgement.creditable_minutes
-            )
+        if judgement.verdict in ("accepted", "submitted"):
+            day = day_of_minute(record.session_start)
+            self._use(fields.volunteer, (record.start, record.end), day, judgement.creditable_minutes)
             self.versions[fields.volunteer] += 1
 
     def _use(self, volunteer: str, interval: Interval, day: date, creditable: int) -> None:
@@ -186,7 +184,7 @@ class HoursDesk:
             select(t.volunteer, t.start_minute, t.end_minute, t.day, t.creditable).where(
                 t.ledger_id == ledger_id,
                 is_one_of(connection, t.volunteer, numbers),
-                t.state.in_(("pending", "credited")),
+                t.state.in_(HOLDING),
                 t.start_minute >= min(self._since[number] for number in numbers.values()),
             ),
         )

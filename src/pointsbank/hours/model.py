@@ -22,9 +22,22 @@ HoursVerdict = Literal[
     "under_age",
     "overlap",
     "accepted",
+    "unknown_activity",
+    "late_needs_reason",
+    "same_household",
+    "reciprocal",
+    "submitted",
 ]
-HOURS_VERDICTS: Final[tuple[HoursVerdict, ...]] = get_args(HoursVerdict)
-"""All verdicts, in the order of the rules that give them."""
+ALL_VERDICTS: Final[tuple[HoursVerdict, ...]] = get_args(HoursVerdict)
+HOURS_VERDICTS: Final = ALL_VERDICTS[:15]
+"""The verdicts of a data set, in the order of the rules that give them."""
+LIVE_VERDICTS: Final = ALL_VERDICTS[15:]
+"""What only a policy with safeguards says. `submitted`: the record waits for another person to verify it."""
+
+HOLDING: Final = ("submitted", "checked", "pending", "objected", "credited")
+"""States of a record that hold its interval; all others have given it back."""
+BOOKED: Final = ("pending", "objected", "credited")
+"""States in which merit and points stand in the books."""
 
 Interval = tuple[int, int]
 """Local minutes, half-open: the second minute is no longer part of it."""

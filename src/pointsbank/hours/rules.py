@@ -42,11 +42,13 @@ def judge(fields: tuple[str, ...], context: HoursContext, policy: Policy) -> Jud
     return _REFUSED["malformed"] if record is None else judge_record(record, context, policy)
 
 
-def judge_record(record: ServiceRecord, context: HoursContext, policy: Policy) -> Judgement:
-    """The verdict on a well-formed record."""
+def judge_record(
+    record: ServiceRecord, context: HoursContext, policy: Policy, *, may_be_late: bool = False
+) -> Judgement:
+    """The verdict on a well-formed record. `may_be_late`: a second level will look at it."""
     for rule in RULES:
         verdict = rule(record, context, policy)
-        if verdict is not None:
+        if verdict is not None and not (may_be_late and rule is recorded_late):
             return _REFUSED[verdict]
     volunteer = record.fields.volunteer
     day = day_of_minute(record.session_start)
@@ -124,12 +126,17 @@ def recorded_early(record: ServiceRecord, context: HoursContext, policy: Policy)
 
 def recorded_late(record: ServiceRecord, context: HoursContext, policy: Policy) -> HoursVerdict | None:
     """A session is recorded within the policy's working days after the date of its end."""
+    return "recorded_late" if is_after_deadline(record, policy) else None
+
+
+def is_after_deadline(record: ServiceRecord, policy: Policy) -> bool:
+    """Whether the record was typed in after the last day for it."""
     calendar_days = day_number(record.recorded_at) - day_number(record.session_end)
     # The n-th working day is never before the n-th day: most records need no look into the calendar.
     if calendar_days <= policy.record_deadline_working_days:
-        return None
+        return False
     deadline = record_deadline(day_of_minute(record.session_end), policy)
-    return "recorded_late" if day_of_minute(record.recorded_at) > deadline else None
+    return day_of_minute(record.recorded_at) > deadline
 
 
 def self_recorded(record: ServiceRecord, context: HoursContext, policy: Policy) -> HoursVerdict | None:

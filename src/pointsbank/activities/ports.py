@@ -1,0 +1,94 @@
+"""What this room and the hours room ask of others: who acts, who lives together, what lies above a place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Protocol
+
+import msgspec
+from sqlalchemy import Connection, select
+
+from pointsbank.engine.registry import Ledger
+from pointsbank.places.tables import places
+
+
+class By(msgspec.Struct, frozen=True):
+    """Who acts: the account or key, the natural person behind it, from which device and place.
+
+    `person` is empty for a machine source, which may record and nothing else. `place` bounds the act; empty is the
+    whole city.
+    """
+
+    id: str
+    person: str
+    device: str = ""
+    place: str = ""
+
+    @property
+    def name(self) -> str:
+        """How documents and the journal name the actor; four eyes compare these."""
+        return self.person or f"machine:{self.id}"
+
+
+class Households(Protocol):
+    """Who lives together."""
+
+    async def household_of(self, person_ids: Iterable[str], day: date) -> Mapping[str, str]:
+        """The household of each person on the day; who has none is not in the answer."""
+        ...
+
+
+class Places(Protocol):
+    """The tree of places."""
+
+    async def ancestors(self, place: str, day: date) -> tuple[str, ...]:
+        """The place itself first, then what lies above it, the city last."""
+        ...
+
+
+def registered_groups(
+    connection: Connection, ledger_id: int, person_ids: Iterable[str], day: date
+) -> Mapping[str, set[tuple[str, str]]]:
+    """The groups of people, as (kind, group), on a day. No room keeps memberships yet, so nobody is in any."""
+    return {}
+
+
+class RegisteredHouseholds:
+    """Households as the register of groups has them."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    async def household_of(self, person_ids: Iterable[str], day: date) -> Mapping[str, str]:
+        """The household of each person on the day."""
+        people = sorted(set(person_ids))
+        groups = await self._ledger.database.read(registered_groups, self._ledger.id, people, day)
+        return {
+            person: group for person, found in groups.items() for kind, group in found if kind == "household"
+        }
+
+
+class PlaceCodes:
+    """The tree as the places' own rows tell it, by code, whatever the day."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    async def ancestors(self, place: str, day: date) -> tuple[str, ...]:
+        """The codes from the place upward."""
+        return await self._ledger.database.read(_upward, self._ledger.id, place)
+
+
+def _upward(connection: Connection, ledger_id: int, code: str) -> tuple[str, ...]:
+    found: list[str] = []
+    t = places.c
+    while code and code not in found:
+        parent = connection.execute(
+            select(t.parent).where(t.ledger_id == ledger_id, t.code == code)
+        ).scalar_one_or_none()
+        if parent is None:
+            break
+        found.append(code)
+        code = parent
+    return tuple(found)
