@@ -26,7 +26,7 @@ from pointsbank.settings import settings_from
 
 T = TypeVar("T")
 
-OPERATOR = Actor("operator", "cli", frozenset({*SCOPES, "register"}))
+OPERATOR = Actor("operator", "cli", frozenset({*SCOPES, "register", "people:read", "people:manage"}))
 """The bare shell of a ledger without staff."""
 
 HERE = "command line"

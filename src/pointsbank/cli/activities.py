@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 
 import click
 
-from pointsbank.access.model import Actor
 from pointsbank.access.service import KeyRing
 from pointsbank.activities.model import ActivityPlan, SessionPlan
 from pointsbank.activities.ports import By
+from pointsbank.cli.acting import allowed
 from pointsbank.cli.terminal import (
     CITY,
     CityDay,
@@ -222,11 +222,10 @@ async def _acting(database_url: str, api_key: str, scope: str) -> AsyncIterator[
     try:
         async with open_ledger(database) as ledger:
             found = await KeyRing(ledger, ledger.writer.clock).recognise(api_key)
-            if found is None or scope not in found.scopes:
-                raise Ending(f"密钥无效或没有权限 {scope} / the key is not good, or lacks the scope {scope}")
-            actor: Actor = found.actor
-            person = getattr(actor, "person", "")
-            by = By(actor.id, person, "" if person else actor.id)
+            if found is None:
+                raise Ending("密钥有误、已过期或已吊销 / the key is wrong, expired or revoked")
+            actor = allowed(found.actor, scope)
+            by = By(actor.id, actor.person, "" if actor.person else actor.id)
             desks = make_desks(ledger, policies(), code_key=os.urandom(32))
             yield desks, by, Command(actor.client, f"cli:{new_id()}", actor.name)
     finally:

@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 from sqlalchemy import Connection
 
+from pointsbank.cli.acting import Shown, acting_options, who_acts
 from pointsbank.cli.terminal import (
     PATIENT,
     CityDay,
@@ -56,6 +57,7 @@ from pointsbank.store.database import Database
 
 CHUNK = 500
 CLIENT = "cli"
+MANAGE = "places:manage"
 
 
 @click.group("places")
@@ -70,12 +72,6 @@ def command() -> None:
 def _from_option(function: Callable[..., None]) -> Callable[..., None]:
     return click.option(
         "--from", "day", type=CityDay(), help="First day on which it holds.  [default: today]"
-    )(function)
-
-
-def _by_option(function: Callable[..., None]) -> Callable[..., None]:
-    return click.option(
-        "--by", default="operator", show_default=True, help="Id of who does it; kept with the change."
     )(function)
 
 
@@ -189,61 +185,68 @@ async def members(code: str, day: date | None, database_url: str) -> None:
 @click.option("--under", "parent", default="", help="Code of the place above; none for the top.")
 @click.option("--sector", default="", help="Sector of a corps or unit, from config/sectors.toml.")
 @_from_option
-@_by_option
+@acting_options
 @database_option
 @as_coroutine
 async def open_(
-    code: str, kind: str, name: str, parent: str, sector: str, day: date | None, by: str, database_url: str
+    code: str,
+    kind: str,
+    name: str,
+    parent: str,
+    sector: str,
+    day: date | None,
+    shown: Shown,
+    database_url: str,
 ) -> None:
     """Open a place of KIND under another; a station gets the accounts of its shop. 开设。"""
-    await _change(database_url, by, day, lambda on: Opening(code, kind, name, parent, on, sector))
+    await _change(database_url, shown, day, lambda on: Opening(code, kind, name, parent, on, sector))
 
 
 @command.command("rename", short_help="Give a place another name 更名")
 @click.argument("code")
 @click.argument("name")
 @_from_option
-@_by_option
+@acting_options
 @database_option
 @as_coroutine
-async def rename(code: str, name: str, day: date | None, by: str, database_url: str) -> None:
+async def rename(code: str, name: str, day: date | None, shown: Shown, database_url: str) -> None:
     """Give a place another name from a day on; before it, the old one stays. 更名。"""
-    await _change(database_url, by, day, lambda on: Renaming(code, name, on))
+    await _change(database_url, shown, day, lambda on: Renaming(code, name, on))
 
 
 @command.command("move", short_help="Put a place under another 迁移")
 @click.argument("code")
 @click.option("--under", "parent", required=True, help="Code of the new place above; '' for the top.")
 @_from_option
-@_by_option
+@acting_options
 @database_option
 @as_coroutine
-async def move(code: str, parent: str, day: date | None, by: str, database_url: str) -> None:
+async def move(code: str, parent: str, day: date | None, shown: Shown, database_url: str) -> None:
     """Put a place, with all below it, under another from a day on; history keeps the old one. 迁移。"""
-    await _change(database_url, by, day, lambda on: Moving(code, parent, on))
+    await _change(database_url, shown, day, lambda on: Moving(code, parent, on))
 
 
 @command.command("close", short_help="Close a place 关闭")
 @click.argument("code")
 @_from_option
-@_by_option
+@acting_options
 @database_option
 @as_coroutine
-async def close(code: str, day: date | None, by: str, database_url: str) -> None:
+async def close(code: str, day: date | None, shown: Shown, database_url: str) -> None:
     """Close a place: the day is the first on which it is closed. Memberships end with it. 关闭。"""
-    await _change(database_url, by, day, lambda on: Closing(code, on))
+    await _change(database_url, shown, day, lambda on: Closing(code, on))
 
 
 @command.command("merge", short_help="Close a place into another 合并")
 @click.argument("code")
 @click.option("--into", required=True, help="Code of the place, of the same kind, that goes on.")
 @_from_option
-@_by_option
+@acting_options
 @database_option
 @as_coroutine
-async def merge(code: str, into: str, day: date | None, by: str, database_url: str) -> None:
+async def merge(code: str, into: str, day: date | None, shown: Shown, database_url: str) -> None:
     """Close a place into another of its kind, which takes its members over. 合并。"""
-    await _change(database_url, by, day, lambda on: Merging(code, into, on))
+    await _change(database_url, shown, day, lambda on: Merging(code, into, on))
 
 
 @command.command("join", short_help="Make a volunteer a member of a group 加入组织")
@@ -251,31 +254,35 @@ async def merge(code: str, into: str, day: date | None, by: str, database_url: s
 @click.option("--volunteer", required=True, help="Volunteer number.")
 @click.option("--role", type=click.Choice(ROLES), default="member", show_default=True)
 @_from_option
-@_by_option
+@acting_options
 @database_option
 @as_coroutine
-async def join(group: str, volunteer: str, role: str, day: date | None, by: str, database_url: str) -> None:
+async def join(
+    group: str, volunteer: str, role: str, day: date | None, shown: Shown, database_url: str
+) -> None:
     """Make a volunteer a member of a team, household, village or unit. 加入组织。"""
-    await _change_membership(database_url, by, day, volunteer, lambda on, id_: Joining(group, id_, on, role))
+    await _change_membership(
+        database_url, shown, day, volunteer, lambda on, id_: Joining(group, id_, on, role)
+    )
 
 
 @command.command("leave", short_help="End a membership 退出组织")
 @click.argument("group")
 @click.option("--volunteer", required=True, help="Volunteer number.")
 @_from_option
-@_by_option
+@acting_options
 @database_option
 @as_coroutine
-async def leave(group: str, volunteer: str, day: date | None, by: str, database_url: str) -> None:
+async def leave(group: str, volunteer: str, day: date | None, shown: Shown, database_url: str) -> None:
     """End a membership: the day is the first on which the volunteer is no member any more. 退出组织。"""
-    await _change_membership(database_url, by, day, volunteer, lambda on, id_: Leaving(group, id_, on))
+    await _change_membership(database_url, shown, day, volunteer, lambda on, id_: Leaving(group, id_, on))
 
 
 @command.command("settle", short_help="Take up what was planned for today 到日生效")
-@_by_option
+@acting_options
 @database_option
 @as_coroutine
-async def settle(by: str, database_url: str) -> None:
+async def settle(shown: Shown, database_url: str) -> None:
     """Bring the look-ups that know no date to the state of today. 到日生效。
 
     For the nightly run: a closing or a name that was entered for a later day is taken up when the day has come.
@@ -283,19 +290,20 @@ async def settle(by: str, database_url: str) -> None:
     database = opened(database_url)
     try:
         async with open_ledger(database, limits=PATIENT) as ledger:
-            settled = await PlacesService(ledger).settle(Command(CLIENT, "settle", by))
+            actor = await who_acts(ledger, MANAGE, shown)
+            settled = await PlacesService(ledger).settle(Command(CLIENT, "settle", actor.name))
     finally:
         await database.close()
     say(f"{settled:,} 处已生效 / places brought up to date")
 
 
-async def _change(database_url: str, by: str, day: date | None, act: Callable[[date], Act]) -> None:
+async def _change(database_url: str, shown: Shown, day: date | None, act: Callable[[date], Act]) -> None:
     database = opened(database_url)
     try:
         async with open_ledger(database, limits=PATIENT) as ledger:
-            service = PlacesService(ledger)
+            actor, service = await who_acts(ledger, MANAGE, shown), PlacesService(ledger)
             asked = act(day or service.today())
-            result = await service.change(asked, Command(CLIENT, f"place:{new_id()}", by))
+            result = await service.change(asked, Command(CLIENT, f"place:{new_id()}", actor.name))
     finally:
         await database.close()
     if not isinstance(result, Receipt):
@@ -304,17 +312,17 @@ async def _change(database_url: str, by: str, day: date | None, act: Callable[[d
 
 
 async def _change_membership(
-    database_url: str, by: str, day: date | None, number: str, act: Callable[[date, str], MemberAct]
+    database_url: str, shown: Shown, day: date | None, number: str, act: Callable[[date, str], MemberAct]
 ) -> None:
     database = opened(database_url)
     try:
         async with open_ledger(database, limits=PATIENT) as ledger:
-            service = PlacesService(ledger)
+            actor, service = await who_acts(ledger, MANAGE, shown), PlacesService(ledger)
             found = await database.read(by_volunteer_number, ledger.id, [number])
             if number not in found:
                 raise Ending("没有登记这个志愿者编号 / nobody is registered under this number")
             asked = act(day or service.today(), found[number])
-            command_ = Command(CLIENT, f"membership:{new_id()}", by)
+            command_ = Command(CLIENT, f"membership:{new_id()}", actor.name)
             result = await service.change_membership(asked, command_)
     finally:
         await database.close()
@@ -339,7 +347,7 @@ async def _change_membership(
 @click.option(
     "--encoding", type=click.Choice(["utf-8", "gb18030"]), help="If the encoding cannot be told by itself."
 )
-@_by_option
+@acting_options
 @database_option
 @as_coroutine
 async def import_(
@@ -348,7 +356,7 @@ async def import_(
     dry_run: bool,
     report_file: Path | None,
     encoding: str | None,
-    by: str,
+    shown: Shown,
     database_url: str,
 ) -> None:
     """Places, or with --members who belongs to which group, from FILE (CSV or XLSX). 导入。
@@ -367,6 +375,7 @@ async def import_(
         where = where.with_name(f"{where.stem}-dry-run{where.suffix}")
     try:
         async with _ledger(database, dry_run=dry_run) as ledger:
+            by = "" if dry_run else (await who_acts(ledger, MANAGE, shown)).name
             roster = MembersRoster(ledger) if is_members else PlacesRoster(ledger)
             service = RosterService(ledger, roster)
             source = f"{roster.name}:{digest[:40]}"

@@ -78,7 +78,7 @@ class UnknownConsent(Refusal, frozen=True, tag="unknown-consent"):
     consent: str
 
 
-class SecondPersonNeeded(Refusal, frozen=True, tag="second-person-needed"):
+class SecondPersonNeeded(Refusal, frozen=True, tag="two-persons-needed"):
     """Two members of staff must act: neither the person concerned nor of the household, and not the same one."""
 
     problem: str
