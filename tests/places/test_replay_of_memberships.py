@@ -110,6 +110,8 @@ async def _holds(url: str, wanted: list[Any]) -> None:
                 result = await service.change_membership(act, command)
             if isinstance(result, Receipt):
                 accepted.append(act)
+            else:
+                assert not result.retry, "who is alone is never told to try again"
         stays = replayed(accepted)
         known = await database.read(tree.places_on, ledger.id, GROUPS, FIRST)
         codes = {place.id: place.code for place in known.values()}
