@@ -152,6 +152,17 @@ async def test_memberships_end_with_their_group(database: Database) -> None:
         await land.join(Joining("T2", BEN, MAY + DAY))
 
 
+async def test_a_membership_that_was_to_end_later_ends_with_its_group(database: Database) -> None:
+    async with open_land(database) as land:
+        await _groups(land)
+        await land.join(Joining("T1", ANNA, START), Leaving("T1", ANNA, TODAY), Joining("T1", BEN, START))
+        await land.join(Joining("T1", CHEN, START, "member", TODAY))
+        await land.do(Merging("T1", "T2", MAY))
+        assert await _in(land, "T1", MAY) == []
+        assert await _in(land, "T2", MAY) == sorted([(p, "member") for p in (ANNA, BEN, CHEN)])
+        assert await _in(land, "T2", TODAY) == [(BEN, "member")]
+
+
 async def test_a_merged_team_takes_its_members_along_once(database: Database) -> None:
     async with open_land(database) as land:
         await _groups(land)
@@ -165,7 +176,7 @@ async def test_a_merged_team_takes_its_members_along_once(database: Database) ->
         mine = await database.read(membership.memberships_of, land.ledger.id, ANNA)
         t1, t2 = await land.id("T1"), await land.id("T2")
         assert mine == [
-            Membership(t1, ANNA, START, MAY, "head"),
+            Membership(t1, ANNA, START, MAY, "head", "ended"),
             Membership(t2, ANNA, MAY, OPEN_END, "head"),
         ]
 

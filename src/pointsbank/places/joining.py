@@ -97,7 +97,7 @@ def _leave(atlas: Atlas, act: Leaving) -> Plan | Refusal:
         reads=atlas.read(person),
         touches=(person, members_subject(group.id)),
         ended=(membership,),
-        joined=(replace(membership, to_day=act.day),),
+        joined=(replace(membership, to_day=act.day, state="ended"),),
     )
 
 

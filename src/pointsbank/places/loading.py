@@ -162,7 +162,7 @@ def _load_members(connection: Connection, ledger_id: int, atlas: Atlas, groups: 
     t = memberships.c
     rows = fetched(
         connection,
-        select(t.group_id, t.person_id, t.from_day, t.to_day, t.role).where(
+        select(t.group_id, t.person_id, t.from_day, t.to_day, t.role, t.state).where(
             t.ledger_id == ledger_id, is_one_of(connection, t.group_id, groups)
         ),
     )

@@ -41,7 +41,7 @@ def members_of(
     """The members of a group on a day in the order of their ids, a page at a time."""
     t = memberships.c
     rows = connection.execute(
-        select(t.group_id, t.person_id, t.from_day, t.to_day, t.role)
+        select(t.group_id, t.person_id, t.from_day, t.to_day, t.role, t.state)
         .where(
             t.ledger_id == ledger_id,
             t.group_id == group_id,
@@ -59,7 +59,7 @@ def memberships_of(connection: Connection, ledger_id: int, person_id: str) -> li
     """All memberships of a person, the oldest first: for export of one's own data, and before forgetting."""
     t = memberships.c
     rows = connection.execute(
-        select(t.group_id, t.person_id, t.from_day, t.to_day, t.role)
+        select(t.group_id, t.person_id, t.from_day, t.to_day, t.role, t.state)
         .where(t.ledger_id == ledger_id, t.person_id == person_id)
         .order_by(t.from_day, t.group_id)
     )
@@ -78,7 +78,7 @@ def group_memberships(
     t, p = memberships.c, places.c
     rows = fetched(
         connection,
-        select(t.group_id, t.person_id, t.from_day, t.to_day, t.role, p.kind).where(
+        select(t.group_id, t.person_id, t.from_day, t.to_day, t.role, t.state, p.kind).where(
             t.ledger_id == ledger_id,
             is_one_of(connection, t.person_id, found),
             and_(p.ledger_id == ledger_id, p.place_id == t.group_id),
@@ -100,6 +100,6 @@ def share_household(connection: Connection, ledger_id: int, person_a: str, perso
 
 
 def membership_of(values: Sequence[object]) -> Membership:
-    """A membership from the first five columns of its row."""
-    group, person, from_day, to_day, role = map(str, values)
-    return Membership(group, person, date.fromisoformat(from_day), date.fromisoformat(to_day), role)
+    """A membership from its row without the ledger."""
+    group, person, from_day, to_day, role, state = map(str, values)
+    return Membership(group, person, date.fromisoformat(from_day), date.fromisoformat(to_day), role, state)

@@ -155,6 +155,8 @@ class Membership(msgspec.Struct, frozen=True):
     from_day: date
     to_day: date
     role: str
+    state: str = "open"
+    """`ended` once somebody has ended it, perhaps for a day to come."""
 
     def meets(self, from_day: date, to_day: date) -> bool:
         """Whether there is a day in both."""

@@ -183,7 +183,7 @@ def _close(atlas: Atlas, code: str, day: date, today: date, into: PlaceHistory |
         reads=closed.reads + atlas.read(*reads),
         touches=closed.touches + tuple(dict.fromkeys(touches)),
         ended=tuple(members),
-        joined=tuple(joined) + tuple(replace(m, to_day=day) for m in members),
+        joined=tuple(joined) + tuple(replace(m, to_day=day, state="ended") for m in members),
     )
 
 
@@ -192,7 +192,7 @@ def _taken_over(atlas: Atlas, members: list[Membership], day: date, into: PlaceH
     there = atlas.of_group.get(into.id, ())
     taken = []
     for member in members:
-        goes_on = replace(member, group_id=into.id, from_day=day)
+        goes_on = replace(member, group_id=into.id, from_day=day, state="open")
         if not any(m.person_id == member.person_id and m.meets(day, member.to_day) for m in there):
             taken.append(goes_on)
     return taken
@@ -267,7 +267,7 @@ def _columns(values: dict[str, str]) -> tuple[tuple[str, str], ...]:
 def ending(membership: Membership, day: date) -> Change:
     """The guarded change that ends a membership on a day."""
     key = (membership.group_id, membership.person_id, membership.from_day.isoformat())
-    return Change("memberships", key, "open", "ended", (("to_day", day.isoformat()),))
+    return Change("memberships", key, membership.state, "ended", (("to_day", day.isoformat()),))
 
 
 def is_code(text: str) -> bool:
