@@ -25,7 +25,13 @@ from pointsbank.people.links import Link, Links
 from pointsbank.people.master import MasterKeyError, generate, read_file, write_file
 from pointsbank.people.model import NewPerson, Registered
 from pointsbank.people.notices import waiting
-from pointsbank.people.refusals import ClosingWaits, PersonNotActive, SecondPersonNeeded, UnknownPerson
+from pointsbank.people.refusals import (
+    ClosingInterrupted,
+    ClosingWaits,
+    PersonNotActive,
+    SecondPersonNeeded,
+    UnknownPerson,
+)
 from pointsbank.people.registry import Registry
 from pointsbank.people.rotation import rewrap_all
 from pointsbank.people.store import PeopleStore
@@ -355,6 +361,23 @@ async def test_giving_the_points_away_waits_a_day_is_told_and_may_be_called_off(
     assert isinstance(done, Closing)
     assert (done.step, settled) == ("done", ["donate"])
     assert await call_off(store, person, person) == PersonNotActive(person, "done")
+
+
+async def test_three_who_close_at_once_close_once(registry: Registry, store: PeopleStore) -> None:
+    person = await put(registry, somebody())
+    keys = []
+
+    async def settle(person_id: str, settlement: str, key: str) -> Refusal | None:
+        await asyncio.sleep(0)
+        keys.append(key)
+        return None
+
+    outcomes = await asyncio.gather(*(close_account(store, person, settle, by="clerk") for _ in range(3)))
+    assert [one.step for one in outcomes if isinstance(one, Closing)].count("done") >= 1
+    assert all(isinstance(one, Closing | ClosingInterrupted) for one in outcomes)
+    assert len(set(keys)) == 1
+    assert list(store.erasures) == [person]
+    assert await registry.state(person) == "closed"
 
 
 async def test_a_number_of_somebody_forgotten_may_be_registered_anew(

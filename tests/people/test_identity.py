@@ -136,7 +136,14 @@ def test_what_is_no_volunteer_number_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "masked"),
-    [("张小明", "张*明"), ("张明", "张*"), ("张", "*"), ("欧阳小明", "欧**明"), ("阿不都·热合曼", "阿***曼")],
+    [
+        ("张小明", "张*明"),
+        ("张明", "张*"),
+        ("张", "*"),
+        ("", ""),
+        ("欧阳小明", "欧**明"),
+        ("阿不都·热合曼", "阿***曼"),
+    ],
 )
 def test_a_masked_name_keeps_its_ends(name: str, masked: str) -> None:
     assert identity.masked_name(name) == masked

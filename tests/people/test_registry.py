@@ -107,6 +107,18 @@ async def test_a_shared_phone_is_a_hint_never_a_refusal(registry: Registry) -> N
     assert {one.person_id for one in found} == {mother, outcome.person_id}
 
 
+async def test_somebody_may_be_brought_in_under_a_number_without_a_name_yet(registry: Registry) -> None:
+    person_id = await put(registry, NewPerson(volunteer_number="V1", phone="13812345678"))
+    other = await registry.register(NewPerson(volunteer_number="V2", phone="13812345678"), "import")
+    assert isinstance(other, Registered)
+    assert other.hints == (Hint(person_id, "shared-phone"),)
+    profile = await registry.profile(person_id, "clerk")
+    assert isinstance(profile, Profile)
+    assert (profile.name, profile.age_band) == ("", "")
+    assert await registry.masked_names([person_id]) == {}
+    assert isinstance(await registry.register(NewPerson(phone="13812345678"), "import"), PersonDataInvalid)
+
+
 async def test_the_same_phone_name_and_birth_year_is_a_likely_double(registry: Registry) -> None:
     first = await put(registry, plain("王芳", date(1970, 2, 3), phone="13900001111"))
     outcome = await registry.register(plain("王芳", date(1970, 8, 9), phone="139 0000 1111"), "clerk")
@@ -119,7 +131,7 @@ async def test_many_are_registered_in_one_go_each_with_its_outcome(registry: Reg
     outcomes = await registry.register_all(
         [
             NewPerson(name="甲", volunteer_number="A1", person_id=known),
-            NewPerson(name="", volunteer_number="A2"),
+            NewPerson(name=" ", volunteer_number="A2"),
             NewPerson(name="乙", volunteer_number="a1"),
             NewPerson(name="丙", volunteer_number="A3", phone="13911112222"),
             NewPerson(name="丙", volunteer_number="A4", phone="13911112222"),

@@ -138,7 +138,7 @@ def birth_date(born: date, today: date) -> date | Malformed:
 def masked_name(value: str) -> str:
     """张*明: the first and the last character; of two only the first, of one none. At most three stars."""
     if len(value) < 2:
-        return "*"
+        return "*" * len(value)
     if len(value) == 2:
         return value[0] + "*"
     return value[0] + "*" * min(len(value) - 2, 3) + value[-1]

@@ -26,10 +26,11 @@ class Contents(msgspec.Struct, frozen=True):
 class NewPerson(Contents, frozen=True, kw_only=True):
     """What is known of somebody at the desk. Numbers as they were typed; `born` may come from the ID number.
 
-    `person_id` is given only for somebody whom the books know already.
+    Somebody who is brought in under a volunteer number may have no name yet. `person_id` is given only for somebody
+    whom the books know already.
     """
 
-    name: str
+    name: str = ""
     role: Role = "volunteer"
     phone: str = ""
     volunteer_number: str = ""

@@ -39,10 +39,11 @@ def checked(person: NewPerson, vault: Vault, today: date) -> Checked | PersonDat
     values: dict[str, str] = {}
     digests: dict[IndexKind, bytes] = {}
     born = person.born
-    name = identity.name(person.name)
-    if isinstance(name, Malformed):
-        return invalid(name)
-    values["name"] = name
+    if person.name or not person.volunteer_number:
+        name = identity.name(person.name)
+        if isinstance(name, Malformed):
+            return invalid(name)
+        values["name"] = name
     if person.phone:
         phone = identity.phone(person.phone)
         if isinstance(phone, Malformed):
@@ -177,7 +178,9 @@ def _hints(
 
 
 def _looks_the_same(one: dict[str, str], other: dict[str, str]) -> bool:
-    return one["name"] == other.get("name") and one.get("birth", "")[:4] == other.get("birth", "")[:4]
+    return (
+        one.get("name", "?") == other.get("name") and one.get("birth", "")[:4] == other.get("birth", "")[:4]
+    )
 
 
 def _insert(

@@ -309,7 +309,7 @@ class Registry:
             person_id,
             state,
             tuple(roles),
-            identity.masked_name(values["name"]),
+            identity.masked_name(values.get("name", "")),
             identity.masked_phone(values["phone"]) if "phone" in values else "",
             identity.masked_number(values["volunteer-number"]) if "volunteer-number" in values else "",
             has_id is not None,
