@@ -253,6 +253,22 @@ async def test_of_two_administrators_who_throw_each_other_out_at_once_one_stays(
         assert sum(isinstance(verdict, Receipt) for verdict in verdicts) == 1, verdicts
 
 
+async def test_a_ring_of_closures_at_once_leaves_two_administrators(database: Database) -> None:
+    async with open_office(database) as office:
+        await office.add("cy")
+        await office.give("cy", "administrator")
+        ring = [("ann", "bo"), ("cy", "ann"), ("bo", "cy")]
+        verdicts = await asyncio.gather(
+            *(
+                office.staff.close_account(
+                    office.actor(by), office.people[of], office.command(office.actor(by))
+                )
+                for by, of in ring
+            )
+        )
+        assert sum(isinstance(verdict, Receipt) for verdict in verdicts) == 1, verdicts
+
+
 async def test_a_person_has_one_account_and_a_login_name_one_person(database: Database) -> None:
     async with open_office(database) as office:
         ann = office.actor("ann")

@@ -67,10 +67,11 @@ def authorize(actor: Actor | None, action: str, resource: Resource = ANYTHING) -
     known = resource.relations
     if resource.person and resource.person == actor.person:
         known |= _SELF
-    effects = [_effect("staff", action, known or _FOREIGN)]
+    effects = {_effect("staff", action, known or _FOREIGN)}
     for grant in actor.grants:
-        reached = known | _HERE if _reaches(grant, resource) else known or _FOREIGN
-        effects.append(_effect(grant.role, action, reached))
+        if (grant.role, action) in _EFFECTS:
+            reached = known | _HERE if _reaches(grant, resource) else known or _FOREIGN
+            effects.add(_effect(grant.role, action, reached))
     if "deny" in effects:
         return Forbidden(action)
     if "allow" in effects:

@@ -36,9 +36,9 @@ class SignInRequiredError(Exception):
     """A page that is not for everybody: the browser is sent to the sign-in form."""
 
 
-def needs(scope: Scope) -> dict[str, str]:
-    """The rule of an API route: a key with this scope."""
-    return {"scope": scope}
+def needs(scope: Scope, *, bounded: bool = False) -> dict[str, Any]:
+    """The rule of an API route: a key with this scope; `bounded` if its handler asks again with the place."""
+    return {"scope": scope, "bounded": bounded}
 
 
 def person(action: StaffAction, *, bounded: bool = False) -> dict[str, Any]:
