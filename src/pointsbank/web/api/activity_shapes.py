@@ -162,8 +162,6 @@ class ProjectIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: Title
     brand: Tags = ""
-        str, Meta(max_length=200, pattern="^[^\\u0000-\\u001f\\u007f\\u0085\\u2028\\u2029\\ud800-\\udfff]*$")
-    ] = ""
     sector: MaybeId = ""
 
 
