@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from tests.activities.centre import HEAD, SECOND, VERIFIER, done
+from tests.activities.centre import HEAD, JUDGE, RECORDER, SECOND, VERIFIER, done
 from tests.web.conftest import Service, running
 
 from pointsbank.access.model import NEVER, SCOPES
 from pointsbank.access.service import IssuedKey, KeyDesk, KeyRing
+from pointsbank.activities.model import ActivityPlan
 from pointsbank.cli.main import main
 from pointsbank.engine.clock import FixedClock
 from pointsbank.engine.commands import Command
@@ -54,14 +55,22 @@ PLAN = {"title": "清雪", "category": "ENV", "station": "S1", "starts_at": NINE
 
 
 async def test_an_hour_over_http_from_the_plan_to_the_notice(town: Service) -> None:
-    """A terminal proposes, checks in and submits; what only people may do, people do."""
+    """A terminal opens the session, checks in and submits; what only people may do, people do."""
     key = await town.key()
     person = (await town.bank.ask(by_number, ["V1"]))["V1"]
     desks = desks_of(town.bank)
     made = await town.post("/api/v1/activities", PLAN, key, "a1")
-    assert made.status_code == 201, made.text
-    activity = made.json()["id"]
-    assert (await town.post("/api/v1/activities", PLAN, key, "a1")).json()["id"] == activity
+    assert made.json()["type"] == "/problems/four-eyes", "a machine plans nothing"
+    activity = done(
+        await desks.activities.propose(
+            ActivityPlan(
+                title="清雪", category="ENV", station="S1",
+                starts_at=micros(datetime.fromisoformat(NINE)), ends_at=micros(datetime.fromisoformat(ELEVEN)),
+            ),
+            RECORDER,
+            Command("t", "p"),
+        )
+    )  # fmt: skip
     refused = await town.post(f"/api/v1/activities/{activity}/decision", {"approve": True}, key, "d1")
     assert refused.json()["type"] == "/problems/forbidden", "a machine approves nothing"
     early = await town.post(
@@ -99,14 +108,17 @@ async def test_an_hour_over_http_from_the_plan_to_the_notice(town: Service) -> N
     at(town, 11)
     assert (await town.post(f"{session}/check-outs", card, key, "c2")).status_code == 201
     [line] = (await town.post(f"{session}/submission", {}, key, "m1")).json()["lines"]
-    assert (line["verdict"], line["minutes"], line["level"]) == ("submitted", 120, 1)
+    assert (line["verdict"], line["minutes"], line["level"]) == ("submitted", 120, 2), (
+        "no person stands for the recording"
+    )
     record = line["record_id"]
     told = await town.post("/api/v1/records/verifications", {"records": [record]}, key, "v1")
     assert told.json()["type"] == "/problems/forbidden", "a machine verifies nothing"
-    done(await desks.verifying.verify([record], VERIFIER, Command("t", "v")))
+    for person_ in (VERIFIER, SECOND):
+        done(await desks.verifying.verify([record], person_, Command("t", "v")))
     standing = (await town.get(f"/api/v1/records/{record}/standing", key)).json()
     assert (standing["state"], standing["points"], standing["next_step"]) == ("pending", 2000, "release")
-    assert [step["step"] for step in standing["steps"]] == ["submitted", "verified"]
+    assert [step["step"] for step in standing["steps"]][2:] == ["submitted", "verified", "approved"]
     notice = (await town.get("/api/v1/records/public-notice", key)).json()
     assert notice == {
         "lines": [{"line": 1, "activity": "清雪", "minutes": 120, "until": standing["available_on"]}]
@@ -116,7 +128,7 @@ async def test_an_hour_over_http_from_the_plan_to_the_notice(town: Service) -> N
     assert [hour["record_id"] for hour in hours] == [record]
     objection = await town.post(f"/api/v1/records/{record}/objection", {"reason": "not-present"}, key, "o1")
     assert objection.json()["type"] == "/problems/forbidden", "a machine does not object"
-    done(await desks.objecting.object(record, "not-present", SECOND, Command("t", "o")))
+    done(await desks.objecting.object(record, "not-present", JUDGE, Command("t", "o")))
     ruling = await town.post(
         f"/api/v1/records/{record}/decision", {"uphold": True, "reason": "confirmed"}, key, "r1"
     )
@@ -175,9 +187,10 @@ def test_the_command_line_acts_as_the_holder_of_a_key_and_a_machine_approves_not
     wrong = invoke("activities", "propose", "清雪", *plan, "--api-key", "pbk_x", "--database", database_url)
     assert wrong.exit_code != 0
     proposed = invoke("activities", "propose", "清雪", *plan, *common)
-    assert proposed.exit_code == 0, proposed.output
-    activity = proposed.output.strip()
-    decided = invoke("activities", "decide", activity, "--approve", *common)
-    assert decided.exit_code != 0
-    assert "没有权限 activities:approve" in decided.output
+    assert proposed.exit_code != 0
+    assert "须由另一人办理" in proposed.output
+    for verb in (("decide", "x", "--approve"), ("submit", "x"), ("object", "x", "--reason", "other")):
+        assert invoke("activities", *verb, *common).exit_code != 0
+    verified = invoke("activities", "verify", "x", *common)
+    assert "没有权限 hours:verify" in verified.output
     assert invoke("activities", "standing", "nothing", "--database", database_url).exit_code != 0

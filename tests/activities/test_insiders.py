@@ -58,6 +58,41 @@ async def test_recorder_verifier_and_second_approver_are_three_people_and_none_i
         assert await centre.points("V1", pending=True) == await centre.points("V2", pending=True) == 0
 
 
+async def test_who_wrote_the_times_down_verifies_nothing_of_it_whoever_submitted_it(
+    database: Database,
+) -> None:
+    async with open_centre(database) as centre:
+        session = await centre.session("2026-03-02")
+        centre.at("2026-03-02 11:00:00")
+        times = micros("2026-03-02 09:00:00"), micros("2026-03-02 11:00:00")
+        done(
+            await centre.attendance.write_down(
+                session, centre.id("V1"), *times, "paper-sheet", ADMIN, centre.key()
+            )
+        )
+        line = (await centre.submit(session, RECORDER))["V1"]
+        [outcome] = await centre.verify(line.record_id, by=ADMIN)
+        assert outcome.refusal == "verifier-is-recorder"
+        standing = await centre.standings.of_record(line.record_id)
+        assert standing is not None
+        assert [(s.step, s.person_id) for s in standing.steps] == [
+            ("checked-in", ADMIN.person),
+            ("checked-out", ADMIN.person),
+            ("submitted", RECORDER.person),
+        ]
+
+
+async def test_what_a_machine_submits_two_people_verify(database: Database) -> None:
+    async with open_centre(database) as centre:
+        session = await centre.attended(["V1"], "2026-03-02")
+        line = (await centre.submit(session, TERMINAL))["V1"]
+        assert line.level == 2
+        [checked] = await centre.verify(line.record_id)
+        assert (checked.state, await centre.points("V1", pending=True)) == ("checked", 0)
+        [approved] = await centre.verify(line.record_id, by=SECOND)
+        assert (approved.state, approved.points) == ("pending", 2000)
+
+
 async def test_above_the_limit_of_a_line_a_second_person_approves(database: Database) -> None:
     policy = guarded(guard=replace(GUARDED, second_level_line_minutes=180))
     async with open_centre(database, policy) as centre:
@@ -74,7 +109,7 @@ async def test_above_the_limit_of_a_line_a_second_person_approves(database: Data
         assert (approved.state, approved.points) == ("pending", 3000)
         standing = await centre.standings.of_record(line.record_id)
         assert standing is not None
-        assert [step.step for step in standing.steps] == ["submitted", "verified", "approved"]
+        assert [step.step for step in standing.steps][-3:] == ["submitted", "verified", "approved"]
         await centre.holds()
 
 
@@ -190,7 +225,11 @@ async def _afterwards(centre: Centre, hats: list[By]) -> None:
         ends_at=micros("2026-03-02 13:00:00"),
     )
     for hat in hats:
-        activity = done(await centre.activities.propose(plan, hat, centre.key()))
+        proposed = await centre.activities.propose(plan, hat, centre.key())
+        if not hat.person:
+            assert refused(proposed).code == "four-eyes"
+            continue
+        activity = done(proposed)
         for other in hats:
             refused(await centre.activities.decide(activity, "", other, centre.key(), approve=True))
         late = refused(await centre.activities.decide(activity, "", HEAD, centre.key(), approve=True))

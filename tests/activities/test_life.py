@@ -10,6 +10,7 @@ from tests.activities.centre import (
     JUDGE,
     RECORDER,
     SECOND,
+    TERMINAL,
     VERIFIER,
     done,
     guarded,
@@ -41,6 +42,8 @@ async def test_an_hour_becomes_spendable_after_two_people_and_the_notice(databas
         standing = await centre.standings.of_record(outcome.record_id)
         assert standing is not None
         assert [(s.step, s.person_id) for s in standing.steps] == [
+            ("checked-in", TERMINAL.name),
+            ("checked-out", TERMINAL.name),
             ("submitted", RECORDER.person),
             ("verified", VERIFIER.person),
         ]

@@ -7,10 +7,11 @@ from datetime import date
 from typing import Protocol
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from pointsbank.engine.registry import Ledger
-from pointsbank.places.tables import places
+from pointsbank.places.membership import groups_of
+from pointsbank.places.tree import ancestors, places_by_id, places_on
 
 
 class By(msgspec.Struct, frozen=True):
@@ -47,13 +48,6 @@ class Places(Protocol):
         ...
 
 
-def registered_groups(
-    connection: Connection, ledger_id: int, person_ids: Iterable[str], day: date
-) -> Mapping[str, set[tuple[str, str]]]:
-    """The groups of people, as (kind, group), on a day. No room keeps memberships yet, so nobody is in any."""
-    return {}
-
-
 class RegisteredHouseholds:
     """Households as the register of groups has them."""
 
@@ -63,32 +57,27 @@ class RegisteredHouseholds:
     async def household_of(self, person_ids: Iterable[str], day: date) -> Mapping[str, str]:
         """The household of each person on the day."""
         people = sorted(set(person_ids))
-        groups = await self._ledger.database.read(registered_groups, self._ledger.id, people, day)
+        groups = await self._ledger.database.read(groups_of, self._ledger.id, people, day)
         return {
             person: group for person, found in groups.items() for kind, group in found if kind == "household"
         }
 
 
 class PlaceCodes:
-    """The tree as the places' own rows tell it, by code, whatever the day."""
+    """The tree of places by code."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
     async def ancestors(self, place: str, day: date) -> tuple[str, ...]:
-        """The codes from the place upward."""
-        return await self._ledger.database.read(_upward, self._ledger.id, place)
+        """The codes from the place upward as they stood on the day."""
+        return await self._ledger.database.read(_upward, self._ledger.id, place, day)
 
 
-def _upward(connection: Connection, ledger_id: int, code: str) -> tuple[str, ...]:
-    found: list[str] = []
-    t = places.c
-    while code and code not in found:
-        parent = connection.execute(
-            select(t.parent).where(t.ledger_id == ledger_id, t.code == code)
-        ).scalar_one_or_none()
-        if parent is None:
-            break
-        found.append(code)
-        code = parent
-    return tuple(found)
+def _upward(connection: Connection, ledger_id: int, code: str, day: date) -> tuple[str, ...]:
+    found = places_on(connection, ledger_id, [code], day).get(code)
+    if found is None:
+        return ()
+    ids = ancestors(connection, ledger_id, found.id, day)
+    named = places_by_id(connection, ledger_id, ids, day)
+    return tuple(named[place_id].code for place_id in ids if place_id in named)

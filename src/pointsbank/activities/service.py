@@ -81,6 +81,8 @@ class ActivityService:
 
     async def propose(self, plan: ActivityPlan, by: By, command: Command) -> str | Refusal:
         """Propose an activity; gives its id. It counts once somebody above has approved it in time."""
+        if not by.person:  # or one natural person alone could plan and approve
+            return FourEyes("machine-source")
         wrong = await self._wrong_plan(plan)
         if wrong is not None:
             return wrong

@@ -164,6 +164,7 @@ class Correcting:
             level=level,
             is_late=is_late,
             reason=REASON,
+            stated_by=record.recorder,
             follows=record.record_id,
         )
         subjects = subjects_of(msgspec.structs.replace(record, recorder=by.name), {person.id: person})

@@ -21,7 +21,14 @@ from pointsbank.hours.four_eyes import Ties, may_not_record
 from pointsbank.hours.model import HoursVerdict, Judgement, RecordFields, ServiceRecord
 from pointsbank.hours.postings import Judged, Waiting
 from pointsbank.hours.rules import is_after_deadline, judge_record
-from pointsbank.hours.submission import VERDICT_OF_RULE, above_limits, submitted_rows, week_of, week_of_day
+from pointsbank.hours.submission import (
+    VERDICT_OF_RULE,
+    above_limits,
+    needs_two_people,
+    submitted_rows,
+    week_of,
+    week_of_day,
+)
 from pointsbank.hours.trails import Sums, credited_since, limit_subjects, sums_of
 from pointsbank.intake.lines import Place, filed_id
 from pointsbank.people import volunteers
@@ -160,9 +167,9 @@ class Sheet(msgspec.Struct):
         return "overlap" if by_rules == "overlap" else "submitted"
 
     def _was_approved(self, record: ServiceRecord) -> bool:
-        """Whether the session lies in an activity that was approved before it began."""
+        """Whether the session lies in an activity of that category that was approved before it began."""
         activity = self.activities.get(filed_id(record.fields.activity))
-        if activity is None or activity.state != "approved":
+        if activity is None or activity.state != "approved" or activity.category != record.fields.category:
             return False
         start, end = (
             city_to_utc_micros(m * 60, self.zone) for m in (record.session_start, record.session_end)
@@ -182,7 +189,7 @@ class Sheet(msgspec.Struct):
         is_late = self._is_late(record, policy)
         # nobody knows whether a name that the bank does not know is that of the verifier
         is_large = above_limits(record.minutes, self.sums.most(*place), policy)
-        level = 2 if is_late or stated is None or is_large else 1
+        level = 2 if is_late or stated is None or is_large or needs_two_people(self.by, policy) else 1
         rows = submitted_rows(
             record,
             volunteer,

@@ -283,10 +283,11 @@ class Submitting:
         *,
         is_late: bool,
     ) -> int:
-        """2 if the record is long, late, or one too many for its activity, recorder and day, or person and week."""
+        """2 if the record is long, late, from a machine, or too much for its activity, recorder's day or week."""
         place = (facts.activity.activity_id, by.name, self._day(now).isoformat(), person, week_of(record))
         facts.sums.add(*place, record.minutes)
-        return 2 if is_late or above_limits(record.minutes, facts.sums.most(*place), policy) else 1
+        is_large = above_limits(record.minutes, facts.sums.most(*place), policy)
+        return 2 if is_late or is_large or needs_two_people(by, policy) else 1
 
     def _draft(
         self,
@@ -317,6 +318,7 @@ class Submitting:
             level=outcome.level,
             is_late=is_late,
             reason=reason,
+            attendance=attendance,
         )
         change = Change(
             "attendances",
@@ -411,10 +413,15 @@ def submitted_rows(
     reason: str,
     stated_by: str = "",
     follows: str = "",
-) -> tuple[Row, Row, Row]:
-    """The rows of a record that waits: the record itself, its trail, and the first step of its life."""
+    attendance: Attendance | None = None,
+) -> tuple[Row, ...]:
+    """The rows of a record that waits: the record itself, its trail, and the first steps of its life.
+
+    Whoever noted that somebody came or went stands in the steps too: they have recorded, and verify nothing of it.
+    """
     fields, record_id = record.fields, filed_id(record.fields.record_id)
     day = day_of_minute(record.session_start)
+    noted = _noted(record_id, attendance) if attendance is not None else ()
     return (
         Row(
             "service_records",
@@ -432,8 +439,16 @@ def submitted_rows(
                 follows,
             ),
         ),
-        step_row(record_id, 1, "submitted", by, reason),
+        *noted,
+        step_row(record_id, len(noted) + 1, "submitted", by, reason),
     )  # fmt: skip
+
+
+def _noted(record_id: str, a: Attendance) -> tuple[Row, Row]:
+    """That somebody came and went, as steps: each at its own time."""
+    came = (record_id, 1, "checked-in", a.in_by, a.in_at, "", a.in_device, a.in_way)
+    left = (record_id, 2, "checked-out", a.out_by, a.out_at, "", a.out_device, a.out_way)
+    return Row("record_steps", came, key_length=2), Row("record_steps", left, key_length=2)
 
 
 def step_row(record_id: str, number: int, step: str, by: By, reason: str = "") -> Row:
@@ -452,6 +467,11 @@ def above_limits(minutes: int, total: int, policy: Policy) -> bool:
         (guard.second_level_line_minutes and minutes >= guard.second_level_line_minutes)
         or (guard.second_level_sum_minutes and total >= guard.second_level_sum_minutes)
     )
+
+
+def needs_two_people(by: By, policy: Policy) -> bool:
+    """Whether no natural person stands for the recording: then two must stand for the verification."""
+    return policy.safeguards.separate_verification and not by.person
 
 
 def week_of(record: ServiceRecord) -> str:

@@ -67,7 +67,8 @@ class Filed(msgspec.Struct, frozen=True):
     @property
     def line(self) -> Line:
         """Who has to do with it."""
-        named = {self.recorder, self.stated_by} - {""}
+        noted = {step.person_id for step in self.steps if step.step in ("checked-in", "checked-out")}
+        named = ({self.recorder, self.stated_by} | noted) - {""}
         verifiers = {step.person_id for step in self.steps if step.step in ("verified", "approved")}
         return Line(self.person_id, frozenset(named), frozenset(verifiers), self.objectors)
 

@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Final, Literal, TypeVar
+from typing import Annotated, Final, TypeVar
 
-import msgspec
 from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter
-from msgspec import Meta
 
 from pointsbank.activities.attendance import Shown
-from pointsbank.activities.model import Activity, ActivityPlan, Session, SessionPlan
+from pointsbank.activities.model import Activity, ActivityPlan, DeviceEvent, Paper, Session, SessionPlan
 from pointsbank.activities.reading import sessions_of
 from pointsbank.engine.commands import Command
-from pointsbank.hours.submission import LineOutcome
 from pointsbank.ledger.model import Receipt
 from pointsbank.ledger.refusals import Refusal
+from pointsbank.web.api.activity_shapes import (
+    ActivityIn,
+    ActivityOut,
+    CheckIn,
+    Code,
+    Decision,
+    EventOut,
+    Made,
+    Noted,
+    PaperIn,
+    ProjectIn,
+    SessionIn,
+    SessionOut,
+    SignUpIn,
+    SubmissionIn,
+    Submitted,
+    UploadIn,
+    UploadOut,
+    WrittenIn,
+)
 from pointsbank.web.api.answers import answered, replayed
 from pointsbank.web.api.describe import READING, WRITING, IdempotencyKey, operation, problems
 from pointsbank.web.api.desks import by_of, desks_of
@@ -29,18 +46,6 @@ from pointsbank.web.validation import BankRequest
 
 T = TypeVar("T")
 
-Id = Annotated[str, Meta(min_length=1, max_length=64, pattern="^[A-Za-z0-9._-]+$")]
-MaybeId = Annotated[str, Meta(max_length=64, pattern="^[A-Za-z0-9._-]*$")]
-Title = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=200,
-        pattern="^[^\\u0000-\\u001f\\u007f\\u0085\\u2028\\u2029\\ud800-\\udfff]*$",
-    ),
-]
-Reason = Annotated[str, Meta(max_length=64, pattern="^[a-z0-9-]*$")]
-Time = Annotated[datetime, Meta(tz=True)]
 PathId = Annotated[str, PathParameter(min_length=1, max_length=64, pattern="^[A-Za-z0-9._-]+$")]
 
 PLANNING: Final = (
@@ -59,123 +64,6 @@ MEETING: Final = ("idempotency-conflict", "stale-read", "state-changed", "invali
                   "four-eyes", "sign-up-refused", "session-full", "check-in-refused")  # fmt: skip
 
 
-class ActivityIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An activity as it is proposed; `starts_at` to `ends_at` holds all its sessions."""
-
-    title: Title
-    category: Id
-    station: Id
-    starts_at: Time
-    ends_at: Time
-    project_id: MaybeId = ""
-    fund: MaybeId = ""
-    campaign: MaybeId = ""
-    organiser: MaybeId = ""
-    minimum_age: Annotated[int, Meta(ge=0, le=150)] = 0
-    training: MaybeId = ""
-    insured: bool = False
-
-
-class Made(msgspec.Struct, frozen=True):
-    """The id of what was made."""
-
-    id: str
-
-
-class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Approve or refuse, with a reason as a code."""
-
-    approve: bool
-    reason: Reason = ""
-
-
-class SessionIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A session; an empty station is the activity's."""
-
-    starts_at: Time
-    ends_at: Time
-    capacity: Annotated[int, Meta(ge=1, le=100_000)]
-    station: MaybeId = ""
-
-
-class ActivityOut(msgspec.Struct, frozen=True):
-    """An activity and where its approval stands: proposed, approved or refused."""
-
-    id: str
-    title: str
-    category: str
-    station: str
-    fund: str
-    campaign: str
-    starts_at: datetime
-    ends_at: datetime
-    proposed_by: str
-    decided_by: str
-    state: str
-    sessions: list[SessionOut]
-
-
-class SessionOut(msgspec.Struct, frozen=True):
-    """A session of an activity."""
-
-    id: str
-    station: str
-    starts_at: datetime
-    ends_at: datetime
-    capacity: int
-    state: str
-
-
-class SignUpIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Who signs up, and who comes along with a child."""
-
-    person: Id
-    companion: MaybeId = ""
-
-
-class CheckIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Who is there, and how that is shown. `code` is what was scanned; a card is read by a terminal."""
-
-    person: Id
-    way: Literal["session-code", "own-code", "card"]
-    code: Annotated[str, Meta(max_length=200, pattern="^[A-Za-z0-9._-]*$")] = ""
-    stated_at: Time | None = None
-
-
-class WrittenIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Times from a paper sheet or of a forgotten check: honour class."""
-
-    person: Id
-    in_at: Time
-    out_at: Time
-    reason: Reason
-
-
-class SubmissionIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Whose attendance becomes records; null for everybody who has left. `reason` if it is late."""
-
-    people: Annotated[list[Id], Meta(max_length=1000)] | None = None
-    reason: Reason = ""
-
-
-class Code(msgspec.Struct, frozen=True):
-    """The session's code; it is taken for 30 to 60 seconds."""
-
-    code: str
-
-
-class Noted(msgspec.Struct, frozen=True):
-    """The server's time of a step."""
-
-    recorded_at: datetime
-
-
-class Submitted(msgspec.Struct, frozen=True):
-    """What became of each line, in the order of the people's ids."""
-
-    lines: list[LineOutcome]
-
-
 @post(
     "/",
     opt=needs("activities:plan"),
@@ -192,8 +80,8 @@ async def propose(
         title=data.title,
         category=data.category,
         station=data.station,
-        starts_at=_time(data.starts_at, "starts_at"),
-        ends_at=_time(data.ends_at, "ends_at"),
+        starts_at=micros_in(data.starts_at, "starts_at"),
+        ends_at=micros_in(data.ends_at, "ends_at"),
         project_id=data.project_id,
         fund=data.fund,
         campaign=data.campaign,
@@ -253,8 +141,8 @@ async def open_session(
     idempotency_key: IdempotencyKey,
 ) -> Response[Made]:
     plan = SessionPlan(
-        starts_at=_time(data.starts_at, "starts_at"),
-        ends_at=_time(data.ends_at, "ends_at"),
+        starts_at=micros_in(data.starts_at, "starts_at"),
+        ends_at=micros_in(data.ends_at, "ends_at"),
         capacity=data.capacity,
         station=data.station,
     )
@@ -355,8 +243,8 @@ async def write_down(
     result = await desks_of(bank).attendance.write_down(
         session_id,
         data.person,
-        _time(data.in_at, "in_at"),
-        _time(data.out_at, "out_at"),
+        micros_in(data.in_at, "in_at"),
+        micros_in(data.out_at, "out_at"),
         data.reason,
         by_of(request),
         _command(request, idempotency_key),
@@ -391,6 +279,74 @@ async def submit_session(
     return answered(Submitted(done(outcomes)))
 
 
+@post(
+    "/uploads",
+    opt=needs("attendance:record"),
+    status_code=200,
+    responses=problems(*WRITING),
+    **operation("Take in what a terminal noted while it had no connection.", "上传离线签到"),
+)
+async def upload(
+    bank: NamedDependency[Bank],
+    request: BankRequest,
+    data: JSONBody[UploadIn],
+    idempotency_key: IdempotencyKey,
+) -> Response[UploadOut]:
+    events = [
+        DeviceEvent(e.number, e.is_in, e.session, e.person, micros_in(e.stated_at, "stated_at"))
+        for e in data.events
+    ]
+    # an event's own number is its key, whatever the upload's
+    told = await desks_of(bank).attendance.upload(events, by_of(request), actor_in(request).client)
+    return answered(UploadOut([_event_out(e, answer) for e, answer in zip(events, told, strict=True)]))
+
+
+@post(
+    "/",
+    opt=needs("activities:plan"),
+    responses=problems(*WRITING, *PLANNING),
+    **operation("Put a project into the library.", "项目入库"),
+)
+async def open_project(
+    bank: NamedDependency[Bank],
+    request: BankRequest,
+    data: JSONBody[ProjectIn],
+    idempotency_key: IdempotencyKey,
+) -> Response[Made]:
+    made = await desks_of(bank).activities.open_project(
+        data.name, data.brand, data.sector, by_of(request), _command(request, idempotency_key)
+    )
+    return answered(Made(done(made)), 201)
+
+
+@post(
+    "/",
+    opt=needs("attendance:record"),
+    responses=problems(*WRITING, *PLANNING),
+    **operation(
+        "File a training, an insurance or a guardian's consent; nobody files one of their own.",
+        "登记培训、保险或监护人同意",
+    ),
+)
+async def file_paper(
+    bank: NamedDependency[Bank],
+    request: BankRequest,
+    data: JSONBody[PaperIn],
+    idempotency_key: IdempotencyKey,
+) -> Response[Noted]:
+    paper = Paper(data.person, data.kind, data.code, data.valid_from, data.valid_to)
+    filed = await desks_of(bank).activities.file_paper(
+        paper, by_of(request), _command(request, idempotency_key)
+    )
+    return _noted(filed, 201)
+
+
+def _event_out(event: DeviceEvent, answer: Receipt | Refusal) -> EventOut:
+    if isinstance(answer, Refusal):
+        return EventOut(event.number, getattr(answer, "rule", answer.code), again=False)
+    return EventOut(event.number, "", answer.replayed)
+
+
 def done(result: T | Refusal) -> T:
     """The result, or the refusal raised as what ends the request."""
     if isinstance(result, Refusal):
@@ -409,11 +365,12 @@ def _command(request: BankRequest, key: str) -> Command:
 
 
 def _shown(data: CheckIn) -> Shown:
-    stated = 0 if data.stated_at is None else _time(data.stated_at, "stated_at")
+    stated = 0 if data.stated_at is None else micros_in(data.stated_at, "stated_at")
     return Shown(data.way, data.code, stated)
 
 
-def _time(time: datetime, name: str) -> int:
+def micros_in(time: datetime, name: str) -> int:
+    """A time of a body as microseconds UTC. Raises ProblemError if it is out of reason."""
     found = micros(time)
     if not 0 < found < 2**52:
         fault = FieldError("body", name, "Expected a time after 1970 and before the year 2112")
@@ -448,6 +405,8 @@ router = Router(
 )
 sessions_router = Router(
     "/activity-sessions",
-    route_handlers=[sign_up, session_code, check_in, check_out, write_down, submit_session],
+    route_handlers=[upload, sign_up, session_code, check_in, check_out, write_down, submit_session],
     tags=["activities 活动"],
 )
+projects_router = Router("/projects", route_handlers=[open_project], tags=["activities 活动"])
+papers_router = Router("/papers", route_handlers=[file_paper], tags=["activities 活动"])

@@ -13,6 +13,7 @@ from pointsbank.activities.codes import RotatingCodes
 from pointsbank.activities.ports import By, Households, PlaceCodes, Places, RegisteredHouseholds
 from pointsbank.activities.service import ActivityService
 from pointsbank.engine.registry import Ledger
+from pointsbank.hours.corrections import Correcting
 from pointsbank.hours.objections import Objecting
 from pointsbank.hours.status import Standings
 from pointsbank.hours.submission import Submitting
@@ -31,6 +32,7 @@ class Desks(msgspec.Struct, frozen=True):
     submitting: Submitting
     verifying: Verifying
     objecting: Objecting
+    correcting: Correcting
     standings: Standings
 
 
@@ -53,6 +55,7 @@ def make_desks(
         Submitting(ledger, policies, households),
         Verifying(ledger, policies, households),
         Objecting(ledger, policies, households),
+        Correcting(ledger, policies, households),
         Standings(ledger, policies),
     )
     return desks

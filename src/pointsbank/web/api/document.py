@@ -49,6 +49,8 @@ def api_router() -> Router:
             records.router,
             activities.router,
             activities.sessions_router,
+            activities.projects_router,
+            activities.papers_router,
             market.router,
             places.router,
             keys.router,

@@ -14,8 +14,10 @@ from msgspec import Meta
 from pointsbank.engine.commands import Command
 from pointsbank.hours.objections import Objection
 from pointsbank.hours.status import Standing
+from pointsbank.hours.submission import LineOutcome
 from pointsbank.hours.verification import Outcome
-from pointsbank.web.api.activities import Id, Reason, done
+from pointsbank.web.api.activities import done, micros_in
+from pointsbank.web.api.activity_shapes import Id, Reason, Time
 from pointsbank.web.api.answers import answered
 from pointsbank.web.api.describe import READING, WRITING, IdempotencyKey, operation, problems
 from pointsbank.web.api.desks import by_of, desks_of
@@ -58,6 +60,13 @@ class RulingIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     uphold: bool
     reason: Reason
+
+
+class CorrectionIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The times as they should have been."""
+
+    in_at: Time
+    out_at: Time
 
 
 class Outcomes(msgspec.Struct, frozen=True):
@@ -210,6 +219,29 @@ async def decide(
     return answered(done(case))
 
 
+@post(
+    "/{record_id:str}/correction",
+    opt=needs("hours:submit"),
+    responses=problems(*WRITING, *STEPS),
+    **operation("Reverse a record and submit one with other times, both or neither.", "更正服务记录"),
+)
+async def correct(
+    bank: NamedDependency[Bank],
+    request: BankRequest,
+    record_id: RecordPath,
+    data: JSONBody[CorrectionIn],
+    idempotency_key: IdempotencyKey,
+) -> Response[LineOutcome]:
+    line = await desks_of(bank).correcting.correct(
+        record_id,
+        micros_in(data.in_at, "in_at"),
+        micros_in(data.out_at, "out_at"),
+        by_of(request),
+        _command(request, idempotency_key),
+    )
+    return answered(done(line), 201)
+
+
 @get(
     "/public-notice",
     opt=needs("hours:read"),
@@ -274,6 +306,6 @@ def _out(standing: Standing) -> StandingOut:
 
 router = Router(
     "/records",
-    route_handlers=[verify, reject, withdraw, object_to, decide, notice, standing, standings],
+    route_handlers=[verify, reject, withdraw, object_to, decide, correct, notice, standing, standings],
     tags=["hours 服务时长"],
 )
