@@ -196,8 +196,10 @@ name = "write"
 zh = "写"
 en = "write"
 doors = []
-[log_in]
-""" + "\n".join(f"{name} = 1" for name in type(RIGHTS.log_in).__struct_fields__)
+""" + "\n".join(
+    f"[{section}]\n" + "\n".join(f"{name} = 1" for name in figures.__struct_fields__)
+    for section, figures in (("log_in", RIGHTS.log_in), ("pin", RIGHTS.pin))
+)
 
 
 @pytest.mark.parametrize(

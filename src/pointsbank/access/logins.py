@@ -94,6 +94,19 @@ Index("sessions_person_idx", sessions.c.ledger_id, sessions.c.person_id)
 throttles = _table("throttles", _text("subject"), _big("failures"), _big("since"), key=("subject",))
 """Failures since the window began. A subject is an HMAC of an account or an address: neither stands here."""
 
+pins = _table("pins", _text("person_id"), _text("pin"), _big("changed_at"), key=("person_id",))
+"""The PIN of a person's card, as argon2id over an HMAC under the pepper."""
+
+pin_cards = _table("pin_cards", _text("card"), _big("failures"), _big("paused_until"), key=("card",))
+"""Failures of a card (an HMAC of it) since its last success."""
+
+pin_terminals = _table("pin_terminals", _text("terminal"), _big("stopped_at"), key=("terminal",))
+"""Terminals (HMACs of their ids) that are stopped."""
+
+pin_failures = _table("pin_failures", _text("terminal"), _text("card"), _big("at"), key=("terminal", "card"))
+"""Which cards failed at which terminal, and when last."""
+Index("pin_failures_card_idx", pin_failures.c.ledger_id, pin_failures.c.card)
+
 events = _table(
     "events",
     _text("event_id"),

@@ -103,6 +103,31 @@ class LogInClosed(Refusal, frozen=True, tag="log-in-closed"):
     """The service was started without the secret that log-ins need."""
 
 
+class WeakPin(Refusal, frozen=True, tag="weak-pin"):
+    """The PIN is not six digits, or a series, or the birthday."""
+
+    why: str
+
+
+class PinRefused(Refusal, frozen=True, tag="pin-refused"):
+    """The PIN is wrong, or the card has none."""
+
+
+class PinPaused(Refusal, frozen=True, tag="pin-paused"):
+    """The PIN was wrong several times: the card waits."""
+
+    retry: ClassVar[bool] = True
+    seconds: int
+
+
+class CardFrozen(Refusal, frozen=True, tag="card-frozen"):
+    """The PIN was wrong too often: the card is frozen till the desk."""
+
+
+class TerminalStopped(Refusal, frozen=True, tag="terminal-stopped"):
+    """The PINs of many cards were wrong at this terminal: it is stopped till the desk."""
+
+
 class ReservedKind(Refusal, frozen=True, tag="reserved-kind"):
     """Entries of this kind are posted by their own room alone, never through a general door."""
 

@@ -56,6 +56,17 @@ class LogInRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """how long what happened at the door is kept"""
 
 
+class PinRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The figures of PINs; the units stand in the names."""
+
+    failures_to_pause: int
+    pause_minutes: int
+    failures_to_freeze: int
+    cards_to_stop: int
+    """different cards that fail at one terminal within the window"""
+    window_hours: int
+
+
 class _Right(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"step_up": "step-up"}):
     role: str
     relation: tuple[Literal[Relation, "any"], ...]
@@ -69,6 +80,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     action: tuple[Action, ...]
     right: tuple[_Right, ...]
     log_in: LogInRules
+    pin: PinRules
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -91,6 +103,7 @@ class Rights(msgspec.Struct, frozen=True):
     rows: tuple[Row, ...]
     effects: Mapping[tuple[str, str], Effects]
     log_in: LogInRules
+    pin: PinRules
 
     @property
     def roles(self) -> frozenset[str]:
@@ -127,7 +140,7 @@ def compiled(text: str) -> Rights:
                     raise RightsError(f"{right.role} · {action} · {relation} stands there twice")
                 known[relation] = effect
             rows += [Row(right.role, action, relation, effect) for relation in right.relation]
-    return Rights(subjects, actions, tuple(rows), effects, file.log_in)
+    return Rights(subjects, actions, tuple(rows), effects, file.log_in, file.pin)
 
 
 def _granted(right: _Right) -> Iterator[tuple[str, Effect]]:
