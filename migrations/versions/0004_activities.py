@@ -207,10 +207,28 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("sign_ups_person_idx", "sign_ups", ["ledger_id", "person_id", "session_id"], unique=False)
+    op.create_table(
+        "unfunded_credits",
+        sa.Column("ledger_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("record_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("fund", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("points", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("expires_on", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("queued", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("paid", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("state", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.PrimaryKeyConstraint("ledger_id", "record_id", name="unfunded_credits_pk"),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "unfunded_credits_queue_idx", "unfunded_credits", ["ledger_id", "fund", "queued"], unique=False
+    )
 
 
 def downgrade() -> None:
     for table in (
+        "unfunded_credits",
         "sign_ups",
         "record_trails",
         "record_steps",

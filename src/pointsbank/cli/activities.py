@@ -193,6 +193,25 @@ async def escalate(as_of: date | None, api_key: str, database_url: str) -> None:
     say(f"{count} 件已上报 / {count} sent up")
 
 
+@command.command("fund", short_help="What waits for a fund, and pay it 基金排队与补发")
+@click.argument("fund")
+@click.option("--pay", is_flag=True, help="Pay what waits, in order, as far as the fund reaches.")
+@key_option
+@database_option
+@as_coroutine
+async def fund(fund: str, pay: bool, api_key: str, database_url: str) -> None:
+    """Show the points that wait for a fund, in the order in which they will be paid; with --pay, pay them.
+
+    Whole credits only, and nobody overtakes. It may be stopped and run again at any time.
+    """
+    async with _acting(database_url, api_key, "hours:verify") as (desks, _, asked):
+        if pay:
+            count = await desks.funding.pay(fund, asked)
+            say(f"已补发 {count} 条 / {count} paid")
+        for waiting in await desks.funding.waiting(fund):
+            say(f"{waiting.queued}\t{waiting.record_id}\t{points_text(waiting.points)}")
+
+
 @command.command("standing", short_help="Where an hour stands 查进度")
 @click.argument("record")
 @database_option

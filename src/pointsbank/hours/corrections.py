@@ -15,6 +15,7 @@ from pointsbank.activities.refusals import FourEyes
 from pointsbank.engine.commands import Command, request_digest
 from pointsbank.engine.registry import Ledger
 from pointsbank.hours.four_eyes import Ties, may_not_record
+from pointsbank.hours.funding import reversed_with, supplement_reversals
 from pointsbank.hours.model import Interval, RecordFields, ServiceRecord
 from pointsbank.hours.postings import HOURS, reversal_drafts
 from pointsbank.hours.refusals import UnknownRecord, WrongState
@@ -65,6 +66,7 @@ class Correcting:
             if facts is None:
                 return UnknownRecord(record_id)
             record, person, versions, held, sums, credited = facts
+            unfunded = await self._ledger.database.read(reversed_with, self._ledger.id, record_id)
             if record.state not in ("pending", "credited"):
                 return self._earlier(record, by) or WrongState(record_id, record.state)
             forbidden = await self._forbidden(record, credited, by)
@@ -74,7 +76,7 @@ class Correcting:
             verdict = _verdict(read, held[person.id], record)
             if verdict:
                 return WrongState(record_id, verdict)
-            drafts, outcome = self._drafts(record, read, person, versions, sums, by, command)
+            drafts, outcome = self._drafts(record, read, person, versions, sums, by, command, unfunded)
             results = await self._ledger.submit(drafts, HOURS, atomic=True)
             refusals = [r for r in results if isinstance(r, Refusal) and not isinstance(r, GroupRefused)]
             if not refusals:
@@ -128,6 +130,7 @@ class Correcting:
         sums: Sums,
         by: By,
         command: Command,
+        unfunded: tuple[tuple[Change, ...], Any],
     ) -> tuple[list[Draft], LineOutcome]:
         policy, today = self._policies.in_force(date.fromisoformat(record.day)), self._today()
         new_id = read.fields.record_id
@@ -137,20 +140,33 @@ class Correcting:
         sums.add(*place, read.minutes - record.minutes)
         level = 2 if is_late or above_limits(read.minutes, sums.most(*place), policy) else 1
         outcome = LineOutcome(person.id, "submitted", new_id, read.minutes, level)
-        drafts = reversal_drafts(
+        dropped, supplement = unfunded
+        key = f"correct:{record.record_id}:{by.name}"
+        common: dict[str, Any] = {
+            "effective_at": start_of_day(today, self._zone),
+            "client": command.client,
+            "actor": by.name,
+        }
+        drafts = (
+            supplement_reversals(record.record_id, supplement, person, REASON, key=f"{key}:fund", **common)
+            if supplement is not None
+            else []
+        )
+        drafts += reversal_drafts(
             record.record_id,
             record.state,
             record.sequence,
             record.released_by,
             person,
             REASON,
-            effective_at=start_of_day(today, self._zone),
-            client=command.client,
-            key=f"correct:{record.record_id}:{by.name}",
-            actor=by.name,
+            key=key,
+            **common,
         )
         step = step_row(record.record_id, len(record.steps) + 1, "corrected", by, REASON)
-        drafts[-1] = msgspec.structs.replace(drafts[-1], rows=(step,))
+        drafts[-1] = msgspec.structs.replace(
+            drafts[-1], rows=(step,), changes=(*drafts[-1].changes, *dropped)
+        )
+        risen = sum(person.subject in draft.touches for draft in drafts)
         rows = submitted_rows(
             read,
             person,
@@ -168,8 +184,8 @@ class Correcting:
             follows=record.record_id,
         )
         subjects = subjects_of(msgspec.structs.replace(record, recorder=by.name), {person.id: person})
-        # the reversal before it in this group has raised the volunteer's version by one
-        reads = tuple((s, versions[s] + (s == person.subject)) for s in subjects)
+        # the reversals before it in this group have raised the volunteer's version
+        reads = tuple((s, versions[s] + risen * (s == person.subject)) for s in subjects)
         changes = (
             (Change("attendances", (record.session_id, person.id), "submitted", "submitted"),)
             if record.session_id

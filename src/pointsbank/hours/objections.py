@@ -17,13 +17,14 @@ from pointsbank.activities.refusals import FourEyes
 from pointsbank.engine.commands import Command, request_digest
 from pointsbank.engine.registry import Ledger
 from pointsbank.hours.four_eyes import Ties, may_not_decide
+from pointsbank.hours.funding import reversed_with, supplement_of, supplement_reversals
 from pointsbank.hours.postings import HOURS
 from pointsbank.hours.refusals import ReasonInvalid, UnknownRecord, WrongState
 from pointsbank.hours.submission import step_row
 from pointsbank.hours.tables import objections
 from pointsbank.hours.trails import Filed, credited_since, filed_records
 from pointsbank.ledger.model import RECORDED_AT, Change, Draft, Receipt, Row
-from pointsbank.ledger.refusals import Refusal, StateChanged
+from pointsbank.ledger.refusals import GroupRefused, Refusal, StateChanged
 from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.calendar import city_day, start_of_day, working_days_after
 from pointsbank.policy.model import Policy
@@ -91,7 +92,10 @@ class Objecting:
             actor=by.name,
             place=by.place,
             rows=(case, step_row(record_id, len(record.steps) + 1, "objected", by, reason)),
-            changes=(Change("service_records", (record_id,), "pending", "objected"),),
+            changes=(
+                Change("service_records", (record_id,), "pending", "objected"),
+                *await self._with_supplement(record_id, "pending", "objected"),
+            ),
         )
         result = (await self._ledger.submit([draft], HOURS))[0]
         if isinstance(result, Refusal):
@@ -125,20 +129,31 @@ class Objecting:
             )
             if forbidden:
                 return FourEyes(forbidden)
-            draft = await self._decision(record, cases[-1], reason, by, command, uphold=uphold)
-            result = (await self._ledger.submit([draft], HOURS))[0]
-            if not isinstance(result, Refusal):
+            drafts = await self._decision(record, cases[-1], reason, by, command, uphold=uphold)
+            results = await self._ledger.submit(drafts, HOURS, atomic=True)
+            refusals = [r for r in results if isinstance(r, Refusal) and not isinstance(r, GroupRefused)]
+            if not refusals:
                 return (await self.cases(record_id))[-1]
-            refusal = result
+            refusal = refusals[0]
             if not refusal.retry:
                 break
         return refusal
 
     async def _decision(
         self, record: Filed, case: Objection, reason: str, by: By, command: Command, *, uphold: bool
-    ) -> Draft:
-        people, versions = await self._ledger.database.read(_person_of, self._ledger.id, record)
+    ) -> list[Draft]:
+        read, ledger_id = self._ledger.database.read, self._ledger.id
+        people, versions = await read(_person_of, ledger_id, record)
         person = people[record.person_id]
+        dropped, supplement = await read(reversed_with, ledger_id, record.record_id) if uphold else ((), None)
+        before: list[Draft] = []
+        if supplement is not None:  # what was paid later goes back first
+            common = {"client": command.client, "actor": by.name, "key": f"decide:{record.record_id}:fund"}
+            at = start_of_day(self._today(), self._zone)
+            before = supplement_reversals(
+                record.record_id, supplement, person, reason, effective_at=at, **common
+            )
+        risen = sum(person.subject in draft.touches for draft in before)
         state = "upheld" if uphold else "rejected"
         decided = Change(
             "objections",
@@ -156,8 +171,10 @@ class Objecting:
                 "service_records", (record.record_id,), "objected", "pending", (("available_on", free_on),)
             )
         )
+        if not uphold:
+            dropped = await self._with_supplement(record.record_id, "objected", "pending", free_on)
         step = step_row(record.record_id, len(record.steps) + 1, f"objection-{state}", by, reason)
-        return Draft(
+        decision = Draft(
             "reversal" if uphold else "decide-objection",
             f"decide:{record.record_id}:{case.number}:{by.name}",
             command.client,
@@ -167,11 +184,22 @@ class Objecting:
             place=by.place,
             reason=reason,
             reverses=record.sequence if uphold else 0,
-            reads=((person.subject, versions[person.subject]),),
+            reads=((person.subject, versions[person.subject] + risen),),
             touches=(person.subject,),
             rows=(step,),
-            changes=(changed, decided),
+            changes=(changed, decided, *dropped),
         )
+        return [*before, decision]
+
+    async def _with_supplement(
+        self, record_id: str, old: str, new: str, free_on: str = ""
+    ) -> tuple[Change, ...]:
+        """The same change for what was paid for the record later, if it stands on notice as well."""
+        _, supplement = await self._ledger.database.read(reversed_with, self._ledger.id, record_id)
+        if supplement is None or supplement[0] != old:
+            return ()
+        values = (("available_on", free_on),) if free_on else ()
+        return (Change("service_records", (supplement_of(record_id),), old, new, values),)
 
     async def escalate(self, as_of: date, client: str = "escalate") -> int:
         """Send objections up that nobody has decided by their last day; gives how many. May be run at any time."""

@@ -29,9 +29,3 @@ class ReasonInvalid(Refusal, frozen=True, tag="reason-invalid"):
     """The reason is none of those that exist for this step."""
 
     reason: str
-
-
-class FundExhausted(Refusal, frozen=True, tag="fund-exhausted"):
-    """The fund has no points left for this record, which stays as it is."""
-
-    fund: str

@@ -16,6 +16,7 @@ from pointsbank.engine.receipts import receipt_of_entry
 from pointsbank.engine.registry import Ledger
 from pointsbank.engine.writer import Result
 from pointsbank.hours.context import HoursDesk
+from pointsbank.hours.funding import reversed_with, supplement_reversals
 from pointsbank.hours.model import HOURS_VERDICTS, Judgement, RecordFields, ServiceRecord
 from pointsbank.hours.postings import (
     HOURS,
@@ -365,6 +366,23 @@ class HoursService:
                 key=command.key,
                 actor=command.actor,
             )
+            dropped, supplement = await self._ledger.database.read(reversed_with, self._ledger.id, record_id)
+            if supplement is not None:  # what was paid for it later goes back with it
+                drafts = [
+                    *supplement_reversals(
+                        record_id,
+                        supplement,
+                        people[number],
+                        reason,
+                        effective_at=drafts[-1].effective_at,
+                        client=command.client,
+                        key=f"{command.key}:fund",
+                        actor=command.actor,
+                    ),
+                    *drafts,
+                ]
+            if dropped:
+                drafts[-1] = msgspec.structs.replace(drafts[-1], changes=(*drafts[-1].changes, *dropped))
             if steps:
                 step = step_row(record_id, steps + 1, "reversed", By(command.actor, command.actor), reason)
                 drafts[-1] = msgspec.structs.replace(drafts[-1], rows=(step,))

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, select
 from pointsbank.activities.reading import session_of
 from pointsbank.activities.tables import attendances
 from pointsbank.engine.registry import Ledger
+from pointsbank.hours.funding import waits_for
 from pointsbank.hours.objections import Objection, objections_to
 from pointsbank.hours.tables import record_trails, service_records
 from pointsbank.hours.trails import Filed, Step, filed_records
@@ -41,6 +42,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     points: int
     cut_minutes: int
     """Minutes of merit that earned no points: cut by a cap, by rounding, or because the class earns none."""
+    unfunded: int
+    """Points that wait for the fund to have some again, in hundredths."""
     next_step: str
     due_on: str
     """The latest date by law, or by policy, for the next step."""
@@ -85,7 +88,12 @@ class Standings:
         records = filed_records(connection, self._ledger.id, ids)
         creditable = _creditable(connection, self._ledger.id, ids)
         return [
-            self._standing(record, creditable.get(id_, 0), objections_to(connection, self._ledger.id, id_))
+            self._standing(
+                record,
+                creditable.get(id_, 0),
+                objections_to(connection, self._ledger.id, id_),
+                waits_for(connection, self._ledger.id, id_),
+            )
             for id_, record in records.items()
         ]
 
@@ -129,6 +137,7 @@ class Standings:
                     minutes=0,
                     points=0,
                     cut_minutes=0,
+                    unfunded=0,
                     next_step=NEXT[state],
                     due_on=due.isoformat(),
                     available_on="",
@@ -138,7 +147,7 @@ class Standings:
             )
         return found
 
-    def _standing(self, record: Filed, creditable: int, cases: list[Objection]) -> Standing:
+    def _standing(self, record: Filed, creditable: int, cases: list[Objection], unfunded: int) -> Standing:
         fields = parts_of(record.content)
         is_booked = record.state in ("pending", "objected", "credited")
         return Standing(
@@ -150,6 +159,7 @@ class Standings:
             minutes=record.minutes,
             points=record.points,
             cut_minutes=record.minutes - creditable if is_booked else 0,
+            unfunded=unfunded,
             next_step=NEXT.get(record.state, ""),
             due_on=self._due(record, cases),
             available_on=record.available_on,

@@ -117,3 +117,23 @@ objections = table(
 )
 """`state`: open, escalated (nobody decided in time), upheld, rejected. `due_on` is the last day for the decision."""
 Index("objections_due_idx", objections.c.ledger_id, objections.c.state, objections.c.due_on)
+
+unfunded_credits = table(
+    "unfunded_credits",
+    column("record_id", Text),
+    column("fund", Text),
+    column("points", Big),
+    column("expires_on", Text),
+    column("queued", Big),
+    column("paid", Big),
+    column("state", Text),
+    key=("record_id",),
+)
+"""Points that a fund could not pay when the record was verified: they wait in the order of `queued`, the entry of the
+merit. `state`: waiting, paid (by the entry `paid`), dropped (the record was reversed first)."""
+Index(
+    "unfunded_credits_queue_idx",
+    unfunded_credits.c.ledger_id,
+    unfunded_credits.c.fund,
+    unfunded_credits.c.queued,
+)

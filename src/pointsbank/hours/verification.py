@@ -10,17 +10,20 @@ from datetime import date
 from typing import Any, Final, Literal
 
 import msgspec
+from sqlalchemy import Connection
 
 from pointsbank.activities.model import HONOUR
 from pointsbank.activities.ports import By, Households
+from pointsbank.activities.reading import versions_of
 from pointsbank.engine.commands import Command, request_digest
 from pointsbank.engine.registry import Ledger
 from pointsbank.engine.writer import Result
 from pointsbank.hours.four_eyes import Ties, may_not_verify
+from pointsbank.hours.funding import funds_short, queue_subject, waiting_row
 from pointsbank.hours.model import RecordFields, ServiceRecord
 from pointsbank.hours.points import creditable_minutes, points_of
 from pointsbank.hours.postings import HOURS, attached, category_account
-from pointsbank.hours.refusals import FundExhausted, ReasonInvalid, TooManyLines
+from pointsbank.hours.refusals import ReasonInvalid, TooManyLines
 from pointsbank.hours.rules import parse_record
 from pointsbank.hours.submission import above_limits, step_row
 from pointsbank.hours.trails import Filed, Loaded, loaded_records, subjects_of
@@ -58,8 +61,18 @@ class Outcome(msgspec.Struct, frozen=True):
     points: int = 0
     available_on: str = ""
     sequence: int = 0
+    unfunded: int = 0
+    """Points that wait for the fund to have some again, in hundredths."""
     refusal: str = ""
-    """`unknown-record`, `wrong-record-state`, `fund-exhausted`, or a rule of four eyes."""
+    """`unknown-record`, `wrong-record-state`, or a rule of four eyes."""
+
+
+class _Short(msgspec.Struct):
+    """Where a fund does not reach: records that it has refused, funds for which others wait, versions of their queues."""
+
+    unpaid: set[str]
+    waited_for: frozenset[str]
+    versions: dict[str, int]
 
 
 class Verifying:
@@ -92,6 +105,7 @@ class Verifying:
     ) -> list[Outcome] | Refusal:
         done: dict[str, Outcome] = {}
         wanted = list(dict.fromkeys(ids))
+        unpaid: set[str] = set()
         for _ in range(ATTEMPTS):
             left = [id_ for id_ in wanted if id_ not in done]
             if not left:
@@ -105,9 +119,10 @@ class Verifying:
             if refusal is not None:
                 return refusal
             homes = await self._homes(loaded, by)
-            drafts, outcomes = self._judge_all(verb, left, loaded, homes, reason, by, command, done)
+            short = await self._short(loaded, unpaid)
+            drafts, outcomes = self._judge_all(verb, left, loaded, homes, reason, by, command, done, short)
             if drafts:
-                self._land(await self._ledger.submit(drafts, HOURS), outcomes, loaded, done)
+                self._land(await self._ledger.submit(drafts, HOURS), outcomes, unpaid, done)
         return [done.get(id_, Outcome(id_, refusal="stale-read")) for id_ in wanted]
 
     def _too_many(self, loaded: Loaded, lines: int, verb: Verb) -> Refusal | None:
@@ -123,6 +138,12 @@ class Verifying:
         days = {date.fromisoformat(r.day) for r in loaded.records.values()} | {self._today()}
         return {day: await self._households.household_of(people, day) for day in sorted(days)}
 
+    async def _short(self, loaded: Loaded, unpaid: set[str]) -> _Short:
+        """Which records only book merit: their fund has refused them, or others wait for it already."""
+        funds = {record.fund for record in loaded.records.values()}
+        waited_for, versions = await self._ledger.database.read(_queues, self._ledger.id, funds)
+        return _Short(unpaid, waited_for, versions)
+
     def _judge_all(
         self,
         verb: Verb,
@@ -133,6 +154,7 @@ class Verifying:
         by: By,
         command: Command,
         done: dict[str, Outcome],
+        short: _Short,
     ) -> tuple[list[Draft], list[Outcome]]:
         drafts: list[Draft] = []
         outcomes: list[Outcome] = []
@@ -150,13 +172,14 @@ class Verifying:
                 )
                 continue
             if verb == "verify":
-                draft, outcome = self._verified(record, loaded, by, command)
+                draft, outcome = self._verified(record, loaded, by, command, short)
             else:
                 draft, outcome = self._ended(verb, record, loaded, reason, by, command)
             drafts.append(draft)
             outcomes.append(outcome)
             for subject in draft.touches:
-                loaded.versions[subject] += 1
+                versions = short.versions if subject in short.versions else loaded.versions
+                versions[subject] += 1
         return drafts, outcomes
 
     def _refused(self, verb: Verb, record: Filed, ties: Ties, by: By) -> str:
@@ -177,7 +200,9 @@ class Verifying:
     def _as_it_stands(self, record: Filed) -> Outcome:
         return Outcome(record.record_id, record.state, record.points, record.available_on, record.sequence)
 
-    def _verified(self, record: Filed, loaded: Loaded, by: By, command: Command) -> tuple[Draft, Outcome]:
+    def _verified(
+        self, record: Filed, loaded: Loaded, by: By, command: Command, short: _Short
+    ) -> tuple[Draft, Outcome]:
         policy = self._policy(record)
         total = loaded.sums.most(
             record.activity_id, record.recorder, record.submitted_on, record.person_id, record.week
@@ -190,10 +215,10 @@ class Verifying:
                 "check-record", record, loaded, by, command, (step,), (change,), touching=True
             )
             return draft, Outcome(record.record_id, "checked")
-        return self._credited(record, loaded, policy, by, command)
+        return self._credited(record, loaded, policy, by, command, short)
 
     def _credited(
-        self, record: Filed, loaded: Loaded, policy: Policy, by: By, command: Command
+        self, record: Filed, loaded: Loaded, policy: Policy, by: By, command: Command, short: _Short
     ) -> tuple[Draft, Outcome]:
         """The entry that books merit and points, and the record that goes on notice with it."""
         person = loaded.people[record.person_id]
@@ -209,6 +234,13 @@ class Verifying:
         used[person.id, day.year] += creditable
         free_on = available_on(self._today(), policy, record.minutes) if policy.public_notice_days else None
         text, state = (free_on.isoformat(), "pending") if free_on else ("", "credited")
+        rows = [step_row(record.record_id, len(record.steps) + 1, _verified_as(record), by)]
+        queue = queue_subject(record.fund)
+        is_unfunded = bool(points) and (record.record_id in short.unpaid or record.fund in short.waited_for)
+        if is_unfunded:
+            rows.append(waiting_row(record, points, expires_on(day.year, policy)))
+            short.waited_for |= {record.fund}
+        unfunded, points = (points, 0) if is_unfunded else (0, points)
         lot = point_lot(expires_on(day.year, policy), Fund(record.fund)) if points else ""
         movements = [
             Movement(category_account(read.fields.category), person.merit, MINUTE.code, record.minutes)
@@ -230,11 +262,11 @@ class Verifying:
                 ("sequence", SEQUENCE),
             ),
         )
-        name = "approved" if record.state == "checked" else "verified"
-        step = step_row(record.record_id, len(record.steps) + 1, name, by)
-        base = self._draft("earn", record, loaded, by, command, (step,), (change,), touching=True)
+        base = self._draft("earn", record, loaded, by, command, tuple(rows), (change,), touching=True)
         draft = msgspec.structs.replace(
             base,
+            reads=(*base.reads, (queue, short.versions[queue])),
+            touches=(*base.touches, queue) if is_unfunded else base.touches,
             effective_at=effective_micros(read.session_end * 60, policy.timezone),
             movements=tuple(movements),
             place=filed_id(read.fields.station),
@@ -245,7 +277,7 @@ class Verifying:
             ),
             documents=(attached(record.record_id, record.salt, record.content),),
         )
-        return draft, Outcome(record.record_id, state, points, text)
+        return draft, Outcome(record.record_id, state, points, text, unfunded=unfunded)
 
     def _ended(
         self, verb: Verb, record: Filed, loaded: Loaded, reason: str, by: By, command: Command
@@ -292,12 +324,11 @@ class Verifying:
         )
 
     def _land(
-        self, results: list[Result], outcomes: Sequence[Outcome], loaded: Loaded, done: dict[str, Outcome]
+        self, results: list[Result], outcomes: Sequence[Outcome], unpaid: set[str], done: dict[str, Outcome]
     ) -> None:
         for outcome, result in zip(outcomes, results, strict=True):
             if isinstance(result, InsufficientBalance):
-                fund = FundExhausted(loaded.records[outcome.record_id].fund)
-                done[outcome.record_id] = Outcome(outcome.record_id, "submitted", refusal=fund.code)
+                unpaid.add(outcome.record_id)
             elif not isinstance(result, Refusal):
                 done[outcome.record_id] = msgspec.structs.replace(outcome, sequence=result.sequence)
             elif not result.retry:
@@ -312,6 +343,16 @@ class Verifying:
 
     def _today(self) -> date:
         return city_day(self._ledger.writer.clock.now(), self._zone)
+
+
+def _verified_as(record: Filed) -> str:
+    return "approved" if record.state == "checked" else "verified"
+
+
+def _queues(connection: Connection, ledger_id: int, funds: set[str]) -> tuple[frozenset[str], dict[str, int]]:
+    """Funds for which something waits, and the versions of all their queues."""
+    subjects = [queue_subject(fund) for fund in funds]
+    return funds_short(connection, ledger_id, funds), versions_of(connection, ledger_id, subjects)
 
 
 def _service_record(record: Filed, policy: Policy) -> ServiceRecord:

@@ -14,6 +14,7 @@ from pointsbank.activities.ports import By, Households, PlaceCodes, Places, Regi
 from pointsbank.activities.service import ActivityService
 from pointsbank.engine.registry import Ledger
 from pointsbank.hours.corrections import Correcting
+from pointsbank.hours.funding import Funding
 from pointsbank.hours.objections import Objecting
 from pointsbank.hours.status import Standings
 from pointsbank.hours.submission import Submitting
@@ -33,6 +34,7 @@ class Desks(msgspec.Struct, frozen=True):
     verifying: Verifying
     objecting: Objecting
     correcting: Correcting
+    funding: Funding
     standings: Standings
 
 
@@ -56,6 +58,7 @@ def make_desks(
         Verifying(ledger, policies, households),
         Objecting(ledger, policies, households),
         Correcting(ledger, policies, households),
+        Funding(ledger, policies),
         Standings(ledger, policies),
     )
     return desks

@@ -96,6 +96,7 @@ class StandingOut(msgspec.Struct, frozen=True):
     minutes: int
     points: int
     cut_minutes: int
+    unfunded: int
     next_step: str
     due_on: str
     available_on: str
@@ -297,6 +298,7 @@ def _out(standing: Standing) -> StandingOut:
         standing.minutes,
         standing.points,
         standing.cut_minutes,
+        standing.unfunded,
         standing.next_step,
         standing.due_on,
         standing.available_on,
