@@ -105,8 +105,8 @@ class HoursContext(Protocol):
     def born(self, volunteer: str) -> date | None:
         """The date of birth; None if nobody has this volunteer id."""
 
-    def knows_station(self, station: str) -> bool:
-        """Whether there is a station of this code."""
+    def knows_station(self, station: str, day: str) -> bool:
+        """Whether there is a station of this code, open on the day of the service (YYYY-MM-DD)."""
 
     def accepted_intervals(self, volunteer: str) -> Sequence[Interval]:
         """The volunteer's accepted intervals in order; by the overlap rule no two of them intersect."""

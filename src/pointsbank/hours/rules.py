@@ -105,7 +105,11 @@ def unknown_volunteer(record: ServiceRecord, context: HoursContext, policy: Poli
 
 def unknown_station(record: ServiceRecord, context: HoursContext, policy: Policy) -> HoursVerdict | None:
     """Service takes place at a station of the city."""
-    return None if context.knows_station(record.fields.station) else "unknown_station"
+    return (
+        None
+        if context.knows_station(record.fields.station, record.fields.session_start[:10])
+        else "unknown_station"
+    )
 
 
 def unknown_category(record: ServiceRecord, context: HoursContext, policy: Policy) -> HoursVerdict | None:

@@ -14,7 +14,7 @@ from pointsbank.ledger.model import Draft, OpenAccount, Row
 from pointsbank.places.atlas import term_row
 from pointsbank.places.model import OPEN_END, SINCE_EVER, PlaceHistory, Term
 from pointsbank.places.tables import place_terms, places
-from pointsbank.store.lists import is_one_of
+from pointsbank.store.lists import fetched, is_one_of
 
 PLACES = frozenset(["places"])
 
@@ -99,6 +99,42 @@ def stations(
     if codes is not None:
         query = query.where(is_one_of(connection, t.code, codes))
     return {code: Station(code, id_, name) for code, id_, name in connection.execute(query)}
+
+
+_NO_END = OPEN_END.isoformat()
+"""Until further notice: the last day of the calendar is then a day like any other."""
+
+
+class Register(msgspec.Struct, frozen=True):
+    """A station and the days on which it is open: from each first day up to and without the second."""
+
+    station: Station
+    days: tuple[tuple[str, str], ...]
+
+    def is_open(self, day: str) -> bool:
+        """Whether the station is open on a day (YYYY-MM-DD)."""
+        return any(first <= day and (day < end or end == _NO_END) for first, end in self.days)
+
+
+def registers(connection: Connection, ledger_id: int, codes: Iterable[str]) -> dict[str, Register]:
+    """Stations by code with their days, those that have closed too: what is judged may be of any day."""
+    t, terms = places.c, place_terms.c
+    rows = fetched(
+        connection,
+        select(t.code, t.place_id, t.name, terms.from_day, terms.to_day).where(
+            t.ledger_id == ledger_id,
+            t.kind == "station",
+            is_one_of(connection, t.code, codes),
+            terms.ledger_id == ledger_id,
+            terms.place_id == t.place_id,
+            terms.state == "open",
+        ),
+    )
+    found: dict[str, Register] = {}
+    for code, place_id, name, first, end in rows:
+        days = found[code].days if code in found else ()
+        found[code] = Register(Station(code, place_id, name), (*days, (first, end)))
+    return found
 
 
 def counts(connection: Connection, ledger_id: int) -> dict[str, int]:
