@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+import pytest
 from msgspec.structs import replace
 from tests.activities.centre import (
     ADMIN,
@@ -27,6 +28,7 @@ from pointsbank.activities.ports import By
 from pointsbank.activities.refusals import CheckInRefused
 from pointsbank.engine.commands import Command
 from pointsbank.hours.refusals import TooManyLines
+from pointsbank.hours.service import RecordRefused
 from pointsbank.ledger.model import Movement
 from pointsbank.ledger.refusals import MovementNotAllowed
 from pointsbank.store.database import Database
@@ -191,6 +193,43 @@ async def test_batches_and_hours_of_one_operator_have_limits(database: Database)
         assert refused(answer) == TooManyLines(3, "hour")
         centre.at("2026-03-02 12:30:00")
         assert (await centre.submit(fast))["V1"].verdict == "submitted"
+
+
+async def test_lines_of_files_count_for_the_hour_of_who_brings_them(database: Database) -> None:
+    policy = guarded(guard=replace(GUARDED, lines_per_hour=2))
+    async with open_centre(database, policy) as centre:
+        activity = await centre.activity("2026-03-02", first="08:00", last="12:00")
+        centre.at("2026-03-02 13:00:00")
+
+        def lines(*names: str) -> list[tuple[int, tuple[str, ...]]]:
+            times = ("2026-03-02 08:00", "2026-03-02 12:00")
+            return [
+                (
+                    n,
+                    (
+                        f"L-{name}",
+                        name,
+                        activity,
+                        "清雪",
+                        "ENV",
+                        "S1",
+                        *times,
+                        *times,
+                        "荣誉",
+                        "TEEN",
+                        times[1],
+                    ),
+                )
+                for n, name in enumerate(names)
+            ]
+
+        told = await centre.hours.submit("f1", lines("V1", "V2"), Command("t", "f1"), by=RECORDER)
+        assert [v.verdict for v in told] == ["submitted", "submitted"]
+        with pytest.raises(RecordRefused) as refusal:
+            await centre.hours.submit("f2", lines("V3"), Command("t", "f2"), by=RECORDER)
+        assert refusal.value.refusal == TooManyLines(2, "hour")
+        [told_] = await centre.hours.submit("f3", lines("V3"), Command("t", "f3"), by=SECOND)
+        assert told_.verdict == "submitted"
 
 
 async def test_july_2025_an_administrator_types_in_five_hours_for_a_stranger(database: Database) -> None:

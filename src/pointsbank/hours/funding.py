@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from pointsbank.activities.reading import volunteers_by_id
 from pointsbank.engine.commands import Command, new_salt, request_digest
@@ -151,13 +151,15 @@ def waiting_credits(connection: Connection, ledger_id: int, fund: str, limit: in
     return [Waiting(*row) for row in rows]
 
 
-def waits_for(connection: Connection, ledger_id: int, record_id: str) -> int:
-    """Points of a record that wait for their fund."""
+def waiting_points(connection: Connection, ledger_id: int, ids: Iterable[str]) -> dict[str, int]:
+    """Points of these records that wait for their fund."""
     t = unfunded_credits.c
-    query = select(func.sum(t.points)).where(
-        t.ledger_id == ledger_id, t.record_id == record_id, t.state == "waiting"
+    rows = connection.execute(
+        select(t.record_id, t.points).where(
+            t.ledger_id == ledger_id, is_one_of(connection, t.record_id, ids), t.state == "waiting"
+        )
     )
-    return int(connection.execute(query).scalar_one() or 0)
+    return {str(record_id): int(points) for record_id, points in rows}
 
 
 def reversed_with(connection: Connection, ledger_id: int, record_id: str) -> tuple[tuple[Change, ...], Any]:

@@ -5,6 +5,7 @@ An objection and the release of the same record are two guarded changes of one s
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, timedelta
 from typing import Any, Final
 
@@ -28,7 +29,7 @@ from pointsbank.ledger.refusals import GroupRefused, Refusal, StateChanged
 from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.calendar import city_day, start_of_day, working_days_after
 from pointsbank.policy.model import Policy
-from pointsbank.store.lists import fetched
+from pointsbank.store.lists import fetched, is_one_of
 
 ATTEMPTS: Final = 20
 OBJECTION_REASONS: Final = ("not-present", "wrong-times", "wrong-person", "not-volunteer-service", "other")
@@ -264,6 +265,19 @@ def objections_to(connection: Connection, ledger_id: int, record_id: str) -> lis
     )
     cases = [Objection(**dict(zip(names, row, strict=True))) for row in rows]
     return sorted(cases, key=lambda case: case.number)
+
+
+def open_cases(connection: Connection, ledger_id: int, ids: Iterable[str]) -> dict[str, str]:
+    """The last day for deciding the open objection of each record that has one."""
+    t = objections.c
+    rows = connection.execute(
+        select(t.record_id, t.due_on).where(
+            t.ledger_id == ledger_id,
+            is_one_of(connection, t.record_id, ids),
+            t.state.in_(("open", "escalated")),
+        )
+    )
+    return {str(record_id): str(due_on) for record_id, due_on in rows}
 
 
 def objections_due(connection: Connection, ledger_id: int, limit: int = 500) -> list[Objection]:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import date
 
 import msgspec
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from pointsbank.activities.ports import By, Households, RegisteredHouseholds
 from pointsbank.engine.commands import Command, request_digest
@@ -31,7 +31,8 @@ from pointsbank.hours.refusals import WrongState
 from pointsbank.hours.rules import judge_record, parse_record
 from pointsbank.hours.sheets import Sheet, Sheets, needs_verification
 from pointsbank.hours.submission import step_row
-from pointsbank.hours.tables import record_steps, service_records
+from pointsbank.hours.tables import service_records
+from pointsbank.hours.trails import record_of_entry
 from pointsbank.intake.lines import LineVerdict, Place, effective_micros, verdicts_at
 from pointsbank.ledger.model import Draft, OpenAccount, Receipt
 from pointsbank.ledger.refusals import GroupRefused, Refusal, UnknownEntry
@@ -230,6 +231,9 @@ class HoursService:
         """What lines are judged on besides the rules, if the policy of one of them wants another person to verify."""
         if not any(needs_verification(policy) for policy in self._policies.policies):
             return None
+        refusal = await self._sheets.too_many(len(lines), by, self._policies)
+        if refusal is not None:
+            raise RecordRefused(lines[0][0], refusal)
         return await self._sheets.begin([fields for _, fields in lines], desk, by, reason)
 
     def _judge_all(
@@ -346,7 +350,7 @@ class HoursService:
         """
         refusal: Refusal = UnknownEntry(sequence)
         for _ in range(ATTEMPTS):
-            found = await self._ledger.database.read(_record_of_entry, self._ledger.id, sequence)
+            found = await self._ledger.database.read(record_of_entry, self._ledger.id, sequence)
             if found is None:
                 return UnknownEntry(sequence)
             record_id, number, state, released_by, steps = found
@@ -481,19 +485,3 @@ def pending_records(
         PendingRecord(row[0], row[1], people[row[2]], row[3], row[4], row[5], bytes.fromhex(row[6]))
         for row in rows
     ]
-
-
-def _record_of_entry(
-    connection: Connection, ledger_id: int, sequence: int
-) -> tuple[str, str, str, int, int] | None:
-    """Record, volunteer's number, state, the entry of its release, and how many steps its life has had."""
-    t, step = service_records.c, record_steps.c
-    row = connection.execute(
-        select(t.record_id, t.volunteer, t.state, t.released_by).where(
-            t.ledger_id == ledger_id, t.sequence == sequence, t.sequence > 0
-        )
-    ).first()
-    if row is None:
-        return None
-    counted = select(func.count()).where(step.ledger_id == ledger_id, step.record_id == row.record_id)
-    return (*row, int(connection.execute(counted).scalar_one()))

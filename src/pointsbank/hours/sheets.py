@@ -20,6 +20,7 @@ from pointsbank.hours.context import HoursDesk
 from pointsbank.hours.four_eyes import Ties, may_not_record
 from pointsbank.hours.model import HoursVerdict, Judgement, RecordFields, ServiceRecord
 from pointsbank.hours.postings import Judged, Waiting
+from pointsbank.hours.refusals import TooManyLines
 from pointsbank.hours.rules import is_after_deadline, judge_record
 from pointsbank.hours.submission import (
     VERDICT_OF_RULE,
@@ -29,7 +30,7 @@ from pointsbank.hours.submission import (
     week_of,
     week_of_day,
 )
-from pointsbank.hours.trails import Sums, credited_since, limit_subjects, sums_of
+from pointsbank.hours.trails import Sums, acts_since, credited_since, limit_subjects, sums_of
 from pointsbank.intake.lines import Place, filed_id
 from pointsbank.people import volunteers
 from pointsbank.people.volunteers import Volunteer
@@ -44,6 +45,7 @@ from pointsbank.policy.calendar import (
 from pointsbank.policy.model import Policy
 
 _DAY_MICROS = 86_400 * 1_000_000
+_HOUR_MICROS = 3600 * 1_000_000
 
 
 def needs_verification(policy: Policy) -> bool:
@@ -60,6 +62,15 @@ class Sheets:
         self._zone = policies.policies[-1].timezone
         self._days = max(policy.safeguards.reciprocal_days for policy in policies.policies)
         self._household = any(policy.safeguards.household for policy in policies.policies)
+
+    async def too_many(self, lines: int, by: By, policies: PolicyBook) -> TooManyLines | None:
+        """Whether a person brings more lines within an hour than one person may. What machines bring, two verify."""
+        limits = [p.safeguards.lines_per_hour for p in policies.policies if p.safeguards.lines_per_hour]
+        if not by.person or not limits or not lines:
+            return None
+        since = self._ledger.writer.clock.now() - _HOUR_MICROS
+        before = await self._ledger.database.read(acts_since, self._ledger.id, by.name, ("submitted",), since)
+        return TooManyLines(min(limits), "hour") if before + lines > min(limits) else None
 
     async def begin(self, lines: Sequence[tuple[str, ...]], desk: HoursDesk, by: By, reason: str) -> Sheet:
         """The sheet on which these lines are judged; the desk has loaded their volunteers."""

@@ -8,16 +8,16 @@ from typing import Final
 import msgspec
 from sqlalchemy import Connection, select
 
-from pointsbank.activities.reading import session_of
-from pointsbank.activities.tables import attendances
+from pointsbank.activities.tables import activities, activity_sessions, attendances
 from pointsbank.engine.registry import Ledger
-from pointsbank.hours.funding import waits_for
-from pointsbank.hours.objections import Objection, objections_to
+from pointsbank.hours.funding import waiting_points
+from pointsbank.hours.objections import open_cases
 from pointsbank.hours.tables import record_trails, service_records
 from pointsbank.hours.trails import Filed, Step, filed_records
 from pointsbank.intake.lines import parts_of
 from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.calendar import city_day, record_deadline, working_days_after
+from pointsbank.store.lists import is_one_of
 
 NEXT: Final = {
     "open": "check-out",
@@ -85,15 +85,13 @@ class Standings:
         return await self._ledger.database.read(_on_notice, self._ledger.id, station, limit)
 
     def _load(self, connection: Connection, ids: list[str]) -> list[Standing]:
-        records = filed_records(connection, self._ledger.id, ids)
-        creditable = _creditable(connection, self._ledger.id, ids)
+        ledger_id = self._ledger.id
+        records = filed_records(connection, ledger_id, ids)
+        creditable = _creditable(connection, ledger_id, ids)
+        waiting = waiting_points(connection, ledger_id, ids)
+        due = open_cases(connection, ledger_id, [id_ for id_, r in records.items() if r.state == "objected"])
         return [
-            self._standing(
-                record,
-                creditable.get(id_, 0),
-                objections_to(connection, self._ledger.id, id_),
-                waits_for(connection, self._ledger.id, id_),
-            )
+            self._standing(record, creditable.get(id_, 0), due.get(id_, ""), waiting.get(id_, 0))
             for id_, record in records.items()
         ]
 
@@ -113,25 +111,31 @@ class Standings:
         )
 
     def _attended(self, connection: Connection, person_id: str, limit: int) -> list[Standing]:
-        t = attendances.c
+        t, session, activity = attendances.c, activity_sessions.c, activities.c
         rows = connection.execute(
-            select(t.session_id, t.state)
+            select(t.session_id, t.state, session.starts_at, session.ends_at, activity.title)
+            .select_from(
+                attendances.join(
+                    activity_sessions,
+                    (session.ledger_id == t.ledger_id) & (session.session_id == t.session_id),
+                ).join(
+                    activities,
+                    (activity.ledger_id == session.ledger_id) & (activity.activity_id == session.activity_id),
+                )
+            )
             .where(t.ledger_id == self._ledger.id, t.person_id == person_id, t.state.in_(("open", "closed")))
             .order_by(t.in_at.desc())
             .limit(limit)
         ).all()
         found = []
-        for session_id, state in rows:
-            of_session = session_of(connection, self._ledger.id, session_id)
-            assert of_session is not None, "an attendance names a session on file"
-            session, activity = of_session
-            day = city_day(session.starts_at, self._zone)
-            due = record_deadline(city_day(session.ends_at, self._zone), self._policies.in_force(day))
+        for session_id, state, starts_at, ends_at, title in rows:
+            day = city_day(starts_at, self._zone)
+            due = record_deadline(city_day(ends_at, self._zone), self._policies.in_force(day))
             found.append(
                 Standing(
                     record_id="",
                     session_id=session_id,
-                    activity=activity.title,
+                    activity=title,
                     day=day.isoformat(),
                     state="attending" if state == "open" else "attended",
                     minutes=0,
@@ -147,7 +151,7 @@ class Standings:
             )
         return found
 
-    def _standing(self, record: Filed, creditable: int, cases: list[Objection], unfunded: int) -> Standing:
+    def _standing(self, record: Filed, creditable: int, case_due: str, unfunded: int) -> Standing:
         fields = parts_of(record.content)
         is_booked = record.state in ("pending", "objected", "credited")
         return Standing(
@@ -161,13 +165,13 @@ class Standings:
             cut_minutes=record.minutes - creditable if is_booked else 0,
             unfunded=unfunded,
             next_step=NEXT.get(record.state, ""),
-            due_on=self._due(record, cases),
+            due_on=self._due(record, case_due),
             available_on=record.available_on,
             level=record.level,
             steps=record.steps,
         )
 
-    def _due(self, record: Filed, cases: list[Objection]) -> str:
+    def _due(self, record: Filed, case_due: str) -> str:
         policy = self._policies.in_force(date.fromisoformat(record.day))
         days = policy.safeguards.decision_working_days
         match record.state:
@@ -179,7 +183,7 @@ class Standings:
             case "pending":
                 return record.available_on
             case "objected":
-                return cases[-1].due_on if cases else ""
+                return case_due
             case _:
                 return ""
 
@@ -187,7 +191,9 @@ class Standings:
 def _creditable(connection: Connection, ledger_id: int, ids: list[str]) -> dict[str, int]:
     t = service_records.c
     rows = connection.execute(
-        select(t.record_id, t.creditable).where(t.ledger_id == ledger_id, t.record_id.in_(ids))
+        select(t.record_id, t.creditable).where(
+            t.ledger_id == ledger_id, is_one_of(connection, t.record_id, ids)
+        )
     )
     return {str(record_id): int(creditable) for record_id, creditable in rows}
 

@@ -331,3 +331,19 @@ def subjects_of(record: Filed, people: Mapping[str, Volunteer]) -> tuple[str, ..
     person = people.get(record.person_id)
     own = (person.subject,) if person is not None else ()
     return (*own, *limit_subjects(record.activity_id, record.recorder))
+
+
+def record_of_entry(
+    connection: Connection, ledger_id: int, sequence: int
+) -> tuple[str, str, str, int, int] | None:
+    """Record, volunteer's number, state, the entry of its release, and how many steps its life has had."""
+    t, step = service_records.c, record_steps.c
+    row = connection.execute(
+        select(t.record_id, t.volunteer, t.state, t.released_by).where(
+            t.ledger_id == ledger_id, t.sequence == sequence, t.sequence > 0
+        )
+    ).first()
+    if row is None:
+        return None
+    counted = select(func.count()).where(step.ledger_id == ledger_id, step.record_id == row.record_id)
+    return (*row, int(connection.execute(counted).scalar_one()))

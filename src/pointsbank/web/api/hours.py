@@ -101,7 +101,7 @@ class ServiceRecordOut(msgspec.Struct, frozen=True):
     opt=needs("hours:submit"),
     status_code=200,
     request_max_body_size=BODY_BYTES,
-    responses=problems(*WRITING, *REFUSALS[:-1]),
+    responses=problems(*WRITING, *REFUSALS[:-1], "too-many-lines"),
     **operation(
         "Submit service records; each is judged by the policy, booked if accepted, and keeps its verdict.",
         "提交服务时长记录，逐条给出判定",
