@@ -26,7 +26,9 @@ from pointsbank.settings import settings_from
 
 T = TypeVar("T")
 
-OPERATOR = Actor("operator", "cli", frozenset({*SCOPES, "register", "people:read", "people:manage"}))
+OPERATOR = Actor(
+    "operator", "cli", frozenset({*SCOPES, "register", "people:read", "people:manage", "recognition:decide"})
+)
 """The bare shell of a ledger without staff."""
 
 HERE = "command line"
