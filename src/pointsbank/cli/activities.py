@@ -32,6 +32,7 @@ from pointsbank.cli.terminal import (
 from pointsbank.engine.commands import Command
 from pointsbank.engine.ids import new_id
 from pointsbank.engine.registry import ledger_to_read, open_ledger
+from pointsbank.hours.risks import risks
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.web.api.desks import Desks, make_desks
 
@@ -210,6 +211,22 @@ async def fund(fund: str, pay: bool, api_key: str, database_url: str) -> None:
             say(f"已补发 {count} 条 / {count} paid")
         for waiting in await desks.funding.waiting(fund):
             say(f"{waiting.queued}\t{waiting.record_id}\t{points_text(waiting.points)}")
+
+
+@command.command("risks", short_help="What an auditor should look at 风险清单")
+@click.option("--since", type=CityDay(), required=True, help="From this service day on.")
+@database_option
+@as_coroutine
+async def list_risks(since: date, database_url: str) -> None:
+    """Late records, people who credit each other, and days too long to be true."""
+    database = opened(database_url)
+    begins = _micros(datetime(since.year, since.month, since.day, tzinfo=CITY))
+    try:
+        found = await database.read(risks, ledger_to_read(database).id, since.isoformat(), begins)
+    finally:
+        await database.close()
+    for risk in found:
+        say(f"{risk.kind}\t{risk.day}\t{risk.record_id}\t{' '.join(risk.people)}\t{risk.minutes}")
 
 
 @command.command("standing", short_help="Where an hour stands 查进度")
