@@ -13,7 +13,9 @@ def unguarded_policy(folder: Path) -> Path:
     text = SHIPPED.read_text("utf-8")
     start, end = text.index("[safeguards]"), text.index("[offline]")
     off = re.sub(r"^(\w+) = true", r"\1 = false", text[start:end], flags=re.MULTILINE)
-    off = re.sub(r"^(?!decision)(\w+) = \d+", r"\1 = 0", off, flags=re.MULTILINE).replace('"server"', '"stated"')
+    off = re.sub(r"^(?!decision)(\w+) = \d+", r"\1 = 0", off, flags=re.MULTILINE).replace(
+        '"server"', '"stated"'
+    )
     path = folder / "unguarded.toml"
     path.write_text(text[:start] + off + text[end:], "utf-8")
     return path
