@@ -110,14 +110,14 @@ class AttendanceService:
         """Whether nothing proves that the person stands here."""
         now = self._now()
         match shown.way:
-            case (
-                "session-code"
-            ):  # read by the volunteers themselves, or by a helper who holds their telephone
-                good = self._codes.holder("s", shown.code, now) == session_id
+            case "session-code":  # read with one's own telephone: nobody reads it for somebody else
+                good = by.person == person_id and self._codes.holder("s", shown.code, now) == session_id
             case "own-code":
-                good = self._codes.holder("v", shown.code, now) == person_id
-            case "card" | "device":
-                good = bool(by.device)
+                good = by.person != person_id and self._codes.holder("v", shown.code, now) == person_id
+            case (
+                "card" | "device"
+            ):  # a terminal has read the card; its keeper checks nobody in who is himself
+                good = bool(by.device) and by.person != person_id
             case _:
                 good = False
         return None if good else CheckInRefused("code-invalid")
