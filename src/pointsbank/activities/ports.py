@@ -70,7 +70,7 @@ class PlaceCodes:
         self._ledger = ledger
 
     async def ancestors(self, place: str, day: date) -> tuple[str, ...]:
-        """The codes from the place upward as they stood on the day."""
+        """The place's code, then code and id of each that lay above it on the day: a role names its place by id."""
         return await self._ledger.database.read(_upward, self._ledger.id, place, day)
 
 
@@ -80,4 +80,5 @@ def _upward(connection: Connection, ledger_id: int, code: str, day: date) -> tup
         return ()
     ids = ancestors(connection, ledger_id, found.id, day)
     named = places_by_id(connection, ledger_id, ids, day)
-    return tuple(named[place_id].code for place_id in ids if place_id in named)
+    above = [names for place_id in ids[1:] if place_id in named for names in (named[place_id].code, place_id)]
+    return (code, *above)
