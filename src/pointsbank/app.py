@@ -23,7 +23,6 @@ from pointsbank.access.roles import RoleDesk
 from pointsbank.access.service import KeyDesk, KeyRing
 from pointsbank.access.sessions import Sessions
 from pointsbank.access.staff import StaffDesk
-from pointsbank.activities.ports import RegisteredHouseholds
 from pointsbank.engine.clock import Clock, SystemClock
 from pointsbank.engine.registry import Ledger, open_ledger
 from pointsbank.hours.service import HoursService
@@ -130,7 +129,7 @@ async def open_bank(
         log_ins = await stack.enter_async_context(open_log_ins(settings, ledger, ring, staff))
         metrics.watch(ledger.writer)
         stack.callback(metrics.forget)
-        hours = HoursService(ledger, policies, households=RegisteredHouseholds(ledger))
+        hours = HoursService(ledger, policies)
         if chart is SHIPPED:
             await hours.open_accounts()
         yield Bank(

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import click
 
-from pointsbank.activities.ports import RegisteredHouseholds
 from pointsbank.cli.acting import Shown, acting_options, who_acts
 from pointsbank.cli.terminal import (
     PATIENT,
@@ -95,7 +94,7 @@ async def import_(
         with open_sheet(file, encoding=encoding) as sheet:
             lines = sheet.check()
             async with _ledger(database, dry_run=dry_run) as ledger:
-                service = HoursService(ledger, book, households=RegisteredHouseholds(ledger))
+                service = HoursService(ledger, book)
                 if not dry_run:
                     actor = await who_acts(ledger, "hours:submit", shown)
                     recorded_by = actor.name if actor.person or shown.key_file else recorded_by
