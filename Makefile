@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup run test test-full check lock bench clean
+.PHONY: help setup run test test-full check lock rights bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ check: setup ## ruff, types, import rules: seconds
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q -x tests/house
+
+rights: setup ## write docs/rights.md anew from the table of rights
+	$(BIN)/python -m pointsbank.access.rights_page > docs/rights.md
 
 bench: setup ## the speed table: ratios against floors measured in the same run
 	$(BIN)/pointsbank bench

@@ -15,10 +15,16 @@ from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
 
+from pointsbank.access.log_in import LogIns
+from pointsbank.access.logins import LoginStore
+from pointsbank.access.passwords import Passwords
+from pointsbank.access.pepper import PepperError, pepper_path, read_pepper
+from pointsbank.access.roles import RoleDesk
 from pointsbank.access.service import KeyDesk, KeyRing
 from pointsbank.access.sessions import Sessions
+from pointsbank.access.staff import StaffDesk
 from pointsbank.engine.clock import Clock, SystemClock
-from pointsbank.engine.registry import open_ledger
+from pointsbank.engine.registry import Ledger, open_ledger
 from pointsbank.hours.service import HoursService
 from pointsbank.ledger.chart import SHIPPED, Chart
 from pointsbank.market.service import MarketService
@@ -118,7 +124,9 @@ async def open_bank(
         balances = HotBalances(database, ledger.id)
         await balances.open()
         stack.push_async_callback(balances.close)
-        ring = KeyRing(ledger, clock)
+        ring = KeyRing(ledger, clock, zone)
+        staff = StaffDesk(ledger, ring)
+        log_ins = await stack.enter_async_context(open_log_ins(settings, ledger, ring, staff))
         metrics.watch(ledger.writer)
         stack.callback(metrics.forget)
         hours = HoursService(ledger, policies)
@@ -132,6 +140,9 @@ async def open_bank(
             ring=ring,
             keys=KeyDesk(ledger, ring),
             sessions=Sessions(ledger, ring),
+            staff=staff,
+            roles=RoleDesk(ledger, ring),
+            log_ins=log_ins,
             policies=policies,
             hours=hours,
             market=MarketService(ledger, policies),
@@ -139,6 +150,29 @@ async def open_bank(
             overviews=Overviews(database, ledger.id, _today(clock, zone), seconds=OVERVIEW_SECONDS),
             metrics=metrics,
         )
+
+
+@asynccontextmanager
+async def open_log_ins(
+    settings: Settings, ledger: Ledger, ring: KeyRing, staff: StaffDesk
+) -> AsyncIterator[LogIns | None]:
+    """The door for staff; None if there is no secret, which a ledger without staff does not need.
+
+    Raises PepperError if a secret was named and is not there, or cannot be used.
+    """
+    path = pepper_path(ledger.database, settings.pepper)
+    if path is None or not path.exists():
+        if settings.pepper:
+            raise PepperError(f"没有口令密钥文件 {path} / there is no file {path} with the secret of log-ins")
+        yield None
+        return
+    async with AsyncExitStack() as stack:
+        pepper = read_pepper(path)
+        store, passwords = LoginStore(ledger.database), Passwords(pepper)
+        stack.callback(passwords.close)
+        stack.push_async_callback(store.close)
+        await store.open()
+        yield LogIns(ledger, ring, staff, store, pepper, passwords)
 
 
 def run(settings: Settings) -> None:

@@ -12,6 +12,9 @@ from msgspec import Meta
 
 PREFIX = "POINTSBANK_"
 
+_SECRET = frozenset({"master_key"})
+"""Settings whose values stand in no message."""
+
 Port = Annotated[int, Meta(ge=0, le=65535)]
 
 
@@ -39,8 +42,28 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     policy: str = ""
     """a folder or file with the policy; empty: the one that comes with the program"""
+    people: str = ""
+    """where personal data are: sqlite:///FILE or postgresql://…; empty: people.db beside the SQLite file of the
+    books, or the schema `people` of their PostgreSQL database"""
+    master_key_file: str = ""
+    """a file of mode 0600 with the master keys of the people store; keep it apart from every backup"""
+    master_key: str = ""
+    """the master keys themselves, for hosts that hand secrets over in the environment; goes before the file"""
+    erasures: str = ""
+    """the list of forgotten persons (random ids only), outside the backups; empty: people.erasures beside
+    people.db, or under var/"""
+    pepper: str = ""
+    """the file with the secret of log-ins; empty: <books>.pepper beside a SQLite file, none on PostgreSQL"""
     shutdown_seconds: Annotated[int, Meta(ge=1, le=300)] = 15
     """how long requests under way may take when the service is told to stop"""
+
+    def __repr__(self) -> str:
+        """The settings, without what they keep secret."""
+        shown = (
+            f"{name}={'…' if name in _SECRET and getattr(self, name) else repr(getattr(self, name))}"
+            for name in self.__struct_fields__
+        )
+        return f"Settings({', '.join(shown)})"
 
     @property
     def is_loopback(self) -> bool:

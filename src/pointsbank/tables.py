@@ -1,13 +1,15 @@
 """Every table of the bank in one metadata: importing this module imports every room's tables."""
 
 from pointsbank.access import tables as access
+from pointsbank.activities import tables as activities
 from pointsbank.hours import tables as hours
 from pointsbank.intake import tables as intake
 from pointsbank.market import tables as market
 from pointsbank.people import tables as people
 from pointsbank.places import tables as places
+from pointsbank.recognition import tables as recognition
 from pointsbank.store.tables import metadata
 
-ROOMS = (access, hours, intake, market, people, places)
+ROOMS = (access, activities, hours, intake, market, people, places, recognition)
 
 __all__ = ["ROOMS", "metadata"]

@@ -28,6 +28,7 @@ from pointsbank.engine.commands import Command
 from pointsbank.intake.lines import LineVerdict
 from pointsbank.people.volunteers import PEOPLE, registration
 from pointsbank.places.stations import PLACES, opening
+from pointsbank.policy.shipped import policies_at
 from pointsbank.settings import Settings
 from pointsbank.web.metrics import Metrics
 
@@ -89,7 +90,8 @@ def books(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> tu
 
 
 async def _fill(url: str) -> str:
-    async with open_bank(Settings(database=url), Metrics()) as bank:
+    booked_at_once = policies_at().without_safeguards()
+    async with open_bank(Settings(database=url), Metrics(), policies=booked_at_once) as bank:
         await bank.ledger.submit(
             [opening("station", "S0001", "明兴街道金岗社区", "", Command("t", "s"))], PLACES
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from tests.hours.unguarded import unguarded_policy
 
 from pointsbank.cli.main import SECTIONS, main
 from pointsbank.engine.registry import open_ledger
@@ -36,6 +37,14 @@ def test_every_verb_has_a_help_worth_reading(verb: str) -> None:
     result = invoke(verb, "--help")
     assert result.exit_code == 0
     assert len(result.output) > 200
+
+
+@pytest.fixture(autouse=True)
+def lines_are_booked_as_they_come_in(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The policy of these verbs has its safeguards off."""
+    monkeypatch.setenv("POINTSBANK_POLICY", str(unguarded_policy(tmp_path_factory.mktemp("policy"))))
 
 
 @pytest.fixture

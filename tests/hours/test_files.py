@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from pointsbank.hours.columns import COLUMNS, NAMES
 from pointsbank.hours.files import SheetError, SheetLine, file_digest, open_sheet
-from pointsbank.hours.sheet_error import SENTENCES
+from pointsbank.intake.sheet_error import SENTENCES
 
 ROOT = Path(__file__).parents[2]
 ENGLISH = tuple(names[1] for names in COLUMNS)

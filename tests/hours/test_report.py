@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pointsbank.hours.explain import SHORT_CHINESE, SHORT_ENGLISH, NoPoints, points_text
-from pointsbank.hours.model import HOURS_VERDICTS, HoursVerdict
+from pointsbank.hours.model import ALL_VERDICTS, HoursVerdict
 from pointsbank.hours.report import REPORT_COLUMNS, Facts, ReportWriter, explain, report_path
-from pointsbank.hours.sheet_error import SheetError
+from pointsbank.intake.sheet_error import SheetError
 
 ROW = (
     "JL1",
@@ -156,10 +156,10 @@ def test_a_report_stands_beside_its_sheet_and_is_named_by_its_content() -> None:
 
 
 def test_every_verdict_has_words_in_both_languages() -> None:
-    assert set(SHORT_CHINESE) == set(SHORT_ENGLISH) == set(HOURS_VERDICTS)
+    assert set(SHORT_CHINESE) == set(SHORT_ENGLISH) == set(ALL_VERDICTS)
     for facts in (Facts(), FACTS, Facts(fields=ROW[:1])):
-        sentences = [explain(verdict, facts) for verdict in HOURS_VERDICTS]
-        assert len(set(sentences)) == len(HOURS_VERDICTS)
+        sentences = [explain(verdict, facts) for verdict in ALL_VERDICTS]
+        assert len(set(sentences)) == len(ALL_VERDICTS)
         assert all(sentence.endswith("。") and "None" not in sentence for sentence in sentences)
 
 

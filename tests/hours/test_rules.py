@@ -32,7 +32,7 @@ class Desk:
     def born(self, volunteer: str) -> date | None:
         return BORN.get(volunteer)
 
-    def knows_station(self, station: str) -> bool:
+    def knows_station(self, station: str, day: str) -> bool:
         return station == "S1"
 
     def accepted_intervals(self, volunteer: str) -> Sequence[tuple[int, int]]:

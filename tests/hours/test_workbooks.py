@@ -21,8 +21,8 @@ from openpyxl.styles import PatternFill
 
 from pointsbank.hours.columns import COLUMNS, NAMES
 from pointsbank.hours.files import SheetError, SheetLine, ZipLimits, open_sheet
-from pointsbank.hours.sheet_error import SENTENCES
-from pointsbank.hours.xlsx_values import number_text
+from pointsbank.intake.sheet_error import SENTENCES
+from pointsbank.intake.xlsx_values import number_text
 
 ENGLISH = tuple(names[1] for names in COLUMNS)
 ROW = (

@@ -50,7 +50,7 @@ class Shop:
     def knows_volunteer(self, volunteer: str) -> bool:
         return volunteer == "V1"
 
-    def knows_station(self, station: str) -> bool:
+    def knows_station(self, station: str, day: str) -> bool:
         return station in ("S1", "S2")
 
     def pieces_bought(self, volunteer: str, sku: str, month: str) -> int:

@@ -16,6 +16,8 @@ from pointsbank.ledger.refusals import (
     Refusal,
 )
 from pointsbank.market.service import MarketRefused, MarketService, Sale
+from pointsbank.places.model import Closing
+from pointsbank.places.service import PlacesService
 from pointsbank.points.service import expire
 from pointsbank.reversals import reverse
 from pointsbank.store.database import Database
@@ -308,3 +310,15 @@ async def test_a_delivery_goes_back_once_and_only_while_its_goods_are_on_the_she
         assert refused.judgement.verdict == "out_of_stock"
         report = await verify(database, "town")
         assert report.findings == ()
+
+
+async def test_a_shop_sells_up_to_the_day_on_which_its_station_closes(database: Database) -> None:
+    async with open_town(database) as town:
+        await town.stock("BOOK", 3)
+        sold = await town.sell("V1", "2026-03-02 09:00:00", ("BOOK", 1))
+        assert sold.judgement.verdict == "accepted"
+        closed = await PlacesService(town.ledger).change(Closing("S1", date(2026, 3, 3)), town.key("close"))
+        assert isinstance(closed, Receipt)
+        last = await town.sell("V2", "2026-03-02 20:00:00", ("BOOK", 1))
+        late = await town.sell("V3", "2026-03-03 08:00:00", ("BOOK", 1))
+        assert (last.judgement.verdict, late.judgement.verdict) == ("accepted", "unknown_station")

@@ -124,3 +124,9 @@ def test_without_notice_points_are_free_at_once() -> None:
 def test_points_of_a_year_expire_together_two_years_later() -> None:
     assert calendar.expires_on(2025, POLICY) == date(2027, 12, 31)
     assert calendar.expires_on(9999, POLICY) == date(9999, 12, 31)
+
+
+def test_a_weekend_day_that_makes_up_for_a_holiday_is_a_working_day() -> None:
+    friday, saturday, monday = date(2026, 2, 13), date(2026, 2, 14), date(2026, 2, 16)
+    assert calendar.add_working_days(friday, 1, frozenset({monday})) == date(2026, 2, 17)
+    assert calendar.add_working_days(friday, 1, frozenset({monday}), frozenset({saturday})) == saturday

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pointsbank.policy.load import PolicyErrors, load_policy, parse_policy
-from pointsbank.policy.model import Caps, Category, Fund, Good, HourClass
+from pointsbank.policy.model import SAFEGUARDS_OFF, Caps, Category, Fund, Good, HourClass
 from pointsbank.policy.unimplemented import NEUTRAL
 
 HARBIN = Path(__file__).parents[2] / "config" / "policy" / "harbin-2026.toml"
@@ -247,3 +247,61 @@ def test_a_file_that_is_missing_or_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(PolicyErrors, match="not UTF-8"):
         load_policy(tmp_path / "binary.toml")
+
+
+def _without(text: str, key: str) -> str:
+    lines = [line for line in text.splitlines() if not line.startswith(f"{key} =")]
+    assert len(lines) == len(text.splitlines()) - 1, key
+    return "\n".join(lines)
+
+
+SAFEGUARD_KEYS = {
+    **dict.fromkeys(
+        ("separate_verification", "activity_approval", "sign_up", "training", "insurance", "class_by_way",
+         "recording_evidence", "companion_below_age", "consent_below_age", "batch_lines", "lines_per_hour",
+         "decision_working_days"),
+        "safeguards.",
+    ),
+    **dict.fromkeys(
+        ("household", "reciprocal_days", "second_level_line_hours", "second_level_batch_hours"), "four_eyes."
+    ),
+    **dict.fromkeys(("late_approval", "long_line_hours", "long_line_notice_days", "makeup_days", "campaigns"), ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("key", SAFEGUARD_KEYS)
+def test_a_safeguard_that_is_forgotten_is_an_error_and_not_off(key: str) -> None:
+    with pytest.raises(PolicyErrors) as refused:
+        parse_policy(_without(HARBIN.read_text("utf-8"), key), "a.toml")
+    [error] = refused.value.errors
+    assert (error.path, "missing" in error.message) == (SAFEGUARD_KEYS[key] + key, True)
+
+
+def test_the_default_policy_has_every_safeguard_on() -> None:
+    guard = load_policy(HARBIN).safeguards
+    off = [name for name in guard.__struct_fields__ if not getattr(guard, name)]
+    assert off == []
+    assert guard.recording_evidence == "server"
+    assert (guard.second_level_line_minutes, guard.second_level_sum_minutes) == (20 * 60, 200 * 60)
+
+
+def test_a_data_set_has_no_safeguards_and_cannot_switch_one_on() -> None:
+    assert parse(good_values()).safeguards == SAFEGUARDS_OFF
+    for key in ("safeguards", "four_eyes", "makeup_days", "campaigns", "late_approval"):
+        assert key in errors_of({**good_values(), key: True})
+
+
+def test_the_way_in_decides_between_two_classes_that_must_be_there() -> None:
+    text = HARBIN.read_text("utf-8").replace('"荣誉" =', '"别的" =')
+    with pytest.raises(PolicyErrors, match="hour_classes"):
+        parse_policy(text, "a.toml")
+
+
+def test_campaigns_name_the_citys_decision() -> None:
+    campaign = (
+        '{ code = "F", name = "抗洪", decision = "1号", honour_earns_points = true, activity_minutes = 600 }'
+    )
+    text = HARBIN.read_text("utf-8").replace("campaigns = []", f"campaigns = [{campaign}]")
+    assert parse_policy(text, "a.toml").campaigns["F"].decision == "1号"
+    with pytest.raises(PolicyErrors, match="decision"):
+        parse_policy(text.replace('decision = "1号", ', ""), "a.toml")

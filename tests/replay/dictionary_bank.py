@@ -54,7 +54,7 @@ class DictionaryBank:
     def knows_volunteer(self, volunteer: str) -> bool:
         return volunteer in self.people
 
-    def knows_station(self, station: str) -> bool:
+    def knows_station(self, station: str, day: str) -> bool:
         return station in self.stations
 
     def accepted_intervals(self, volunteer: str) -> Sequence[tuple[int, int]]:

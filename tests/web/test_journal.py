@@ -143,6 +143,7 @@ async def test_a_key_of_every_scope_moves_no_wallet_fund_or_stock_through_the_ge
         assert answer.json()["posted"] == 0
         assert {v["problem"]["type"] for v in answer.json()["verdicts"]} <= {
             "/problems/movement-not-allowed",
+            "/problems/reserved-kind",
             "/problems/unknown-commodity",
         }
         for path in closed:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.hours.unguarded import unguarded_policy
 
 from pointsbank.engine.clock import FixedClock
 from pointsbank.engine.commands import Command
@@ -23,9 +25,10 @@ NOW = int(datetime(2026, 11, 20, 4, tzinfo=UTC).timestamp()) * 1_000_000
 
 
 @pytest.fixture
-async def town(database_url: str) -> AsyncIterator[Service]:
-    """A station, a shop with goods, two volunteers."""
-    async with running(database_url, clock=FixedClock(NOW)) as service:
+async def town(database_url: str, tmp_path: Path) -> AsyncIterator[Service]:
+    """A station, a shop with goods, two volunteers, and lines of hours that are booked as they come in."""
+    policy = str(unguarded_policy(tmp_path))
+    async with running(database_url, clock=FixedClock(NOW), policy=policy) as service:
         ledger = service.bank.ledger
         for number in ("V0001", "V0002"):
             await ledger.submit([registration(number, date(1980, 1, 1), Command("t", number))], PEOPLE)

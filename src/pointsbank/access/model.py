@@ -1,4 +1,4 @@
-"""Nouns of access: the actor, the scopes, the API key and its text form.
+"""Nouns of access: the actor, the role, the scopes, the API key and its text form.
 
 An API key reads `pbk_<id>_<secret><check>`: the id (12 characters) names it in logs and lists, the secret
 is 32 random bytes, the check (6 characters) tells a mistyped key without a look into the database. All in
@@ -21,15 +21,45 @@ Scope = Literal[
     "reverse",
     "hours:submit",
     "hours:read",
+    "hours:verify",
+    "hours:object",
+    "hours:decide",
+    "activities:read",
+    "activities:plan",
+    "activities:approve",
+    "attendance:record",
     "market:sell",
     "market:return",
     "market:read",
+    "places:read",
+    "places:manage",
     "metrics:read",
     "keys:manage",
 ]
 """What a key may be allowed to do. No scope widens the chart: none credits a wallet by the generic route."""
 
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
+
+StaffAction = Literal[
+    "sessions:own",
+    "password:own",
+    "staff:read",
+    "staff:manage",
+    "roles:propose",
+    "roles:confirm",
+    "roles:revoke",
+    "keys:own",
+    "keys:confirm",
+]
+"""What only a natural person does, logged in. No key has these as a scope, so no source ever gives a right."""
+
+STAFF_ACTIONS: Final[tuple[StaffAction, ...]] = get_args(StaffAction)
+
+Owner = Literal["operator", "machine", "person"]
+"""Whose a key is. `operator`: made before the ledger had staff; from the founding on it is a machine's."""
+
+CITY: Final = ""
+"""The place of a role that holds in the whole city."""
 
 NEVER: Final = 0
 """`expires_at` of a key that does not expire."""
@@ -41,18 +71,39 @@ _SECRET_LENGTH: Final = 43
 _CHECK_LENGTH: Final = 6
 
 
+class Grant(msgspec.Struct, frozen=True):
+    """A role that somebody holds today, at a place and below it; the empty place is the whole city."""
+
+    role: str
+    place: str = CITY
+
+
 class Actor(msgspec.Struct, frozen=True):
-    """Who acts: today the holder of an API key; `client` is on whose behalf, and owns the idempotency
-    keys."""
+    """Who acts. `client` is on whose behalf, and owns the idempotency keys.
+
+    `person` is the natural person, empty for a source without one: four eyes compare persons, never accounts
+    or keys. `subject` is the row of the table of rights beside the roles: operator, machine-source or staff.
+    """
 
     id: str
     client: str
     scopes: frozenset[str]
+    person: str = ""
+    subject: str = "operator"
+    grants: tuple[Grant, ...] = ()
+    session: str = ""
+    """the session through which a person acts; empty for a key"""
+    is_stepped_up: bool = False
+    """whether the person has shown a code within the last minutes"""
 
     @property
     def name(self) -> str:
         """How the journal names the actor."""
-        return f"key:{self.id}"
+        return f"person:{self.person}" if self.person else f"key:{self.id}"
+
+    @property
+    def roles(self) -> frozenset[str]:
+        return frozenset(grant.role for grant in self.grants)
 
 
 class ApiKey(msgspec.Struct, frozen=True):
@@ -68,6 +119,11 @@ class ApiKey(msgspec.Struct, frozen=True):
     expires_at: int
     state: str
     revoked_at: int
+    owner: str = "operator"
+    person: str = ""
+    confirmed_by: str = ""
+    grants: tuple[Grant, ...] = ()
+    """the roles of the person whose key it is, on the day on which it was read"""
 
     def is_good(self, now: int) -> bool:
         """Whether the key opens anything at `now`."""
@@ -79,7 +135,10 @@ class ApiKey(msgspec.Struct, frozen=True):
 
     @property
     def actor(self) -> Actor:
-        return Actor(self.id, self.client, self.scopes)
+        return Actor(self.id, self.client, self.scopes, self.person, _SUBJECTS[self.owner], self.grants)
+
+
+_SUBJECTS: Final = {"operator": "operator", "machine": "machine-source", "person": "staff"}
 
 
 def new_secret() -> str:

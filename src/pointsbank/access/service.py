@@ -1,43 +1,31 @@
-"""The verbs of access: issue, revoke and list API keys, and recognise one (the key ring).
+"""The verbs of API keys: issue, confirm, revoke, list.
 
 Keys are written by the ledger's writer like everything else, so a command is idempotent and a revocation
-is guarded.
+is guarded. Until the ledger has staff a key is the operator's; from then on it belongs to a natural person, whose
+roles bound its scopes, or to a machine source, and opens nothing before a second person has confirmed it.
 """
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from pointsbank.access.model import (
-    ApiKey,
-    hash_of,
-    id_for,
-    key_id_in,
-    new_secret,
-    parse_token,
-    token_of,
-)
-from pointsbank.access.tables import api_keys
-from pointsbank.engine.clock import Clock
+from pointsbank.access.authorize import ANYTHING
+from pointsbank.access.deciding import ROOM, Deciding, Drafting
+from pointsbank.access.model import Actor, ApiKey, Owner, hash_of, id_for, new_secret, token_of
+from pointsbank.access.refusals import NotPermitted, OwnRole, SecondPersonNeeded
+from pointsbank.access.rights import rights
+from pointsbank.access.ring import REMEMBERED_SECONDS, KeyRing, find_key, keys_after
+from pointsbank.access.standing import FOUNDING
 from pointsbank.engine.commands import Command, request_digest
-from pointsbank.engine.registry import Ledger
 from pointsbank.ledger.model import RECORDED_AT, Change, Draft, Receipt, Row
 from pointsbank.ledger.refusals import Refusal
 
-if TYPE_CHECKING:
-    from sqlalchemy import Row as SqlRow
+__all__ = ["REMEMBERED_SECONDS", "ROOM", "ExpiredAlready", "IssuedKey", "KeyDesk", "KeyRing", "UnknownKey"]
 
-ROOM = frozenset({"access"})
-
-REMEMBERED_SECONDS = 5
-"""How long a key is remembered: another process's revocation holds after this time at the latest."""
-
-REMEMBERED_KEYS = 10_000
+Reads = tuple[tuple[str, int], ...]
 
 
 class IssuedKey(msgspec.Struct, frozen=True):
@@ -57,162 +45,117 @@ class ExpiredAlready(Refusal, frozen=True, tag="expired-already"):
     """The key would have expired before it was made."""
 
 
-class KeyDesk:
-    """Issues, lists and revokes the API keys of one ledger."""
-
-    def __init__(self, ledger: Ledger, ring: KeyRing) -> None:
-        self._ledger = ledger
-        self._ring = ring
+class KeyDesk(Deciding):
+    """Issues, confirms, lists and revokes the API keys of one ledger."""
 
     async def issue(
-        self, holder: str, label: str, scopes: Iterable[str], expires_at: int, command: Command
+        self,
+        holder: str,
+        label: str,
+        scopes: Iterable[str],
+        expires_at: int,
+        command: Command,
+        *,
+        actor: Actor | None = None,
+        owner: Owner = "machine",
     ) -> IssuedKey | Refusal:
         """Make a key that speaks for `holder`. `expires_at` in microseconds UTC, 0 for never.
 
+        In a ledger with staff `actor` must be a person; the key is the person's own, or a machine's that may not
+        do more than the table allows one, and somebody else must confirm it. Before that it is the operator's.
         The same command again gives the key without its text: that is shown once.
         """
         allowed = " ".join(sorted(scopes))
         key_id, secret = id_for(command.client, command.key), new_secret()
-        if expires_at and expires_at <= self._ring.clock.now() and await self.find(key_id) is None:
+        is_new = await self.find(key_id) is None
+        if expires_at and expires_at <= self._clock.now() and is_new:
             return ExpiredAlready()
-        row = Row(
-            "api_keys",
-            (
-                key_id,
-                holder,
-                label,
-                allowed,
-                hash_of(secret),
-                RECORDED_AT,
-                command.actor,
-                expires_at,
-                "active",
-                0,
-            ),
-        )
+        is_founded = await self.is_founded()
+        person = actor.person if actor is not None and owner == "person" else ""
+        if is_founded:
+            beyond = _beyond_a_machine(allowed.split()) if owner == "machine" else []
+            if beyond:
+                return NotPermitted(", ".join(beyond))
+        else:
+            owner = "operator"
+        row = (key_id, holder, label, allowed, hash_of(secret), RECORDED_AT, command.actor, expires_at)
+        state = "proposed" if is_founded else "active"
         request = request_digest("issue-key", holder, label, allowed, str(expires_at))
-        draft = self._draft(command, request, rows=(row,))
-        verdict = (await self._ledger.submit([draft], ROOM))[0]
+
+        def draft(reads: Reads) -> Draft:
+            values = (*row, state, 0, owner, person, "")
+            return self.draft(command, request, rows=(Row("api_keys", values),), reads=reads)
+
+        action = "keys:own" if owner == "person" else "keys:manage"
+        verdict = await self._as_whoever(actor, action, draft, is_founded)
         if isinstance(verdict, Refusal):
             return verdict
         issued = await self.find(key_id)
         assert issued is not None
         return IssuedKey(issued, None if verdict.replayed else token_of(key_id, secret))
 
-    async def revoke(self, key_id: str, command: Command) -> Receipt | Refusal:
+    async def confirm(self, actor: Actor, key_id: str, command: Command) -> ApiKey | Refusal:
+        """Confirm a key that another person has made; from now on it opens what it may."""
+        found = await self.find(key_id)
+        if found is None:
+            return UnknownKey(key_id)
+        if found.person and found.person == actor.person:
+            return OwnRole()
+        if found.created_by == actor.name:
+            return SecondPersonNeeded()
+
+        def draft(reads: Reads) -> Draft:
+            values = (("confirmed_by", actor.person),)
+            change = Change("api_keys", (key_id,), "proposed", "active", values)
+            return self.draft(command, request_digest("confirm-key", key_id), changes=(change,), reads=reads)
+
+        verdict = await self.act(actor, "keys:confirm", ANYTHING, _nothing_against, draft)
+        self._ring.forget(key_id)
+        if isinstance(verdict, Refusal):
+            return verdict
+        confirmed = await self.find(key_id)
+        assert confirmed is not None
+        return confirmed
+
+    async def revoke(self, key_id: str, command: Command, *, actor: Actor | None = None) -> Receipt | Refusal:
         """Make a key useless from now on; in this process at once, elsewhere within seconds."""
         found = await self.find(key_id)
         if found is None:
             return UnknownKey(key_id)
-        change = Change("api_keys", (key_id,), "active", "revoked", (("revoked_at", RECORDED_AT),))
-        draft = self._draft(command, request_digest("revoke-key", key_id), changes=(change,))
-        verdict = (await self._ledger.submit([draft], ROOM))[0]
+        was = "proposed" if found.state == "proposed" else "active"
+
+        def draft(reads: Reads) -> Draft:
+            change = Change("api_keys", (key_id,), was, "revoked", (("revoked_at", RECORDED_AT),))
+            return self.draft(command, request_digest("revoke-key", key_id), changes=(change,), reads=reads)
+
+        verdict = await self._as_whoever(actor, "keys:manage", draft, await self.is_founded())
         self._ring.forget(key_id)
         return verdict
 
-    def _draft(
-        self, command: Command, request: bytes, rows: tuple[Row, ...] = (), changes: tuple[Change, ...] = ()
-    ) -> Draft:
-        now = self._ring.clock.now()
-        return Draft(
-            "access",
-            command.key,
-            command.client,
-            request,
-            now,
-            actor=command.actor,
-            rows=rows,
-            changes=changes,
-        )
-
     async def find(self, key_id: str) -> ApiKey | None:
         """The key with this id, whatever its state."""
-        return await self._ledger.database.read(_find, self._ledger.id, key_id)
+        return await self._ledger.database.read(find_key, self._ledger.id, key_id)
 
     async def list(self, *, after: str = "", limit: int = 100) -> list[ApiKey]:
         """Keys in the order of their ids, from the one after `after`."""
-        return await self._ledger.database.read(_list, self._ledger.id, after, limit)
+        return await self._ledger.database.read(keys_after, self._ledger.id, after, limit)
+
+    async def _as_whoever(
+        self, actor: Actor | None, action: str, draft: Drafting, is_founded: bool
+    ) -> Receipt | Refusal:
+        """As a person with the rights of this moment; by the operator only while the ledger has no staff."""
+        if is_founded:
+            if actor is None or not actor.person:
+                return NotPermitted(action)
+            return await self.act(actor, action, ANYTHING, _nothing_against, draft)
+        return (await self._ledger.submit([draft(((FOUNDING, 0),))], ROOM))[0]
 
 
-class KeyRing:
-    """Recognises keys by their text. What it has seen it remembers for a few seconds."""
-
-    def __init__(self, ledger: Ledger, clock: Clock) -> None:
-        self.clock = clock
-        self._ledger = ledger
-        self._seen: dict[str, tuple[ApiKey | None, int]] = {}
-        self._texts: dict[str, bytes] = {}
-
-    def remembered(self, token: str) -> ApiKey | None:
-        """The good key with this text if it was recognised in the last seconds; without waiting.
-
-        What is compared is a hash of the whole text, remembered when it was recognised: cheaper than the
-        check digits, and as blind to the time that a comparison takes.
-        """
-        key_id = key_id_in(token)
-        now = self.clock.now()
-        key, until = self._seen.get(key_id, (None, 0))
-        if key is None or now >= until or not key.is_good(now):
-            return None
-        return key if hmac.compare_digest(self._texts.get(key_id, b""), hash_of(token)) else None
-
-    async def recognise(self, token: str) -> ApiKey | None:
-        """The good key with this text, or None: unknown, mistyped, expired and revoked look the same."""
-        parts = parse_token(token)
-        if parts is None:
-            return None
-        key_id, secret = parts
-        key = await self.by_id(key_id)
-        if key is None or not key.fits(secret):
-            return None
-        self._texts[key_id] = hash_of(token)
-        return key
-
-    async def by_id(self, key_id: str) -> ApiKey | None:
-        """The good key with this id."""
-        now = self.clock.now()
-        key, until = self._seen.get(key_id, (None, 0))
-        if now >= until:
-            key = await self._ledger.database.read(_find, self._ledger.id, key_id)
-            if len(self._seen) >= REMEMBERED_KEYS:
-                self._seen.clear()
-                self._texts.clear()
-            self._seen[key_id] = (key, now + REMEMBERED_SECONDS * 1_000_000)
-        return key if key is not None and key.is_good(now) else None
-
-    def forget(self, key_id: str) -> None:
-        """Look the key up again next time."""
-        self._seen.pop(key_id, None)
-        self._texts.pop(key_id, None)
+def _nothing_against(connection: Connection, ledger_id: int) -> None:
+    """A verb that the writer's guards judge alone."""
 
 
-def _find(connection: Connection, ledger_id: int, key_id: str) -> ApiKey | None:
-    row = connection.execute(
-        select(api_keys).where(api_keys.c.ledger_id == ledger_id, api_keys.c.key_id == key_id)
-    ).one_or_none()
-    return None if row is None else _key(row)
-
-
-def _list(connection: Connection, ledger_id: int, after: str, limit: int) -> list[ApiKey]:
-    rows = connection.execute(
-        select(api_keys)
-        .where(api_keys.c.ledger_id == ledger_id, api_keys.c.key_id > after)
-        .order_by(api_keys.c.key_id)
-        .limit(limit)
-    )
-    return [_key(row) for row in rows]
-
-
-def _key(row: SqlRow[Any]) -> ApiKey:
-    return ApiKey(
-        row.key_id,
-        row.client,
-        row.label,
-        frozenset(row.scopes.split()),
-        bytes(row.secret_hash),
-        row.created_at,
-        row.created_by,
-        row.expires_at,
-        row.state,
-        row.revoked_at,
-    )
+def _beyond_a_machine(scopes: list[str]) -> list[str]:
+    """The scopes that the table of rights gives no machine source: to verify, to release, to grant."""
+    effects = rights().effects
+    return [scope for scope in scopes if ("machine-source", scope) not in effects]

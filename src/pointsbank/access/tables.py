@@ -1,6 +1,8 @@
-"""Tables of this room: API keys, signed-in browsers, and what `verify` said last.
+"""Tables of this room: staff and their roles, API keys, signed-in browsers, and what `verify` said last.
 
-Only hashes of secrets are kept. Rows are written by the ledger's writer, so `state` can guard their changes.
+Only hashes of secrets are kept, and nothing personal: a login name is an id that an administrator chooses.
+Passwords, log-ins and throttles stand in a second store (`logins.py`). Rows are written by the ledger's writer, so
+`state` can guard their changes.
 """
 
 from __future__ import annotations
@@ -21,12 +23,17 @@ api_keys = table(
     column("expires_at", Big),
     column("state", Text),
     column("revoked_at", Big),
-    CheckConstraint("state IN ('active', 'revoked')", name="state"),
+    column("owner", Text),
+    column("person_id", Text),
+    column("confirmed_by", Text),
+    CheckConstraint("state IN ('proposed', 'active', 'revoked')", name="state"),
     CheckConstraint("length(secret_hash) = 32", name="secret_hash"),
+    CheckConstraint("owner IN ('operator', 'machine', 'person')", name="owner"),
+    CheckConstraint("(owner = 'person') = (person_id <> '')", name="person"),
     key=("key_id",),
 )
 """`client` is who the key speaks for: idempotency keys belong to it, so that a key can be replaced by
-another."""
+another. A key that a second person must confirm is `proposed` until then and opens nothing."""
 
 sessions = table(
     "sessions",
@@ -52,3 +59,66 @@ verifications = table(
     key=("finished_at",),
 )
 Index("sessions_expires_at_idx", sessions.c.ledger_id, sessions.c.expires_at)
+
+staff_accounts = table(
+    "staff_accounts",
+    column("person_id", Text),
+    column("login", Text),
+    column("created_by", Text),
+    column("created_at", Big),
+    column("sessions_from", Big),
+    column("state", Text),
+    CheckConstraint("state IN ('active', 'closed')", name="state"),
+    key=("person_id",),
+)
+"""One account a natural person. Sessions opened before `sessions_from` are over: whatever takes a right away
+raises it in the same commit."""
+Index("staff_accounts_login_key", staff_accounts.c.ledger_id, staff_accounts.c.login, unique=True)
+
+role_grants = table(
+    "role_grants",
+    column("grant_id", Text),
+    column("person_id", Text),
+    column("role", Text),
+    column("place_id", Text),
+    column("from_day", Text),
+    column("to_day", Text),
+    column("proposed_by", Text),
+    column("proposed_at", Big),
+    column("confirmed_by", Text),
+    column("confirmed_at", Big),
+    column("revoked_by", Text),
+    column("revoked_at", Big),
+    column("state", Text),
+    CheckConstraint("state IN ('proposed', 'active', 'revoked')", name="state"),
+    CheckConstraint("from_day <= to_day", name="days"),
+    CheckConstraint(
+        "proposed_by <> person_id AND confirmed_by <> person_id AND (confirmed_by = '' OR confirmed_by <> proposed_by"
+        " OR confirmed_by = 'founding')",
+        name="four_eyes",
+    ),
+    key=("grant_id",),
+)
+"""A role of a person at a place and below it (empty: the city), from day to day, both included. Proposed by one
+person, confirmed by another, neither the one who gets it; the founding alone confirms itself."""
+Index("role_grants_person_idx", role_grants.c.ledger_id, role_grants.c.person_id, role_grants.c.state)
+
+enrolments = table(
+    "enrolments",
+    column("enrolment_id", Text),
+    column("person_id", Text),
+    column("reason", Text),
+    column("proposed_by", Text),
+    column("proposed_at", Big),
+    column("first_half", LargeBinary),
+    column("confirmed_by", Text),
+    column("second_half", LargeBinary),
+    column("expires_at", Big),
+    column("state", Text),
+    CheckConstraint("reason IN ('new', 'recovery')", name="reason"),
+    CheckConstraint("state IN ('proposed', 'confirmed', 'used')", name="state"),
+    key=("enrolment_id",),
+)
+"""Leave to set a password and a second factor, once. Two administrators hold half of the code each, so neither
+can enrol in somebody else's place. Only hashes of the halves are kept."""
+Index("enrolments_person_idx", enrolments.c.ledger_id, enrolments.c.person_id, enrolments.c.state)

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 from sqlalchemy import Connection, select
 
+from pointsbank.access.wall import ROLE, let_in
 from pointsbank.cli.terminal import CITY, Ending, as_coroutine, database_option, opened, progress_bar, say
 from pointsbank.store import backup as backups
 from pointsbank.store.backup import BackupError
@@ -18,6 +19,7 @@ from pointsbank.store.schema import (
     missing_triggers,
     require_current,
     upgrade,
+    write_connection,
 )
 from pointsbank.store.tables import heads
 from pointsbank.verify import render, verify
@@ -64,6 +66,28 @@ async def check(database_url: str) -> None:
 def _ledgers(connection: Connection) -> list[tuple[str, str, int]]:
     rows = connection.execute(select(heads.c.name, heads.c.chart, heads.c.sequence).order_by(heads.c.name))
     return [(name, chart, sequence) for name, chart, sequence in rows]
+
+
+@command.command("admit", short_help="What the service's own role needs on PostgreSQL 服务角色")
+@click.argument("role")
+@database_option
+@as_coroutine
+async def admit(role: str, database_url: str) -> None:
+    """Give ROLE, under which the service runs, what it needs and no more. 服务角色授权。
+
+    PostgreSQL only, with the URL of the tables' owner, after each upgrade. The role may read the journal and add to it,
+    never change it; `serve` refuses to run as another one once the ledger has staff.
+    """
+    database = opened(database_url)
+    if database.dialect != "postgresql" or not ROLE.fullmatch(role):
+        raise Ending(
+            "只用于 PostgreSQL，角色名用小写字母、数字和 _ / PostgreSQL only; a role has small letters, digits, _"
+        )
+    try:
+        await write_connection(database, lambda connection: let_in(connection, role))
+    finally:
+        await database.close()
+    say(f"已授权 {role} / {role} may serve")
 
 
 @command.command("backup", short_help="All books to one file, while the bank goes on 备份")

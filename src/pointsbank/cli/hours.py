@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from pointsbank.cli.acting import Shown, acting_options, who_acts
 from pointsbank.cli.terminal import (
     PATIENT,
     Ending,
@@ -60,6 +61,7 @@ def command() -> None:
     help="Id of who imports; kept with each entry.",
 )
 @click.option("--policy", default="", help="Policy folder or file; the program's own without it.")
+@acting_options
 @database_option
 @as_coroutine
 async def import_(
@@ -69,6 +71,7 @@ async def import_(
     encoding: str | None,
     recorded_by: str,
     policy: str,
+    shown: Shown,
     database_url: str,
 ) -> None:
     """Judge every line of FILE (CSV or XLSX) and book the hours that count. 导入服务时长。
@@ -93,6 +96,8 @@ async def import_(
             async with _ledger(database, dry_run=dry_run) as ledger:
                 service = HoursService(ledger, book)
                 if not dry_run:
+                    actor = await who_acts(ledger, "hours:submit", shown)
+                    recorded_by = actor.name if actor.person or shown.key_file else recorded_by
                     await service.open_accounts()
                 with ReportWriter(where) as report, progress_bar() as show:
                     for chunk in _chunks(sheet, report.last_line):

@@ -8,6 +8,7 @@ import click
 
 from pointsbank.access.model import SCOPES
 from pointsbank.access.service import IssuedKey, KeyDesk, KeyRing
+from pointsbank.cli.acting import Shown, acting_options, who_acts
 from pointsbank.cli.terminal import Ending, as_coroutine, database_option, opened, refusal_text, say
 from pointsbank.engine.clock import SystemClock
 from pointsbank.engine.commands import Command
@@ -20,7 +21,9 @@ from pointsbank.ledger.model import Receipt
 def command() -> None:
     """API keys: issue, list, revoke. 接口密钥。
 
-    To issue or revoke one on SQLite, stop the service first, or use its API: one process owns the file.
+    In a ledger with staff a key belongs to a machine source and opens nothing before a second person has
+    confirmed it (`pointsbank staff confirm-key`). To issue or revoke one on SQLite, stop the service first, or
+    use its API: one process owns the file.
     """
 
 
@@ -44,21 +47,26 @@ def command() -> None:
     show_default=True,
     help="How long it is good.",
 )
+@acting_options
 @database_option
 @as_coroutine
-async def issue(holder: str, label: str, scopes: tuple[str, ...], days: int, database_url: str) -> None:
+async def issue(
+    holder: str, label: str, scopes: tuple[str, ...], days: int, shown: Shown, database_url: str
+) -> None:
     """Make a key and show it, once. 签发密钥。"""
     database = opened(database_url)
     expires = datetime.now(UTC) + timedelta(days=days)
     try:
         async with open_ledger(database) as ledger:
+            actor = await who_acts(ledger, "keys:manage", shown)
             desk = KeyDesk(ledger, KeyRing(ledger, SystemClock()))
             issued = await desk.issue(
                 holder,
                 label,
                 scopes,
                 int(expires.timestamp()) * 1_000_000,
-                Command("cli", f"key:{new_id()}", "operator"),
+                Command("cli", f"key:{new_id()}", actor.name if actor.person else "operator"),
+                actor=actor,
             )
     finally:
         await database.close()
@@ -66,6 +74,8 @@ async def issue(holder: str, label: str, scopes: tuple[str, ...], days: int, dat
         raise Ending("未签发 / not issued\n" + refusal_text(issued))
     say("密钥只显示这一次，请立即保存 / the key is shown this once, keep it now:")
     say(f"  {issued.token}")
+    if issued.key.state == "proposed":
+        say(f"须由另一人确认 / another person confirms it: pointsbank staff confirm-key {issued.key.id}")
 
 
 @command.command("list", short_help="List keys, without their text 列出密钥")
@@ -89,15 +99,18 @@ async def list_(database_url: str) -> None:
 
 @command.command("revoke", short_help="Make a key useless from now on 吊销密钥")
 @click.argument("key_id")
+@acting_options
 @database_option
 @as_coroutine
-async def revoke(key_id: str, database_url: str) -> None:
+async def revoke(key_id: str, shown: Shown, database_url: str) -> None:
     """Make a key useless from now on. 吊销密钥。"""
     database = opened(database_url)
     try:
         async with open_ledger(database) as ledger:
+            actor = await who_acts(ledger, "keys:manage", shown)
             desk = KeyDesk(ledger, KeyRing(ledger, SystemClock()))
-            result = await desk.revoke(key_id, Command("cli", f"revoke:{key_id}:{new_id()}", "operator"))
+            by = actor.name if actor.person else "operator"
+            result = await desk.revoke(key_id, Command("cli", f"revoke:{key_id}:{new_id()}", by), actor=actor)
     finally:
         await database.close()
     if not isinstance(result, Receipt):

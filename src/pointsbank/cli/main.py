@@ -13,11 +13,14 @@ SECTIONS: dict[str, dict[str, str]] = {
         "register": "Stations, volunteers and goods from files 登记",
     },
     "Every day 日常": {
+        "activities": "Plan, approve, submit, verify and object 活动与核验",
         "hours": "Bring in service hours from a file 导入服务时长",
         "release": "Release points whose public notice has ended 公示期满入账",
         "expire": "Take expired points out of the wallets 积分到期",
         "balance": "What an account holds, now or earlier 余额",
         "statement": "What moved on an account, newest first 对账单",
+        "places": "Places and groups from day to day: open, move, close, import 地点与组织",
+        "recognition": "Stars, candidate lists of a year, honours 星级与表彰",
         "reverse": "Take a posted entry back by its mirror image 冲正",
     },
     "Proof 证明": {
@@ -28,7 +31,9 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "Keeping 维护": {
         "db": "Upgrade, check, back up and restore the database 数据库",
+        "staff": "The first administrators, accounts, roles 人员与角色",
         "keys": "API keys: issue, list, revoke 接口密钥",
+        "people": "The people store: register, find, consent, forget 人员资料",
         "policy": "Check a policy and name every error in it 规则检查",
     },
 }

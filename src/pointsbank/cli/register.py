@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from pointsbank.cli.acting import Shown, acting_options, who_acts
 from pointsbank.cli.terminal import (
     PATIENT,
     Ending,
@@ -35,9 +36,10 @@ CLIENT = "register"
 
 @click.command("register", short_help="Stations, volunteers and goods from files 登记")
 @click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@acting_options
 @database_option
 @as_coroutine
-async def command(folder: Path, database_url: str) -> None:
+async def command(folder: Path, shown: Shown, database_url: str) -> None:
     """Register what DIR holds of stations.csv, volunteers.csv and deliveries.csv. 登记。
 
     \b
@@ -53,6 +55,7 @@ async def command(folder: Path, database_url: str) -> None:
     database = opened(database_url)
     try:
         async with open_ledger(database, limits=PATIENT) as ledger:
+            await who_acts(ledger, "register", shown)
             with progress_bar() as show:
                 for name, rooms in (("stations.csv", PLACES), ("volunteers.csv", PEOPLE)):
                     done = 0

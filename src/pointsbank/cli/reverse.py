@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from pointsbank.cli.acting import Shown, acting_options, who_acts
 from pointsbank.cli.terminal import (
     Ending,
     as_coroutine,
@@ -29,10 +30,13 @@ from pointsbank.reversals import reverse
     "--reason", required=True, help="Why, as a short code such as wrong-volunteer; it stands in the journal."
 )
 @click.option("--key", help="Idempotency key: the same key again does not reverse twice.")
+@acting_options
 @ledger_option
 @database_option
 @as_coroutine
-async def command(sequence: int, reason: str, key: str | None, ledger_name: str, database_url: str) -> None:
+async def command(
+    sequence: int, reason: str, key: str | None, shown: Shown, ledger_name: str, database_url: str
+) -> None:
     """Reverse the entry with this SEQUENCE number. 冲正。
 
     A mirrored entry is posted that names the original; the original stays. Refused: an entry reversed before, a
@@ -41,8 +45,10 @@ async def command(sequence: int, reason: str, key: str | None, ledger_name: str,
     database = opened(database_url)
     try:
         async with ledger_named(database, ledger_name) as ledger:
+            actor = await who_acts(ledger, "reverse", shown)
             book = policies()
-            asked = Command("cli", key or f"reverse:{sequence}:{new_id()}", "operator")
+            by = actor.name if actor.person else "operator"
+            asked = Command("cli", key or f"reverse:{sequence}:{new_id()}", by)
             result = await reverse(
                 ledger, HoursService(ledger, book), MarketService(ledger, book), sequence, reason, asked
             )

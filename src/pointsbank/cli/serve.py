@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import click
 
-from pointsbank.app import run
+from pointsbank.access.pepper import PepperError
+from pointsbank.access.ring import KeyRing
+from pointsbank.access.staff import StaffDesk
+from pointsbank.access.wall import holes
+from pointsbank.app import open_log_ins, run
 from pointsbank.cli.terminal import (
     Ending,
     as_coroutine,
@@ -42,7 +46,7 @@ def command(
         name_unimplemented(policies(settings.policy))
         _look(settings)
         run(settings)
-    except (SettingsError, DatabaseUrlError, PolicyErrors, StoreError, SchemaOutOfDate) as error:
+    except (SettingsError, DatabaseUrlError, PepperError, PolicyErrors, StoreError, SchemaOutOfDate) as error:
         raise Ending(str(error)) from error
 
 
@@ -52,7 +56,17 @@ async def _look(settings: Settings) -> None:
     database = opened(settings.database)
     try:
         await database.read(require_current)
-        async with open_ledger(database, settings.ledger):
-            pass
+        async with open_ledger(database, settings.ledger) as ledger:
+            ring = KeyRing(ledger, ledger.writer.clock)
+            staff = StaffDesk(ledger, ring)
+            async with open_log_ins(settings, ledger, ring, staff):
+                pass
+            found = await database.read(holes) if await staff.is_founded() else []
+            if found:
+                raise Ending(
+                    "账簿已启用人员管理，服务不能以可改动账簿的数据库角色运行（见 docs/security.md）：\n"
+                    "The ledger has staff, so the service does not run as a role that could rewrite the journal"
+                    " (docs/security.md): " + "; ".join(found[:8])
+                )
     finally:
         await database.close()

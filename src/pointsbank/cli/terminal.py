@@ -22,6 +22,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError
 
 import pointsbank.tables  # noqa: F401 - verify and db check must know every room's tables
+from pointsbank.access.pepper import PepperError
 from pointsbank.engine.failures import WriterError
 from pointsbank.engine.registry import CITY_LEDGER, Ledger, open_ledger
 from pointsbank.engine.writer import Limits
@@ -100,6 +101,7 @@ def as_coroutine(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable
         except (
             DatabaseUrlError,
             SettingsError,
+            PepperError,
             PolicyErrors,
             StoreError,
             WriterError,

@@ -1,16 +1,11 @@
-"""The 13 columns of a sheet of service hours: names, order, and how the text of a cell is normalised."""
+"""The 13 columns of a sheet of service hours: names, order, and the words for the class of hours."""
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Iterable, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from typing import Final
 
-import msgspec
-
-from pointsbank.hours.sheet_error import SheetError
+from pointsbank.intake.forms import Form, Header
 
 # Canonical order: the Chinese name, the English name, then other names that stations are known to write.
 COLUMNS: Final[tuple[tuple[str, ...], ...]] = (
@@ -35,126 +30,21 @@ TIME_COLUMNS: Final = tuple(
     NAMES.index(name) for name in ("场次开始", "场次结束", "签到", "签退", "录入时间")
 )
 
-# Columns that stations like to keep beside the record; they are read over. Any other unknown name is an
-# error, because it may be one of the 13 misspelt.
-SET_ASIDE: Final = frozenset({"序号", "备注", "no", "#", "remark", "remarks", "note", "notes"})
-
 # English words for the class of hours, understood only under an English header: under 时数类型 the two
 # Chinese words are the only ones, as the specification of the city's files says.
 HOUR_CLASSES: Final = {"credit": "信用", "honour": "荣誉", "honor": "荣誉"}
 
-HEADER_SEARCHED_LINES: Final = 20
-HEADER_LEAST_KNOWN: Final = 3  # a title line above the header does not contain three column names by chance
 
-_DECORATION = re.compile(r"[\s_*\-]+|\(.*\)$")
+class HoursForm(Form):
+    """The 13 columns; under an English header the class of hours may be English too."""
 
-
-class Header(msgspec.Struct, frozen=True):
-    """Where the 13 columns stand in this file."""
-
-    line_no: int
-    width: int  # cells that every whole row has, unnamed and set-aside columns included
-    positions: tuple[int, ...]  # of the 13 columns, in canonical order
-    unnamed: tuple[int, ...]  # columns without a name: they must be blank in every row
-    is_english_class: bool
-    is_plain: bool  # exactly the 13 columns in canonical order
+    def fields(self, header: Header, cells: Sequence[str]) -> tuple[str, ...]:
+        fields = super().fields(header, cells)
+        if HOUR_CLASS not in header.english or len(fields) != WIDTH:
+            return fields
+        hour_class = fields[HOUR_CLASS]
+        hour_class = HOUR_CLASSES.get(hour_class.lower(), hour_class)
+        return (*fields[:HOUR_CLASS], hour_class, *fields[HOUR_CLASS + 1 :])
 
 
-def normalise(text: str) -> str:
-    """One field as it is compared and stored: NFKC, then spaces and tabs off both ends."""
-    if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)
-    return text.strip(" \t")
-
-
-def canonical_fields(header: Header, cells: Sequence[str]) -> tuple[str, ...]:
-    """The 13 normalised fields of a row in canonical order; another number if the row is not whole.
-
-    A row that is not whole keeps its cells in the order of the file, the record id (if it can be told) first.
-    """
-    fields = [normalise(cell) for cell in cells]
-    if len(fields) != header.width or any(fields[i] for i in header.unnamed):
-        return _ragged(header, fields)
-    if header.is_plain and not header.is_english_class:
-        return tuple(fields)
-    ordered = [fields[i] for i in header.positions]
-    if header.is_english_class:
-        ordered[HOUR_CLASS] = HOUR_CLASSES.get(ordered[HOUR_CLASS].lower(), ordered[HOUR_CLASS])
-    return tuple(ordered)
-
-
-def _ragged(header: Header, fields: list[str]) -> tuple[str, ...]:
-    at = header.positions[0]
-    if at < len(fields):
-        fields.insert(0, fields.pop(at))
-    if len(fields) == WIDTH:  # by accident (the header is wider): it must not pass for a whole row
-        fields.append("")
-    return tuple(fields)
-
-
-def find_header(rows: Iterable[tuple[int, Sequence[str]]], sheet: str = "") -> Header | None:
-    """The header among the first lines, or None. Raises `wrong-columns` with all that is wrong with it."""
-    for line_no, cells in islice(rows, HEADER_SEARCHED_LINES):
-        if count_known(cells) >= HEADER_LEAST_KNOWN:
-            return _read_header(line_no, cells, sheet)
-    return None
-
-
-def count_known(cells: Iterable[str]) -> int:
-    return len({_BY_NAME[key] for key in map(_key, cells) if key in _BY_NAME})
-
-
-def _read_header(line_no: int, cells: Sequence[str], sheet: str) -> Header:
-    keys = [_key(cell) for cell in cells]
-    places: list[list[int]] = [[] for _ in COLUMNS]
-    unnamed: list[int] = []
-    unknown: list[str] = []
-    for at, key in enumerate(keys):
-        if key in _BY_NAME:
-            places[_BY_NAME[key]].append(at)
-        elif not key:
-            unnamed.append(at)
-        elif key not in SET_ASIDE:
-            unknown.append(normalise(cells[at])[:40])
-    missing = [name for name, found in zip(NAMES, places, strict=True) if not found]
-    repeated = [name for name, found in zip(NAMES, places, strict=True) if len(found) > 1]
-    if missing or repeated or unknown:
-        raise _wrong_columns(line_no, sheet, missing, repeated, unknown)
-    positions = tuple(found[0] for found in places)
-    return Header(
-        line_no=line_no,
-        width=len(keys),
-        positions=positions,
-        unnamed=tuple(unnamed),
-        is_english_class=keys[positions[HOUR_CLASS]].isascii(),
-        is_plain=positions == tuple(range(len(keys))),
-    )
-
-
-def _wrong_columns(
-    line_no: int, sheet: str, missing: list[str], repeated: list[str], unknown: list[str]
-) -> SheetError:
-    parts = [
-        (missing, "缺少列", "missing"),
-        (repeated, "重复的列", "repeated"),
-        (unknown, "不认识的列", "unknown"),
-    ]
-    return SheetError(
-        "wrong-columns",
-        line=line_no,
-        sheet_zh=f"工作表{sheet}" if sheet else "",
-        sheet_en=f" of sheet {sheet}" if sheet else "",
-        problems_zh="；".join(f"{zh} {'、'.join(names)}" for names, zh, _ in parts if names),
-        problems_en="; ".join(f"{en} {', '.join(names)}" for names, _, en in parts if names),
-        missing="、".join(missing),
-        repeated="、".join(repeated),
-        unknown="、".join(unknown),
-    )
-
-
-def _key(cell: str) -> str:
-    """A header cell for comparison: 'Check-in *' is 'check_in', '签到（YYYY-MM-DD）' is '签到'."""
-    return _DECORATION.sub("", normalise(cell).casefold())
-
-
-_BY_NAME: Final = {_key(name): at for at, names in enumerate(COLUMNS) for name in names}
+HOURS_FORM: Final = HoursForm(COLUMNS)

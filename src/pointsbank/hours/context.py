@@ -9,13 +9,13 @@ from datetime import date
 
 from sqlalchemy import Connection, select
 
-from pointsbank.hours.model import Interval, Judgement, RecordFields, ServiceRecord
+from pointsbank.hours.model import HOLDING, Interval, Judgement, RecordFields, ServiceRecord
 from pointsbank.hours.tables import service_records
 from pointsbank.intake.lines import filed_id, kept_text, parts_of
 from pointsbank.people import volunteers
 from pointsbank.people.volunteers import Volunteer
-from pointsbank.places.stations import Station, stations
-from pointsbank.policy.calendar import local_minute
+from pointsbank.places.stations import Register, registers
+from pointsbank.policy.calendar import day_of_minute, local_minute
 from pointsbank.store.lists import fetched, is_one_of
 from pointsbank.store.tables import subjects
 
@@ -44,7 +44,7 @@ class HoursDesk:
         self.versions: dict[str, int] = {}
         self._longest_session = longest_session
         self._years: dict[str, int] = {}
-        self._stations: dict[str, Station] = {}
+        self._stations: dict[str, Register] = {}
         self._contents: dict[str, str | None] = {}
         self._since: dict[str, int] = {}
         self._intervals: defaultdict[str, list[Interval]] = defaultdict(list)
@@ -60,8 +60,9 @@ class HoursDesk:
         person = self.people[volunteer]
         return person.born if person else None
 
-    def knows_station(self, station: str) -> bool:
-        return station in self._stations
+    def knows_station(self, station: str, day: str) -> bool:
+        register = self._stations.get(station)
+        return register is not None and register.is_open(day)
 
     def accepted_intervals(self, volunteer: str) -> list[Interval]:
         return self._intervals.get(volunteer, [])
@@ -80,11 +81,9 @@ class HoursDesk:
         """Remember a record that took its id, so that the next one is judged after it."""
         fields = record.fields
         self._contents[fields.record_id] = kept_text(fields)
-        if judgement.verdict == "accepted":
-            assert judgement.day is not None
-            self._use(
-                fields.volunteer, (record.start, record.end), judgement.day, judgement.creditable_minutes
-            )
+        if judgement.verdict in ("accepted", "submitted"):
+            day = day_of_minute(record.session_start)
+            self._use(fields.volunteer, (record.start, record.end), day, judgement.creditable_minutes)
             self.versions[fields.volunteer] += 1
 
     def _use(self, volunteer: str, interval: Interval, day: date, creditable: int) -> None:
@@ -136,7 +135,7 @@ class HoursDesk:
         self._load_contents(connection, ledger_id, lacking.ids)
         if lacking.codes:
             filed = {filed_id(code): code for code in lacking.codes}
-            found = stations(connection, ledger_id, filed)
+            found = registers(connection, ledger_id, filed)
             self._stations |= {filed[code]: station for code, station in found.items()}
         numbers = lacking.numbers
         filed = {filed_id(number): number for number in numbers}
@@ -186,7 +185,7 @@ class HoursDesk:
             select(t.volunteer, t.start_minute, t.end_minute, t.day, t.creditable).where(
                 t.ledger_id == ledger_id,
                 is_one_of(connection, t.volunteer, numbers),
-                t.state.in_(("pending", "credited")),
+                t.state.in_(HOLDING),
                 t.start_minute >= min(self._since[number] for number in numbers.values()),
             ),
         )

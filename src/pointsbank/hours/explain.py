@@ -59,6 +59,11 @@ SHORT_CHINESE: Final[dict[HoursVerdict, str]] = {
     "under_age": "年龄不足",
     "overlap": "时间重叠",
     "accepted": "已入账",
+    "unknown_activity": "活动未获批准",
+    "late_needs_reason": "迟录须注明原因",
+    "same_household": "同一家庭",
+    "reciprocal": "互相计时",
+    "submitted": "待核验",
 }
 SHORT_ENGLISH: Final[dict[HoursVerdict, str]] = {
     "malformed": "the line is incomplete or a time is not written as YYYY-MM-DD HH:MM",
@@ -76,6 +81,11 @@ SHORT_ENGLISH: Final[dict[HoursVerdict, str]] = {
     "under_age": "younger than the minimum age of the category",
     "overlap": "overlaps an accepted record of the volunteer",
     "accepted": "posted",
+    "unknown_activity": "no activity of this id was approved before it began",
+    "late_needs_reason": "recorded after the deadline without a reason",
+    "same_household": "recorded by somebody of the volunteer's household",
+    "reciprocal": "recorded by somebody whom the volunteer credited lately",
+    "submitted": "waits for another person to verify it",
 }
 
 
@@ -186,6 +196,30 @@ def _overlap(facts: Facts) -> str:
     )
 
 
+def _unknown_activity(facts: Facts) -> str:
+    return (
+        f"活动未获批准：活动{_value(facts, 2)}没有在开始前获批。本条未提交。"
+        "活动须先批后办；请核对活动编号后用新记录编号提交。"
+    )
+
+
+def _late_needs_reason(facts: Facts) -> str:
+    last = f"（最迟 {facts.deadline}）" if facts.deadline else ""
+    return f"迟录须注明原因：已过录入期限{last}。本条未提交。请注明原因后再提交，由上一级复核。"
+
+
+def _same_household(_facts: Facts) -> str:
+    return "同一家庭：录入人与志愿者同属一个家庭。本条未提交。请由其他工作人员录入。"
+
+
+def _reciprocal(_facts: Facts) -> str:
+    return "互相计时：该志愿者近期为录入人计过时。本条未提交。请由其他工作人员录入。"
+
+
+def _submitted(facts: Facts) -> str:
+    return f"待核验：已提交服务时长 {facts.minutes} 分钟，由另一人核验后公示，公示期满入账。"
+
+
 def _first_line(facts: Facts) -> str:
     return f"第 {facts.first_line} 行" if facts.first_line else "先前收到的记录"
 
@@ -210,4 +244,9 @@ _SENTENCES: Final[dict[HoursVerdict, Callable[[Facts], str]]] = {
     "under_age": _under_age,
     "overlap": _overlap,
     "accepted": _accepted,
+    "unknown_activity": _unknown_activity,
+    "late_needs_reason": _late_needs_reason,
+    "same_household": _same_household,
+    "reciprocal": _reciprocal,
+    "submitted": _submitted,
 }

@@ -22,9 +22,22 @@ HoursVerdict = Literal[
     "under_age",
     "overlap",
     "accepted",
+    "unknown_activity",
+    "late_needs_reason",
+    "same_household",
+    "reciprocal",
+    "submitted",
 ]
-HOURS_VERDICTS: Final[tuple[HoursVerdict, ...]] = get_args(HoursVerdict)
-"""All verdicts, in the order of the rules that give them."""
+ALL_VERDICTS: Final[tuple[HoursVerdict, ...]] = get_args(HoursVerdict)
+HOURS_VERDICTS: Final = ALL_VERDICTS[:15]
+"""The verdicts of a data set, in the order of the rules that give them."""
+LIVE_VERDICTS: Final = ALL_VERDICTS[15:]
+"""What only a policy with safeguards says. `submitted`: the record waits for another person to verify it."""
+
+HOLDING: Final = ("submitted", "checked", "pending", "objected", "credited")
+"""States of a record that hold its interval; all others have given it back."""
+BOOKED: Final = ("pending", "objected", "credited")
+"""States in which merit and points stand in the books."""
 
 Interval = tuple[int, int]
 """Local minutes, half-open: the second minute is no longer part of it."""
@@ -92,8 +105,8 @@ class HoursContext(Protocol):
     def born(self, volunteer: str) -> date | None:
         """The date of birth; None if nobody has this volunteer id."""
 
-    def knows_station(self, station: str) -> bool:
-        """Whether there is a station of this code."""
+    def knows_station(self, station: str, day: str) -> bool:
+        """Whether there is a station of this code, open on the day of the service (YYYY-MM-DD)."""
 
     def accepted_intervals(self, volunteer: str) -> Sequence[Interval]:
         """The volunteer's accepted intervals in order; by the overlap rule no two of them intersect."""

@@ -18,6 +18,13 @@ from pointsbank.points.lots import Fund, point_lot
 HOURS = frozenset(["hours"])
 
 
+class Waiting(msgspec.Struct, frozen=True, gc=False):
+    """The rows of a record that waits, and the limits' subjects with the versions on which its level rests."""
+
+    rows: tuple[Row, ...]
+    limits: tuple[tuple[str, int], ...]
+
+
 class Judged(msgspec.Struct, frozen=True, gc=False):
     """A line of service hours with its verdict and what is needed to write it down."""
 
@@ -36,6 +43,8 @@ class Judged(msgspec.Struct, frozen=True, gc=False):
     """First day on which the points may be spent; empty if at once."""
     effective_at: int = 0
     salt: bytes = b""
+    waiting: Waiting | None = None
+    """What a record brings along that waits for another person to verify it."""
 
     @property
     def record_id(self) -> str:
@@ -78,13 +87,28 @@ def record_draft(judged: Judged, client: str, actor: str) -> Draft:
                 ("category", filed_id(fields[4])),
                 ("credited", judgement.creditable_minutes),
             ),
-            documents=(_attached(filed_id(fields[0]), judged.salt, content),),
+            documents=(attached(filed_id(fields[0]), judged.salt, content),),
             reads=((subject, judged.version),),
             touches=(subject,),
             rows=(
                 line_row(place, fields[0], verdict, judgement.minutes, judgement.points, posts=True),
                 _record_row(judged, content),
             ),
+        )
+    if judged.waiting is not None:
+        assert volunteer is not None
+        guarded = ((volunteer.subject, judged.version), *judged.waiting.limits)
+        return Draft(
+            "submit-record",
+            key,
+            client,
+            request,
+            judged.effective_at,
+            actor=actor,
+            place=filed_id(fields[5]),
+            reads=guarded,
+            touches=tuple(subject for subject, _ in guarded),
+            rows=(line_row(place, fields[0], verdict, judgement.minutes), *judged.waiting.rows),
         )
     row = line_row(place, fields[0], verdict)
     return Draft(
@@ -114,7 +138,7 @@ def _lot(judged: Judged) -> str:
     return point_lot(expires_on, Fund(judged.fund))
 
 
-def _attached(record_id: str, salt: bytes, content: str) -> Attachment:
+def attached(record_id: str, salt: bytes, content: str) -> Attachment:
     """The proof of a service record: H(salt || its `fields` as the document keeps them)."""
     return attach("service-record", record_id, salt, content)
 
@@ -163,18 +187,22 @@ class PendingRecord(msgspec.Struct, frozen=True):
 
 
 def release_draft(record: PendingRecord, effective_at: int, client: str) -> Draft:
-    """The notice has ended without objection: the points become available, in the lot that they have."""
+    """The notice has ended without objection: the points become available, in the lot that they have.
+
+    A record without points stands on notice like any other; its release posts nothing.
+    """
     volunteer = record.volunteer
+    movement = Movement(volunteer.pending, volunteer.wallet, POINT.code, record.points or 1, record.lot)
     return Draft(
         kind="release",
         key=f"release:{record.record_id}",
         client=client,
         request=request_digest("release", record.record_id),
         effective_at=effective_at,
-        movements=(Movement(volunteer.pending, volunteer.wallet, POINT.code, record.points, record.lot),),
+        movements=(movement,) if record.points else (),
         actor="system",
         reason="notice-ended",
-        documents=(_attached(record.record_id, record.salt, record.content),),
+        documents=(attached(record.record_id, record.salt, record.content),) if record.points else (),
         touches=(volunteer.subject,),
         changes=(
             Change(

@@ -14,7 +14,8 @@ from typing import BinaryIO, Final, Self
 from pointsbank.hours.columns import WIDTH
 from pointsbank.hours.explain import SHORT_CHINESE, SHORT_ENGLISH, Facts, explain, points_text
 from pointsbank.hours.model import HoursVerdict
-from pointsbank.hours.sheet_error import SheetError
+from pointsbank.intake.cells import report_cell
+from pointsbank.intake.sheet_error import SheetError
 
 __all__ = ["Facts", "ReportWriter", "explain", "report_path"]
 
@@ -31,11 +32,6 @@ REPORT_COLUMNS: Final = (
 _BOM: Final = b"\xef\xbb\xbf"  # without it, spreadsheets take a CSV for the system's own encoding
 _HEADER: Final = _BOM + ",".join(REPORT_COLUMNS).encode() + b"\r\n"
 _LINE_END: Final = b"\r\n"
-# A cell that begins like this is run as a formula by spreadsheets, in their full-width forms as well. Ids
-# come from outside, so each of them could be one.
-_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-_NO_LINE_BREAKS: Final = {ord(character): " " for character in "\r\n\v\f\x1c\x1d\x1e\x85\u2028\u2029"}
-_NO_LINE_BREAKS[0] = ""
 
 
 class ReportWriter:
@@ -65,7 +61,7 @@ class ReportWriter:
             points_text(facts.points),
             f"{verdict}: {SHORT_ENGLISH[verdict]}",
         )
-        self._file.write(",".join(map(_cell, cells)).encode() + _LINE_END)
+        self._file.write(",".join(map(report_cell, cells)).encode() + _LINE_END)
         self.last_line = line_no
 
     def flush(self) -> None:
@@ -127,11 +123,3 @@ class ReportWriter:
 def report_path(sheet_path: Path, digest: str) -> Path:
     """Where a report stands if nobody says otherwise: beside the sheet, named by the sheet's content."""
     return sheet_path.with_name(f"{sheet_path.stem}.report-{digest[:12]}.csv")
-
-
-def _cell(text: str) -> str:
-    """One cell of the report: on one line, quoted where it must be, and never a formula."""
-    text = text.translate(_NO_LINE_BREAKS)
-    if text.startswith(_FORMULA_STARTS) or text.lstrip().startswith(_FORMULA_STARTS):
-        text = "'" + text
-    return '"' + text.replace('"', '""') + '"' if any(mark in text for mark in ",\"'") else text

@@ -42,11 +42,13 @@ def judge(fields: tuple[str, ...], context: HoursContext, policy: Policy) -> Jud
     return _REFUSED["malformed"] if record is None else judge_record(record, context, policy)
 
 
-def judge_record(record: ServiceRecord, context: HoursContext, policy: Policy) -> Judgement:
-    """The verdict on a well-formed record."""
+def judge_record(
+    record: ServiceRecord, context: HoursContext, policy: Policy, *, may_be_late: bool = False
+) -> Judgement:
+    """The verdict on a well-formed record. `may_be_late`: a second level will look at it."""
     for rule in RULES:
         verdict = rule(record, context, policy)
-        if verdict is not None:
+        if verdict is not None and not (may_be_late and rule is recorded_late):
             return _REFUSED[verdict]
     volunteer = record.fields.volunteer
     day = day_of_minute(record.session_start)
@@ -103,7 +105,11 @@ def unknown_volunteer(record: ServiceRecord, context: HoursContext, policy: Poli
 
 def unknown_station(record: ServiceRecord, context: HoursContext, policy: Policy) -> HoursVerdict | None:
     """Service takes place at a station of the city."""
-    return None if context.knows_station(record.fields.station) else "unknown_station"
+    return (
+        None
+        if context.knows_station(record.fields.station, record.fields.session_start[:10])
+        else "unknown_station"
+    )
 
 
 def unknown_category(record: ServiceRecord, context: HoursContext, policy: Policy) -> HoursVerdict | None:
@@ -124,12 +130,17 @@ def recorded_early(record: ServiceRecord, context: HoursContext, policy: Policy)
 
 def recorded_late(record: ServiceRecord, context: HoursContext, policy: Policy) -> HoursVerdict | None:
     """A session is recorded within the policy's working days after the date of its end."""
+    return "recorded_late" if is_after_deadline(record, policy) else None
+
+
+def is_after_deadline(record: ServiceRecord, policy: Policy) -> bool:
+    """Whether the record was typed in after the last day for it."""
     calendar_days = day_number(record.recorded_at) - day_number(record.session_end)
     # The n-th working day is never before the n-th day: most records need no look into the calendar.
     if calendar_days <= policy.record_deadline_working_days:
-        return None
+        return False
     deadline = record_deadline(day_of_minute(record.session_end), policy)
-    return "recorded_late" if day_of_minute(record.recorded_at) > deadline else None
+    return day_of_minute(record.recorded_at) > deadline
 
 
 def self_recorded(record: ServiceRecord, context: HoursContext, policy: Policy) -> HoursVerdict | None:

@@ -10,11 +10,13 @@ from datetime import date
 import msgspec
 from sqlalchemy import Connection, select
 
+from pointsbank.activities.ports import By, Households, RegisteredHouseholds
 from pointsbank.engine.commands import Command, request_digest
 from pointsbank.engine.receipts import receipt_of_entry
 from pointsbank.engine.registry import Ledger
 from pointsbank.engine.writer import Result
 from pointsbank.hours.context import HoursDesk
+from pointsbank.hours.funding import reversed_with, supplement_reversals
 from pointsbank.hours.model import HOURS_VERDICTS, Judgement, RecordFields, ServiceRecord
 from pointsbank.hours.postings import (
     HOURS,
@@ -25,8 +27,12 @@ from pointsbank.hours.postings import (
     release_draft,
     reversal_drafts,
 )
+from pointsbank.hours.refusals import WrongState
 from pointsbank.hours.rules import judge_record, parse_record
+from pointsbank.hours.sheets import Sheet, Sheets, needs_verification
+from pointsbank.hours.submission import step_row
 from pointsbank.hours.tables import service_records
+from pointsbank.hours.trails import record_of_entry
 from pointsbank.intake.lines import LineVerdict, Place, effective_micros, verdicts_at
 from pointsbank.ledger.model import Draft, OpenAccount, Receipt
 from pointsbank.ledger.refusals import GroupRefused, Refusal, UnknownEntry
@@ -80,11 +86,22 @@ class HoursService:
     versions of their volunteers: two uploads at a time end as if one had come after the other.
     """
 
-    def __init__(self, ledger: Ledger, policies: PolicyBook, *, brings_own_time: bool = False) -> None:
-        """`brings_own_time`: a replay's files may be of any time; elsewhere nobody records before it is so late."""
+    def __init__(
+        self,
+        ledger: Ledger,
+        policies: PolicyBook,
+        *,
+        brings_own_time: bool = False,
+        households: Households | None = None,
+    ) -> None:
+        """`brings_own_time`: a replay's files may be of any time; elsewhere nobody records before it is so late.
+
+        Under a policy with separate verification nothing is booked here: records wait, see `hours.verification`.
+        """
         self._ledger = ledger
         self._brings_own_time = brings_own_time
         self._policies = policies
+        self._sheets = Sheets(ledger, policies, households or RegisteredHouseholds(ledger))
         self._longest_session = 60 * max(policy.session_max_hours for policy in policies.policies)
         self._desk: HoursDesk | None = None
         """What is remembered between two calls. Who works at it takes it away, so that nobody else judges on it."""
@@ -102,8 +119,13 @@ class HoursService:
             if isinstance(result, Refusal):
                 raise RecordRefused(0, result)
 
-    async def submit(self, source: str, lines: Sequence[Line], command: Command) -> list[LineVerdict]:
+    async def submit(
+        self, source: str, lines: Sequence[Line], command: Command, *, by: By | None = None, reason: str = ""
+    ) -> list[LineVerdict]:
         """Judge and book lines of a source, in their order; each gets its verdict and keeps it.
+
+        `by` is who records; without it a machine source of the command's client does. `reason` is why lines come
+        after the deadline.
 
         Lines of this source that have a verdict already are answered with it. If the ledger refuses a line, those
         before it are booked, it and those after it are not. Raises RecordRefused, WriterError.
@@ -116,12 +138,14 @@ class HoursService:
                 break
             if desk is None or desk.size > DESK_SIZE:
                 desk = HoursDesk(self._longest_session)
-            refused = await self._land(await self._send(desk, source, left, command), source, verdicts)
+            refused = await self._land(
+                await self._send(desk, source, left, command, by=by, reason=reason), source, verdicts
+            )
             if refused is None:
                 break
             line, refusal = refused
             if not refusal.retry:
-                await self.submit(source, left[: left.index(line)], command)
+                await self.submit(source, left[: left.index(line)], command, by=by, reason=reason)
                 raise RecordRefused(line[0], refusal)
             desk = None
             verdicts |= await self._on_file(source, left)
@@ -168,7 +192,9 @@ class HoursService:
         desk = self._preview_desk
         await self._load(desk, lines)
         known = await self._on_file(source, lines)
-        judged = self._judge_all(desk, source, [line for line in lines if line[0] not in known])
+        new = [line for line in lines if line[0] not in known]
+        sheet = await self._sheet(desk, new, By("preview", ""), "")
+        judged = self._judge_all(desk, source, new, sheet)
         told = known | {j.place.line: _verdict(j) for j in judged}
         return [told[number] for number, _ in lines]
 
@@ -183,19 +209,40 @@ class HoursService:
             await self._ledger.database.read(desk.load, self._ledger.id, lacking)
 
     async def _send(
-        self, desk: HoursDesk, source: str, lines: Sequence[Line], command: Command, *, atomic: bool = True
+        self,
+        desk: HoursDesk,
+        source: str,
+        lines: Sequence[Line],
+        command: Command,
+        *,
+        atomic: bool = True,
+        by: By | None = None,
+        reason: str = "",
     ) -> _Flight:
         """Judge lines at a desk and hand them to the ledger."""
         await self._load(desk, lines)
-        judged = self._judge_all(desk, source, lines)
+        by = by or By(command.actor.removeprefix("key:") or command.client, "")
+        sheet = await self._sheet(desk, lines, by, reason)
+        judged = self._judge_all(desk, source, lines, sheet)
         drafts = [record_draft(j, command.client, command.actor) for j in judged]
         return _Flight(lines, judged, self._ledger.submit(drafts, HOURS, atomic=atomic))
 
-    def _judge_all(self, desk: HoursDesk, source: str, lines: Sequence[Line]) -> list[Judged]:
+    async def _sheet(self, desk: HoursDesk, lines: Sequence[Line], by: By, reason: str) -> Sheet | None:
+        """What lines are judged on besides the rules, if the policy of one of them wants another person to verify."""
+        if not any(needs_verification(policy) for policy in self._policies.policies):
+            return None
+        refusal = await self._sheets.too_many(len(lines), by, self._policies)
+        if refusal is not None:
+            raise RecordRefused(lines[0][0], refusal)
+        return await self._sheets.begin([fields for _, fields in lines], desk, by, reason)
+
+    def _judge_all(
+        self, desk: HoursDesk, source: str, lines: Sequence[Line], sheet: Sheet | None = None
+    ) -> list[Judged]:
         now = self._ledger.writer.clock.now()
         salts = os.urandom(16 * len(lines))
         return [
-            self._judge(desk, Place(source, number), fields, now, salts[16 * i : 16 * i + 16])
+            self._judge(desk, Place(source, number), fields, now, salts[16 * i : 16 * i + 16], sheet)
             for i, (number, fields) in enumerate(lines)
         ]
 
@@ -223,11 +270,21 @@ class HoursService:
             return await self.submit(source, flight.lines, command)
         return [verdicts[number] for number, _ in flight.lines]
 
-    def _judge(self, desk: HoursDesk, place: Place, fields: tuple[str, ...], now: int, salt: bytes) -> Judged:
+    def _judge(
+        self,
+        desk: HoursDesk,
+        place: Place,
+        fields: tuple[str, ...],
+        now: int,
+        salt: bytes,
+        sheet: Sheet | None = None,
+    ) -> Judged:
         policy = self._policy_for(fields)
         record = parse_record(fields, policy) if policy else None
         if policy is None or record is None:
             return Judged(place, fields or ("",), _MALFORMED)
+        if sheet is not None and needs_verification(policy):
+            return sheet.judge(place, record, policy, now, salt)
         judgement = judge_record(record, desk, policy)
         if judgement.verdict == "accepted" and not self._brings_own_time and _is_ahead(record, policy, now):
             judgement = Judgement("recorded_early")
@@ -293,10 +350,12 @@ class HoursService:
         """
         refusal: Refusal = UnknownEntry(sequence)
         for _ in range(ATTEMPTS):
-            found = await self._ledger.database.read(_record_of_entry, self._ledger.id, sequence)
+            found = await self._ledger.database.read(record_of_entry, self._ledger.id, sequence)
             if found is None:
                 return UnknownEntry(sequence)
-            record_id, number, state, released_by = found
+            record_id, number, state, released_by, steps = found
+            if state == "objected":  # whoever decides the objection reverses it, or not
+                return WrongState(record_id, state)
             people = await self._ledger.database.read(volunteers.by_number, self._ledger.id, [number])
             zone = self._policies.policies[-1].timezone
             drafts = reversal_drafts(
@@ -311,6 +370,26 @@ class HoursService:
                 key=command.key,
                 actor=command.actor,
             )
+            dropped, supplement = await self._ledger.database.read(reversed_with, self._ledger.id, record_id)
+            if supplement is not None:  # what was paid for it later goes back with it
+                drafts = [
+                    *supplement_reversals(
+                        record_id,
+                        supplement,
+                        people[number],
+                        reason,
+                        effective_at=drafts[-1].effective_at,
+                        client=command.client,
+                        key=f"{command.key}:fund",
+                        actor=command.actor,
+                    ),
+                    *drafts,
+                ]
+            if dropped:
+                drafts[-1] = msgspec.structs.replace(drafts[-1], changes=(*drafts[-1].changes, *dropped))
+            if steps:
+                step = step_row(record_id, steps + 1, "reversed", By(command.actor, command.actor), reason)
+                drafts[-1] = msgspec.structs.replace(drafts[-1], rows=(step,))
             results = await self._ledger.submit(drafts, HOURS, atomic=True)
             refusals = [r for r in results if isinstance(r, Refusal) and not isinstance(r, GroupRefused)]
             if not refusals:
@@ -406,15 +485,3 @@ def pending_records(
         PendingRecord(row[0], row[1], people[row[2]], row[3], row[4], row[5], bytes.fromhex(row[6]))
         for row in rows
     ]
-
-
-def _record_of_entry(
-    connection: Connection, ledger_id: int, sequence: int
-) -> tuple[str, str, str, int] | None:
-    t = service_records.c
-    row = connection.execute(
-        select(t.record_id, t.volunteer, t.state, t.released_by).where(
-            t.ledger_id == ledger_id, t.sequence == sequence, t.sequence > 0
-        )
-    ).first()
-    return tuple(row) if row else None

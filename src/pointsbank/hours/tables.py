@@ -28,8 +28,9 @@ service_records = table(
     column("recorded_at", Big),
     key=("record_id",),
 )
-"""`state`: refused, pending (on public notice), credited, reversed. `fields` are the 13 as they came in, joined
-by U+001F. `start_minute`/`end_minute` are the attendance in the session, local minutes since 1970."""
+"""`state`: refused, submitted (waits for a verifier), checked (waits for the second level), pending (on public
+notice), objected (frozen by an objection), credited, rejected, withdrawn, reversed. `fields` are the 13 as they
+came in, joined by U+001F. `start_minute`/`end_minute` are the attendance in the session, local minutes since 1970."""
 
 Index(
     "service_records_volunteer_idx",
@@ -46,3 +47,93 @@ Index(
     sqlite_where=text("state = 'pending'"),
 )
 Index("service_records_sequence_idx", service_records.c.ledger_id, service_records.c.sequence)
+
+record_trails = table(
+    "record_trails",
+    column("record_id", Text),
+    column("person_id", Text),
+    column("activity_id", Text),
+    column("session_id", Text),
+    column("fund", Text),
+    column("campaign", Text),
+    column("recorder", Text),
+    column("stated_by", Text),
+    column("submitted_at", Big),
+    column("submitted_on", Text),
+    column("week", Text),
+    column("minutes", Int),
+    column("level", Int),
+    column("late", Int),
+    column("reason", Text),
+    column("follows", Text),
+    key=("record_id",),
+)
+"""What a record says besides its fields: whose it is, who recorded it, and how many people must look at it (`level`).
+
+`recorder` acted, `stated_by` is whom the paper names, empty if it names nobody. `follows` is the record that this one
+corrects. Never changed; what happens to the record stands in its steps."""
+Index(
+    "record_trails_activity_idx",
+    record_trails.c.ledger_id,
+    record_trails.c.activity_id,
+    record_trails.c.record_id,
+)
+Index(
+    "record_trails_recorder_idx",
+    record_trails.c.ledger_id,
+    record_trails.c.recorder,
+    record_trails.c.submitted_on,
+)
+Index("record_trails_person_idx", record_trails.c.ledger_id, record_trails.c.person_id, record_trails.c.week)
+
+record_steps = table(
+    "record_steps",
+    column("record_id", Text),
+    column("number", Int),
+    column("step", Text),
+    column("person_id", Text),
+    column("at", Big),
+    column("place", Text),
+    column("device", Text),
+    column("reason", Text),
+    key=("record_id", "number"),
+)
+"""The life of a record, step by step: what was done, who did it (a person, or `machine:…`), when, where, on what."""
+Index("record_steps_person_idx", record_steps.c.ledger_id, record_steps.c.person_id, record_steps.c.at)
+
+objections = table(
+    "objections",
+    column("record_id", Text),
+    column("number", Int),
+    column("reason", Text),
+    column("objector", Text),
+    column("opened_at", Big),
+    column("due_on", Text),
+    column("decided_by", Text),
+    column("decided_at", Big),
+    column("decision", Text),
+    column("state", Text),
+    key=("record_id", "number"),
+)
+"""`state`: open, escalated (nobody decided in time), upheld, rejected. `due_on` is the last day for the decision."""
+Index("objections_due_idx", objections.c.ledger_id, objections.c.state, objections.c.due_on)
+
+unfunded_credits = table(
+    "unfunded_credits",
+    column("record_id", Text),
+    column("fund", Text),
+    column("points", Big),
+    column("expires_on", Text),
+    column("queued", Big),
+    column("paid", Big),
+    column("state", Text),
+    key=("record_id",),
+)
+"""Points that a fund could not pay when the record was verified: they wait in the order of `queued`, the entry of the
+merit. `state`: waiting, paid (by the entry `paid`), dropped (the record was reversed first)."""
+Index(
+    "unfunded_credits_queue_idx",
+    unfunded_credits.c.ledger_id,
+    unfunded_credits.c.fund,
+    unfunded_credits.c.queued,
+)

@@ -16,18 +16,16 @@ from pointsbank.market.postings import basket_content
 from pointsbank.market.tables import receipt_lines, receipts
 from pointsbank.people import volunteers
 from pointsbank.people.volunteers import Volunteer
-from pointsbank.places.stations import Station, stations
+from pointsbank.places.stations import Register, Station, registers
 from pointsbank.points.lots import HeldLot, accounts_at, lots_named
 from pointsbank.store.lists import fetched, is_one_of
 from pointsbank.store.tables import balances, subjects
 
 
 class Catalogue:
-    """What never changes once it is there: places by code, and the names of lots by number."""
+    """What never changes once it is there: who a place is, and the names of lots by number."""
 
     def __init__(self) -> None:
-        self.stations: dict[str, Station] = {}
-        """By code as it is written."""
         self.filed: dict[str, Station] = {}
         """By code as it is filed."""
         self.lots: dict[int, tuple[str, str, str]] = {}
@@ -35,7 +33,8 @@ class Catalogue:
     def station(self, connection: Connection, ledger_id: int, code: str) -> Station:
         """The station that is filed under this code."""
         if code not in self.filed:
-            self.filed |= stations(connection, ledger_id, [code])
+            found = registers(connection, ledger_id, [code])
+            self.filed |= {code: register.station for code, register in found.items()}
         return self.filed[code]
 
     def lots_named(
@@ -53,7 +52,8 @@ class Counterfoil:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
-        self.stations = catalogue.stations
+        self.stations: dict[str, Register] = {}
+        """By code as it is written. Whether a shop is open is asked anew: it may close any day."""
         self.people: dict[str, Volunteer | None] = {}
         self.versions: dict[str, int] = {}
         self._wallets: dict[str, list[HeldLot]] = {}
@@ -72,8 +72,14 @@ class Counterfoil:
     def knows_volunteer(self, volunteer: str) -> bool:
         return self.people.get(volunteer) is not None
 
-    def knows_station(self, station: str) -> bool:
-        return station in self.stations
+    def knows_station(self, station: str, day: str) -> bool:
+        register = self.stations.get(station)
+        return register is not None and register.is_open(day)
+
+    def station(self, code: str) -> Station | None:
+        """The station of this code, open or not."""
+        register = self.stations.get(code)
+        return register.station if register else None
 
     def pieces_bought(self, volunteer: str, sku: str, month: str) -> int:
         return self._bought[volunteer, sku, month]
@@ -119,10 +125,10 @@ class Counterfoil:
         What was not there may have come since: unknown people and places are looked for again.
         """
         self._load_contents(connection, ledger_id, {b.receipt_no for b in baskets} - self._contents.keys())
-        codes = {filed_id(b.station): b.station for b in baskets if b.station not in self.stations}
-        if codes:
-            found = stations(connection, ledger_id, codes)
-            self.stations.update({codes[code]: station for code, station in found.items()})
+        codes = {filed_id(b.station): b.station for b in baskets}
+        self.stations |= {
+            codes[code]: register for code, register in registers(connection, ledger_id, codes).items()
+        }
         people = self._load_people(
             connection, ledger_id, {b.volunteer for b in baskets if not self.people.get(b.volunteer)}
         )
@@ -163,7 +169,7 @@ class Counterfoil:
     ) -> None:
         """What wallets and shelves hold, in two look-ups for all of them."""
         self._shops |= shops
-        by_path: dict[str, str] = {self.stations[code].stock: code for code in shops}
+        by_path: dict[str, str] = {self.stations[code].station.stock: code for code in shops}
         by_wallet = {person.wallet: number for number, person in people.items()}
         self._wallets |= {number: [] for number in people}
         if not by_path and not by_wallet:

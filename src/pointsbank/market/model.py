@@ -114,7 +114,7 @@ class BasketContext(Protocol):
     def knows_volunteer(self, volunteer: str) -> bool:
         """Whether somebody has this volunteer id."""
 
-    def knows_station(self, station: str) -> bool:
+    def knows_station(self, station: str, day: str) -> bool:
         """Whether there is a station, and so a shop, of this code."""
 
     def pieces_bought(self, volunteer: str, sku: str, month: str) -> int:

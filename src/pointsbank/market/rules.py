@@ -142,7 +142,7 @@ def unknown_volunteer(basket: Basket, context: BasketContext, policy: Policy) ->
 
 def unknown_station(basket: Basket, context: BasketContext, policy: Policy) -> BasketVerdict | None:
     """Goods come from the shop of a station of the city."""
-    return None if context.knows_station(basket.station) else "unknown_station"
+    return None if context.knows_station(basket.station, basket.at[:10]) else "unknown_station"
 
 
 def unknown_sku(basket: Basket, context: BasketContext, policy: Policy) -> BasketVerdict | None:

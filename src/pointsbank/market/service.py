@@ -267,7 +267,7 @@ class MarketService:
             judgement,
             place,
             foil.people.get(basket.volunteer),
-            foil.stations.get(basket.station),
+            foil.station(basket.station),
             foil.versions.get(basket.volunteer, 0),
             policy.version,
             price_list(policy, tuple(judgement.pieces)),

@@ -5,8 +5,10 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from pointsbank.policy.load import PolicyErrors, load_policy
-from pointsbank.policy.model import Policy
+from pointsbank.policy.model import SAFEGUARDS_OFF, Policy
 from pointsbank.policy.reading import PolicyError
 
 
@@ -35,6 +37,10 @@ class PolicyBook:
             if policy.valid_from <= on <= policy.valid_to:
                 return policy
         raise NoPolicyError(f"{on} 无有效规则 (no policy is in force on {on})")
+
+    def without_safeguards(self) -> "PolicyBook":
+        """The same policies with every safeguard off: for a ledger of invented or replayed people, never a live one."""
+        return PolicyBook([replace(policy, safeguards=SAFEGUARDS_OFF) for policy in self.policies])
 
 
 def load_book(folder: Path) -> PolicyBook:

@@ -108,31 +108,47 @@ def city_day(micros: int, zone: str) -> date:
 
 
 @lru_cache(maxsize=8192)
-def add_working_days(day: date, days: int, holidays: frozenset[date] = frozenset()) -> date:
-    """The `days`-th working day (Monday to Friday, no holiday) after `day`, which itself is never counted."""
+def add_working_days(
+    day: date,
+    days: int,
+    holidays: frozenset[date] = frozenset(),
+    makeup_days: frozenset[date] = frozenset(),
+) -> date:
+    """The `days`-th working day after `day`, which itself is never counted.
+
+    Working days are Monday to Friday without the holidays, and the weekend days that make up for one.
+    """
     left = days
     while left > 0 and day < date.max:
         day += timedelta(days=1)
-        if day.weekday() < 5 and day not in holidays:
+        if (day.weekday() < 5 or day in makeup_days) and day not in holidays:
             left -= 1
     return day
 
 
 def record_deadline(session_end: date, policy: Policy) -> date:
     """The last day on which a record of a session that ended on `session_end` may be typed in."""
-    return add_working_days(session_end, policy.record_deadline_working_days, policy.holidays)
+    return working_days_after(session_end, policy.record_deadline_working_days, policy)
 
 
-def available_on(verified: date, policy: Policy) -> date:
+def working_days_after(day: date, days: int, policy: Policy) -> date:
+    """The `days`-th working day after `day` by the policy's calendar."""
+    return add_working_days(day, days, policy.holidays, policy.makeup_days)
+
+
+def available_on(verified: date, policy: Policy, minutes: int = 0) -> date:
     """First day on which points of a record verified on `verified` (city date) may be spent.
 
     The record stands on public notice for `policy.public_notice_days` whole working days, the day of
     verification not counted; the points are free on the day after. Without notice they are free at once.
-    Source: docs/policy.md#notice.
+    A record of many `minutes` stands longer where the policy says so. Source: docs/policy.md#notice.
     """
-    if policy.public_notice_days == 0:
+    days, guard = policy.public_notice_days, policy.safeguards
+    if guard.long_line_minutes and minutes >= guard.long_line_minutes:
+        days = max(days, guard.long_line_notice_days)
+    if days == 0:
         return verified
-    last = add_working_days(verified, policy.public_notice_days, policy.holidays)
+    last = working_days_after(verified, days, policy)
     return min(last, date.max - timedelta(days=1)) + timedelta(days=1)
 
 

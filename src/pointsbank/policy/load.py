@@ -10,13 +10,25 @@ from pathlib import Path
 from types import MappingProxyType
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pointsbank.policy.model import Caps, Category, Fund, Good, HourClass, Policy
+from pointsbank.policy.model import (
+    SAFEGUARDS_OFF,
+    Campaign,
+    Caps,
+    Category,
+    Fund,
+    Good,
+    HourClass,
+    Policy,
+)
 from pointsbank.policy.reading import NOT_NORMAL, PolicyError, TableReader, is_normal
+from pointsbank.policy.safeguards import read_safeguards
 from pointsbank.policy.unimplemented import read_unimplemented
 
 _A_YEAR_OF_MINUTES = 366 * 24 * 60
 _MOST_POINTS = 10_000_000
 _MOST_PIECES = 1_000_000
+_MEASURED_AND_WRITTEN = {"信用", "荣誉"}
+"""The classes of hours that were measured by checking in and out, and of those written down afterwards."""
 
 
 class PolicyErrors(ValueError):
@@ -51,7 +63,7 @@ def parse_policy(content: str, source: str) -> Policy:
         raise PolicyErrors(source, [PolicyError("", f"语法错误 (syntax: {error})")]) from error
     if not isinstance(values, dict):
         raise PolicyErrors(source, [PolicyError("", "应为表 (must be a table)")])
-    policy = _read_policy(values, errors)
+    policy = _read_policy(values, errors, of_data_set=source.endswith(".json"))
     if errors:
         raise PolicyErrors(source, errors)
     return policy
@@ -79,7 +91,8 @@ def _parse_json(content: str, errors: list[PolicyError]) -> object:
     return json.loads(content, object_pairs_hook=no_key_twice)
 
 
-def _read_policy(values: Mapping[str, object], errors: list[PolicyError]) -> Policy:
+def _read_policy(values: Mapping[str, object], errors: list[PolicyError], *, of_data_set: bool) -> Policy:
+    """A data set's policy has no safeguards and no make-up days: its adapter sets them, its file cannot."""
     top = TableReader(values, "", errors)
     valid_from, valid_to = top.day("valid_from", date.min), top.day("valid_to", date.max)
     if valid_to < valid_from:
@@ -105,9 +118,16 @@ def _read_policy(values: Mapping[str, object], errors: list[PolicyError]) -> Pol
         hour_classes=MappingProxyType(_hour_classes(top)),
         categories=MappingProxyType(_categories(top)),
         goods=MappingProxyType(_goods(top)),
+        makeup_days=frozenset() if of_data_set else frozenset(top.days("makeup_days", required=True)),
+        safeguards=SAFEGUARDS_OFF if of_data_set else read_safeguards(top),
+        campaigns=MappingProxyType({} if of_data_set else _campaigns(top)),
         digest=sha256(canonical_content(values)).hexdigest(),
         unimplemented=read_unimplemented(top),
     )
+    if policy.safeguards.class_by_way and not set(policy.hour_classes) >= _MEASURED_AND_WRITTEN:
+        top.wrong(
+            "hour_classes", "须有“信用”和“荣誉” (needs 信用 and 荣誉 where the way in decides the class)"
+        )
     top.finish()
     return policy
 
@@ -210,6 +230,23 @@ def _goods(top: TableReader) -> dict[str, Good]:
             found[good.sku] = good
         if good.ean13:
             barcodes.add(good.ean13)
+        table.finish()
+    return found
+
+
+def _campaigns(top: TableReader) -> dict[str, Campaign]:
+    found: dict[str, Campaign] = {}
+    for table in top.tables("campaigns"):
+        campaign = Campaign(
+            code=table.code("code"),
+            name=table.text("name"),
+            decision=table.text("decision"),
+            honour_earns_points=table.flag("honour_earns_points"),
+            activity_minutes=table.integer("activity_minutes", 0, _A_YEAR_OF_MINUTES),
+        )
+        if campaign.code in found:
+            table.wrong("code", f"行动代码重复 (campaign {campaign.code!r} occurs twice)")
+        found[campaign.code] = campaign
         table.finish()
     return found
 

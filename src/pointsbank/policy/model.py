@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date
+from typing import Literal
 
 from msgspec import Struct
 
@@ -58,6 +59,53 @@ class Fund(Struct, frozen=True):
     budget_points: int | None
 
 
+class Safeguards(Struct, frozen=True, kw_only=True):
+    """What stands between an insider and a point. A limit of 0 is off; the replay of a data set runs with all off."""
+
+    separate_verification: bool = False
+    """A record earns nothing before another natural person has verified it."""
+    activity_approval: bool = False
+    """An activity is approved by somebody above before it starts."""
+    sign_up: bool = False
+    training: bool = False
+    insurance: bool = False
+    class_by_way: bool = False
+    """How somebody checked in decides the class of hours, not what is written in a file."""
+    recording_evidence: Literal["server", "stated"] = "stated"
+    """Whose clock and whose name the early, late and self rules judge."""
+    household: bool = False
+    companion_below_age: int = 0
+    consent_below_age: int = 0
+    reciprocal_days: int = 0
+    """Two people who credit each other within so many days may not act for each other."""
+    batch_lines: int = 0
+    lines_per_hour: int = 0
+    """Most lines that one person submits, or verifies, within an hour."""
+    second_level_line_minutes: int = 0
+    second_level_sum_minutes: int = 0
+    late_approval: bool = False
+    """A late record counts with a reason and the approval of a second level; without this it is refused."""
+    long_line_minutes: int = 0
+    long_line_notice_days: int = 0
+    decision_working_days: int = 10
+    """Within so many working days a record is verified and an objection decided."""
+
+
+SAFEGUARDS_OFF = Safeguards()
+"""What the replay of a data set has: each safeguard by its name, off."""
+
+
+class Campaign(Struct, frozen=True):
+    """An emergency for which the city has decided rules of its own; `decision` is the number of that document."""
+
+    code: str
+    name: str
+    decision: str
+    honour_earns_points: bool
+    activity_minutes: int
+    """Cap of one record instead of the policy's."""
+
+
 class Policy(Struct, frozen=True, kw_only=True):
     """Everything that a rule may ask; nothing of it is a constant in code."""
 
@@ -84,6 +132,11 @@ class Policy(Struct, frozen=True, kw_only=True):
     hour_classes: Mapping[str, HourClass]
     categories: Mapping[str, Category]
     goods: Mapping[str, Good]
+
+    makeup_days: frozenset[date] = frozenset()
+    """Saturdays and Sundays that are working days, in exchange for a holiday (调休)."""
+    safeguards: Safeguards = SAFEGUARDS_OFF
+    campaigns: Mapping[str, Campaign] = {}
 
     digest: str
     """SHA-256 (hex) of the canonical content of the file."""

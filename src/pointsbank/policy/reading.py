@@ -90,9 +90,9 @@ class TableReader:
         """A date: a TOML date, or YYYY-MM-DD as text in JSON."""
         return _day(self._values[key], self, key) if self._has(key, required=False) else default
 
-    def days(self, key: str) -> list[date]:
-        """A list of dates; the empty list where the key is absent."""
-        if not self._has(key, required=False):
+    def days(self, key: str, *, required: bool = False) -> list[date]:
+        """A list of dates; the empty list where the key is absent and may be."""
+        if not self._has(key, required=required):
             return []
         values = self._values[key]
         if not isinstance(values, list):

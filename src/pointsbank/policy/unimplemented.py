@@ -7,13 +7,9 @@ from pointsbank.policy.reading import TableReader
 NEUTRAL: Final[dict[str, object]] = {
     "balance_cap_points": 0,  # 0 = no cap
     "min_redeem_points": 0,
-    "long_line_notice_days": 0,
-    "late_approval": False,
     "star_hours": [],
     "year_award_hours": [],
     "false_hours_bar_years": 0,
-    "four_eyes.second_level_line_hours": 0,
-    "four_eyes.second_level_batch_hours": 0,
     "offline.volunteer_day_points": 0,
     "offline.terminal_day_points": 0,
     "offline.hours": 0,
@@ -21,8 +17,6 @@ NEUTRAL: Final[dict[str, object]] = {
     "auth_ttl.preorder_days": 0,
     "code.step_seconds": 0,
     "code.card_day_points": 0,
-    "minor.companion_below_age": 0,
-    "minor.consent_below_age": 0,
     "minor.redeem_with_guardian_below_age": 0,
 }
 """Each declared key with the one value under which it changes nothing."""

@@ -8,8 +8,11 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
+from pointsbank.access.log_in import LogIns
+from pointsbank.access.roles import RoleDesk
 from pointsbank.access.service import KeyDesk, KeyRing
 from pointsbank.access.sessions import Sessions
+from pointsbank.access.staff import StaffDesk
 from pointsbank.engine.clock import Clock
 from pointsbank.engine.registry import Ledger
 from pointsbank.hours.service import HoursService
@@ -32,6 +35,10 @@ class Bank(msgspec.Struct, frozen=True):
     ring: KeyRing
     keys: KeyDesk
     sessions: Sessions
+    staff: StaffDesk
+    roles: RoleDesk
+    log_ins: LogIns | None
+    """None without the secret that log-ins need"""
     policies: PolicyBook
     hours: HoursService
     market: MarketService

@@ -1,24 +1,32 @@
 """The guard of every route: deny unless the route says who may enter, and the caller is that.
 
-A route declares `opt={"scope": "ledger:read"}` (an API key with that scope), `opt={"page": "ledger:read"}`
-(a page: a signed-in browser, or this machine's own in the demo) or `opt={"public": True}`. A route that says
-nothing is shut.
+A route declares `opt={"scope": "ledger:read"}` (an API key with that scope, or a person whose role allows it),
+`opt={"person": "roles:confirm"}` (a natural person, logged in), `opt={"page": "ledger:read"}` (a page: a signed-in
+browser, or this machine's own in the demo) or `opt={"public": True}`. A route that says nothing is shut.
+
+A route that is `bounded` asks here only whether the caller may do this anywhere; its desk authorizes again with the
+place and the person that the act is about. Any other route is about the whole city.
 """
 
 from __future__ import annotations
 
-from typing import Any, cast
+import hmac
+from typing import Any
 
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
-from pointsbank.access.authorize import Unauthenticated, authorize
-from pointsbank.access.model import Actor, Scope
+from pointsbank.access.authorize import Denial, StepUpRequired, Unauthenticated, authorize, may_somewhere
+from pointsbank.access.model import Actor, Scope, StaffAction
+from pointsbank.access.sessions import form_token
 from pointsbank.settings import is_loopback
 from pointsbank.web.bank import Bank
 from pointsbank.web.problems import ProblemError
 
 SESSION_COOKIE = "pointsbank_session"
+STAFF_COOKIE = "pointsbank_staff"
+CSRF_HEADER = "X-CSRF-Token"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 PUBLIC = {"public": True}
 
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="pointsbank"'}
@@ -28,9 +36,14 @@ class SignInRequiredError(Exception):
     """A page that is not for everybody: the browser is sent to the sign-in form."""
 
 
-def needs(scope: Scope) -> dict[str, str]:
-    """The rule of an API route: a key with this scope."""
-    return {"scope": scope}
+def needs(scope: Scope, *, bounded: bool = False) -> dict[str, Any]:
+    """The rule of an API route: a key with this scope; `bounded` if its handler asks again with the place."""
+    return {"scope": scope, "bounded": bounded}
+
+
+def person(action: StaffAction, *, bounded: bool = False) -> dict[str, Any]:
+    """The rule of an API route for natural persons alone; `bounded` if its desk authorizes again with the place."""
+    return {"person": action, "bounded": bounded}
 
 
 def page(scope: Scope) -> dict[str, str]:
@@ -47,34 +60,83 @@ async def enforce(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseR
     if "page" in rule:
         await _enforce_page(connection, bank, rule["page"])
     elif "scope" in rule:
-        admit(await actor_of(bank, connection.headers.get("authorization", "")), rule["scope"], connection)
+        admit(await actor_of(bank, connection), rule["scope"], connection, bounded=bool(rule.get("bounded")))
+    elif "person" in rule:
+        actor = await actor_of(bank, connection)
+        if actor is not None and not actor.person:
+            connection.scope["state"]["actor"] = actor
+            raise ProblemError("forbidden", scope=rule["person"])
+        admit(actor, rule["person"], connection, bounded=bool(rule.get("bounded")))
     else:
         raise ProblemError("forbidden", scope="—")
 
 
-async def actor_of(bank: Bank, authorization: str) -> Actor | None:
-    """Who holds the key in an Authorization header."""
-    scheme, _, token = authorization.partition(" ")
-    if scheme.lower() != "bearer":
-        return None
-    key = await bank.ring.recognise(token.strip())
-    return key.actor if key is not None else None
+async def actor_of(bank: Bank, connection: ASGIConnection[Any, Any, Any, Any]) -> Actor | None:
+    """Who holds the key in the Authorization header; without one, who is logged in.
+
+    A logged-in browser shows with every command that our own page sent it. Raises ProblemError if it does not.
+    """
+    authorization = connection.headers.get("authorization", "")
+    if authorization:
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        key = await bank.ring.recognise(token.strip())
+        return key.actor if key is not None else None
+    token = staff_token(bank, connection)
+    actor = await bank.log_ins.actor(token) if token and bank.log_ins is not None else None
+    if actor is not None and connection.scope.get("method") not in SAFE_METHODS:
+        require_own_page(connection)
+        given = connection.headers.get(CSRF_HEADER, "")
+        if not given.isascii() or not hmac.compare_digest(form_token(token), given):
+            raise ProblemError("form-expired")
+    return actor
 
 
-def admit(actor: Actor | None, scope: str, connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+def staff_cookie(bank: Bank) -> str:
+    """The name of the cookie; over https one that no other host and no plain connection can set."""
+    return f"__Host-{STAFF_COOKIE}" if bank.settings.secure_cookies else STAFF_COOKIE
+
+
+def staff_token(bank: Bank, connection: ASGIConnection[Any, Any, Any, Any]) -> str:
+    """The token of the staff session in the browser's cookie, empty without one."""
+    return connection.cookies.get(staff_cookie(bank), "")
+
+
+def require_own_page(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+    """Raise ProblemError if the browser says that another site sent this."""
+    if connection.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        raise ProblemError("form-expired")
+
+
+def admit(
+    actor: Actor | None,
+    action: str,
+    connection: ASGIConnection[Any, Any, Any, Any],
+    *,
+    bounded: bool = False,
+) -> None:
     """Note who acts, and raise ProblemError unless they may."""
     if actor is not None:
         connection.scope["state"]["actor"] = actor
-    denial = authorize(actor, cast(Scope, scope))
+    deny(may_somewhere(actor, action) if bounded else authorize(actor, action), action)
+
+
+def deny(denial: Denial | None, action: str) -> None:
+    """Raise ProblemError if this is a denial."""
     if isinstance(denial, Unauthenticated):
         raise ProblemError("unauthenticated", headers=CHALLENGE)
+    if isinstance(denial, StepUpRequired):
+        raise ProblemError("step-up-required", action=action)
     if denial is not None:
-        raise ProblemError("forbidden", scope=scope)
+        raise ProblemError("forbidden", scope=action)
 
 
 async def _enforce_page(connection: ASGIConnection[Any, Any, Any, Any], bank: Bank, scope: str) -> None:
     token = connection.cookies.get(SESSION_COOKIE)
     actor = await bank.sessions.actor(token) if token else None
+    if actor is None and bank.log_ins is not None and (token := staff_token(bank, connection)):
+        actor = await bank.log_ins.actor(token)
     if actor is not None:
         admit(actor, scope, connection)
     elif not is_open_demo(connection, bank):

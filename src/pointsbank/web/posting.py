@@ -12,6 +12,7 @@ from hashlib import sha256
 import msgspec
 
 from pointsbank.access.model import Actor
+from pointsbank.access.refusals import ReservedKind
 from pointsbank.ledger.chart import GENERIC_ROOM, Chart
 from pointsbank.ledger.model import Draft, OpenAccount, Receipt
 from pointsbank.ledger.refusals import GroupRefused, MovementNotAllowed, Refusal
@@ -87,6 +88,9 @@ def _verdict(position: int, result: Receipt | Refusal | None) -> BulkVerdict:
 
 
 def _draft(bank: Bank, actor: Actor, key: str, entry: EntryIn, request: bytes) -> Draft | Refusal:
+    reserved = reserved_kinds(bank.chart).get(entry.kind)
+    if reserved is not None:
+        return ReservedKind(entry.kind, reserved)
     for path in entry.opens:
         kind = bank.chart.kind_of(path)
         if kind is None or kind.name not in open_kinds(bank.chart):
@@ -116,3 +120,13 @@ def open_kinds(chart: Chart) -> frozenset[str]:
         if movement.open
         for kind in (movement.debit, movement.credit)
     )
+
+
+@lru_cache(maxsize=8)
+def reserved_kinds(chart: Chart) -> dict[str, str]:
+    """Kinds of entry that only their own room posts, each with the room: among them every credit and release."""
+    return {
+        movement.entry: movement.room
+        for movement in chart.movements.values()
+        if movement.entry not in {m.entry for m in chart.movements.values() if m.open}
+    }

@@ -9,8 +9,22 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
-from pointsbank.web.api import accounts, health, hours, journal, keys, market, trial_balance, volunteers
-from pointsbank.web.guard import PUBLIC
+from pointsbank.web.api import (
+    accounts,
+    activities,
+    health,
+    hours,
+    journal,
+    keys,
+    market,
+    places,
+    records,
+    sessions,
+    staff,
+    trial_balance,
+    volunteers,
+)
+from pointsbank.web.guard import PUBLIC, STAFF_COOKIE
 from pointsbank.web.problems import ProblemError
 
 VERSION = "1"
@@ -32,11 +46,19 @@ def api_router() -> Router:
             journal.router,
             trial_balance.router,
             hours.router,
+            records.router,
+            activities.router,
+            activities.sessions_router,
+            activities.projects_router,
+            activities.papers_router,
             market.router,
+            places.router,
             keys.router,
+            sessions.router,
+            *staff.routers,
             health.verification,
         ],
-        security=[{"apiKey": []}],
+        security=[{"apiKey": []}, {"staffSession": []}],
     )
 
 
@@ -45,11 +67,17 @@ def openapi_config() -> OpenAPIConfig:
     scheme = SecurityScheme(
         type="http", scheme="bearer", bearer_format="pbk_<id>_<secret>", description="API 密钥 / an API key"
     )
+    session = SecurityScheme(
+        type="apiKey",
+        security_scheme_in="cookie",
+        name=STAFF_COOKIE,
+        description="工作人员登录（写入时另带 X-CSRF-Token）/ a logged-in member of staff; commands carry X-CSRF-Token",
+    )
     return OpenAPIConfig(
         title="积分银行 pointsbank",
         version=VERSION,
         description=DESCRIPTION,
-        components=Components(security_schemes={"apiKey": scheme}),
+        components=Components(security_schemes={"apiKey": scheme, "staffSession": session}),
         openapi_router=Router(
             "/api",
             route_handlers=[],

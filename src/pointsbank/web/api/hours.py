@@ -21,6 +21,7 @@ from pointsbank.ledger.model import Draft
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.web.api.answers import answered, replayed
 from pointsbank.web.api.describe import READING, REFUSALS, WRITING, IdempotencyKey, operation, problems
+from pointsbank.web.api.desks import by_of
 from pointsbank.web.bank import Bank
 from pointsbank.web.guard import actor_in, needs
 from pointsbank.web.posting import request_of
@@ -71,15 +72,15 @@ class HoursVerdictOut(msgspec.Struct, frozen=True):
 
 
 class HoursOut(msgspec.Struct, frozen=True):
-    """Verdicts in the order of the records."""
+    """Verdicts in the order of the records. `accepted` counts those booked, or waiting for a verifier."""
 
     accepted: int
     verdicts: list[HoursVerdictOut]
 
 
 class ServiceRecordOut(msgspec.Struct, frozen=True):
-    """A record on file: the verdict that took its id, and where it stands (refused, pending, credited,
-    reversed)."""
+    """A record on file: the verdict that took its id, and where it stands (refused, submitted,
+    checked, pending, objected, credited, rejected, withdrawn, reversed)."""
 
     record_id: str
     volunteer: str
@@ -100,7 +101,7 @@ class ServiceRecordOut(msgspec.Struct, frozen=True):
     opt=needs("hours:submit"),
     status_code=200,
     request_max_body_size=BODY_BYTES,
-    responses=problems(*WRITING, *REFUSALS[:-1]),
+    responses=problems(*WRITING, *REFUSALS[:-1], "too-many-lines"),
     **operation(
         "Submit service records; each is judged by the policy, booked if accepted, and keeps its verdict.",
         "提交服务时长记录，逐条给出判定",
@@ -124,7 +125,9 @@ async def submit_records(
     source = "api:" + sha256(f"{actor.client}\0{idempotency_key}".encode()).hexdigest()[:32]
     lines = [(position, tuple(_normalised(record))) for position, record in enumerate(data.records)]
     try:
-        verdicts = await bank.hours.submit(source, lines, Command(actor.client, idempotency_key, actor.name))
+        verdicts = await bank.hours.submit(
+            source, lines, Command(actor.client, idempotency_key, actor.name), by=by_of(request)
+        )
     except RecordRefused as error:
         raise ProblemError(
             error.refusal.code, **msgspec.structs.asdict(error.refusal), position=error.line
@@ -133,7 +136,7 @@ async def submit_records(
         HoursVerdictOut(v.line, v.id, v.verdict, *in_words(v.verdict), v.minutes, v.points, v.sequence)
         for v in verdicts
     ]
-    accepted = sum(v.verdict == "accepted" for v in verdicts)
+    accepted = sum(v.verdict in ("accepted", "submitted") for v in verdicts)
     return answered(HoursOut(accepted, told), headers=replayed(claimed.replayed))
 
 

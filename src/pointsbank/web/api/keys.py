@@ -18,9 +18,12 @@ from pointsbank.web.api.answers import answered, replayed
 from pointsbank.web.api.describe import READING, WRITING, IdempotencyKey, Limit, operation, problems
 from pointsbank.web.api.shapes import micros, when
 from pointsbank.web.bank import Bank
-from pointsbank.web.guard import actor_in, needs
+from pointsbank.web.guard import actor_in, needs, person
 from pointsbank.web.problems import FieldError, ProblemError, refused
 from pointsbank.web.validation import BankRequest
+
+PERSONAL = ("form-expired", "step-up-required", "stale-read")
+"""What a logged-in person may be answered besides."""
 
 KeyId = Annotated[str, PathParameter(min_length=1, max_length=32, pattern="^[0-9A-Za-z]+$")]
 
@@ -36,7 +39,11 @@ class KeyIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class KeyOut(msgspec.Struct, frozen=True):
-    """A key on file, without its secret. `expires_at` is null for never."""
+    """A key on file, without its secret. `expires_at` is null for never.
+
+    `owner` is person, machine, or operator for a key made before the ledger had staff. A `proposed` key opens nothing
+    until a second person has confirmed it.
+    """
 
     id: str
     client: str
@@ -46,6 +53,9 @@ class KeyOut(msgspec.Struct, frozen=True):
     created_by: str
     expires_at: datetime | None
     state: str
+    owner: str
+    person: str
+    confirmed_by: str
 
 
 class IssuedKeyOut(msgspec.Struct, frozen=True):
@@ -74,13 +84,13 @@ async def list_keys(
     limit: Limit = 100,
 ) -> Response[KeyPage]:
     keys = await bank.keys.list(after=after, limit=limit)
-    return answered(KeyPage([_out(key) for key in keys], keys[-1].id if len(keys) == limit else None))
+    return answered(KeyPage([key_out(key) for key in keys], keys[-1].id if len(keys) == limit else None))
 
 
 @post(
     "/",
     opt=needs("keys:manage"),
-    responses=problems(*WRITING, "expired-already", "idempotency-conflict", "document-exists"),
+    responses=problems(*WRITING, *PERSONAL, "expired-already", "idempotency-conflict", "document-exists"),
     **operation(
         "Make an API key; its text is in this answer and nowhere else.", "新建 API 密钥（只显示这一次）"
     ),
@@ -89,19 +99,21 @@ async def issue_key(
     bank: NamedDependency[Bank], request: BankRequest, data: JSONBody[KeyIn], idempotency_key: IdempotencyKey
 ) -> Response[IssuedKeyOut]:
     actor = actor_in(request)
-    beyond = sorted(set(data.scopes) - actor.scopes)
+    beyond = [] if actor.person else sorted(set(data.scopes) - actor.scopes)
     if beyond:
-        # Nobody hands out what they do not have.
+        # No source hands out what it does not have; for a person the table of rights bounds a machine's key.
         raise ProblemError("forbidden", scope=", ".join(beyond))
     expires_at = NEVER if data.expires_at is None else micros(data.expires_at)
     if data.expires_at is not None and not 0 < expires_at < 2**53:
         fault = FieldError("body", "expires_at", "Expected a time after 1970 and before the year 2255")
         raise ProblemError("invalid-request", errors=[fault], count=1)
     command = Command(actor.client, idempotency_key, actor.name)
-    issued = await bank.keys.issue(data.client, data.label, set(data.scopes), expires_at, command)
+    issued = await bank.keys.issue(
+        data.client, data.label, set(data.scopes), expires_at, command, actor=actor
+    )
     if isinstance(issued, Refusal):
         raise refused(issued)
-    return answered(IssuedKeyOut(_out(issued.key), issued.token), 201, replayed(issued.token is None))
+    return answered(IssuedKeyOut(key_out(issued.key), issued.token), 201, replayed(issued.token is None))
 
 
 @delete(
@@ -110,6 +122,7 @@ async def issue_key(
     status_code=200,
     responses=problems(
         *READING,
+        *PERSONAL,
         "idempotency-key-required",
         "idempotency-conflict",
         "state-changed",
@@ -124,15 +137,42 @@ async def revoke_key(
     bank: NamedDependency[Bank], request: BankRequest, key_id: KeyId, idempotency_key: IdempotencyKey
 ) -> Response[KeyOut]:
     actor = actor_in(request)
-    result = await bank.keys.revoke(key_id, Command(actor.client, idempotency_key, actor.name))
+    result = await bank.keys.revoke(key_id, Command(actor.client, idempotency_key, actor.name), actor=actor)
     if isinstance(result, Refusal):
         raise refused(result)
     key = await bank.keys.find(key_id)
     assert key is not None
-    return answered(_out(key), headers=replayed(result.replayed))
+    return answered(key_out(key), headers=replayed(result.replayed))
 
 
-def _out(key: ApiKey) -> KeyOut:
+@post(
+    "/{key_id:str}/confirmation",
+    opt=person("keys:confirm", bounded=True),
+    status_code=200,
+    responses=problems(
+        *WRITING,
+        *PERSONAL,
+        "idempotency-conflict",
+        "state-changed",
+        "unknown-api-key",
+        "own-role",
+        "second-person-needed",
+    ),
+    **operation("Confirm a key that another person has made.", "确认他人新建的 API 密钥"),
+)
+async def confirm_key(
+    bank: NamedDependency[Bank], request: BankRequest, key_id: KeyId, idempotency_key: IdempotencyKey
+) -> Response[KeyOut]:
+    actor = actor_in(request)
+    command = Command(actor.client, idempotency_key, actor.name)
+    confirmed = await bank.keys.confirm(actor, key_id, command)
+    if isinstance(confirmed, Refusal):
+        raise refused(confirmed)
+    return answered(key_out(confirmed))
+
+
+def key_out(key: ApiKey) -> KeyOut:
+    """A key as the API shows it."""
     expires_at = None if key.expires_at == NEVER else when(key.expires_at)
     return KeyOut(
         key.id,
@@ -143,7 +183,12 @@ def _out(key: ApiKey) -> KeyOut:
         key.created_by,
         expires_at,
         key.state,
+        key.owner,
+        key.person,
+        key.confirmed_by,
     )
 
 
-router = Router("/api-keys", route_handlers=[list_keys, issue_key, revoke_key], tags=["access 访问"])
+router = Router(
+    "/api-keys", route_handlers=[list_keys, issue_key, revoke_key, confirm_key], tags=["access 访问"]
+)

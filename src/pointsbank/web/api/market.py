@@ -25,6 +25,7 @@ from pointsbank.web.api.answers import answered, replayed
 from pointsbank.web.api.describe import READING, WRITING, IdempotencyKey, operation, problems
 from pointsbank.web.api.slips import ReceiptSlip, ReturnSlip, made_by_key, receipt_slip, return_slip
 from pointsbank.web.bank import Bank
+from pointsbank.web.bounds import require_at
 from pointsbank.web.guard import actor_in, needs
 from pointsbank.web.problems import ProblemError, refused
 from pointsbank.web.validation import BankRequest
@@ -89,7 +90,7 @@ RETURNING = (
 
 @post(
     "/baskets",
-    opt=needs("market:sell"),
+    opt=needs("market:sell", bounded=True),
     responses=problems(*WRITING, *SELLING),
     **operation(
         "Sell a basket: points and goods in one entry, or nothing.", "兑换：积分与商品一笔入账，或全不变"
@@ -102,6 +103,7 @@ async def sell_basket(
     idempotency_key: IdempotencyKey,
 ) -> Response[ReceiptSlip]:
     actor = actor_in(request)
+    await require_at(bank, actor, "market:sell", station=data.station, volunteer=data.volunteer)
     command = Command(actor.client, idempotency_key, actor.name, data.station)
 
     async def sell() -> str | None:
@@ -127,19 +129,23 @@ async def sell_basket(
 
 @get(
     "/baskets/{reference:str}",
-    opt=needs("market:read"),
+    opt=needs("market:read", bounded=True),
     responses=problems(*READING, "not-found"),
     **operation("A receipt.", "查一张小票"),
 )
 async def get_basket(
-    bank: NamedDependency[Bank], reference: Annotated[str, PathParameter(min_length=1, max_length=64)]
+    bank: NamedDependency[Bank],
+    request: BankRequest,
+    reference: Annotated[str, PathParameter(min_length=1, max_length=64)],
 ) -> Response[ReceiptSlip]:
-    return answered(_there(await bank.ask(receipt_slip, reference) if reference.isprintable() else None))
+    slip: ReceiptSlip | None = await _receipt(bank, reference)
+    await require_at(bank, actor_in(request), "market:read", station=slip.station if slip else "")
+    return answered(_there(slip))
 
 
 @post(
     "/returns",
-    opt=needs("market:return"),
+    opt=needs("market:return", bounded=True),
     responses=problems(*WRITING, *RETURNING),
     **operation(
         "Take goods of a receipt back: points into the lots they came from, goods onto the shelf.",
@@ -153,6 +159,14 @@ async def take_back(
     idempotency_key: IdempotencyKey,
 ) -> Response[ReturnSlip]:
     actor = actor_in(request)
+    sale = await _receipt(bank, data.receipt) if actor.person else None
+    await require_at(
+        bank,
+        actor,
+        "market:return",
+        station=sale.station if sale else "",
+        volunteer=sale.volunteer if sale else "",
+    )
     command = Command(actor.client, idempotency_key, actor.name)
 
     async def take() -> str | None:
@@ -170,14 +184,25 @@ async def take_back(
 
 @get(
     "/returns/{reference:str}",
-    opt=needs("market:read"),
+    opt=needs("market:read", bounded=True),
     responses=problems(*READING, "not-found"),
     **operation("A return.", "查一张退货单"),
 )
 async def get_return(
-    bank: NamedDependency[Bank], reference: Annotated[str, PathParameter(min_length=1, max_length=64)]
+    bank: NamedDependency[Bank],
+    request: BankRequest,
+    reference: Annotated[str, PathParameter(min_length=1, max_length=64)],
 ) -> Response[ReturnSlip]:
-    return answered(_there(await bank.ask(return_slip, reference) if reference.isprintable() else None))
+    slip: ReturnSlip | None = await bank.ask(return_slip, reference) if reference.isprintable() else None
+    actor = actor_in(request)
+    sale = await _receipt(bank, slip.receipt) if slip and actor.person else None
+    await require_at(bank, actor, "market:read", station=sale.station if sale else "")
+    return answered(_there(slip))
+
+
+async def _receipt(bank: Bank, reference: str) -> ReceiptSlip | None:
+    slip: ReceiptSlip | None = await bank.ask(receipt_slip, reference) if reference.isprintable() else None
+    return slip
 
 
 async def _once(

@@ -1,0 +1,135 @@
+"""Why this room says no. Each has a heading in docs/errors.md."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pointsbank.ledger.refusals import Refusal
+
+
+class NotPermitted(Refusal, frozen=True, tag="forbidden"):
+    """The table of rights does not allow it, at this place or to this person."""
+
+    scope: str
+
+
+class StepUpNeeded(Refusal, frozen=True, tag="step-up-required"):
+    """Allowed after a fresh code."""
+
+    action: str
+
+
+class AlreadyFounded(Refusal, frozen=True, tag="already-founded"):
+    """The ledger has its first administrators; the founding works once."""
+
+
+class LoginTaken(Refusal, frozen=True, tag="login-taken"):
+    """Another person has this login name, or this person has an account."""
+
+    login: str
+
+
+class UnknownStaff(Refusal, frozen=True, tag="unknown-staff"):
+    """There is no member of staff with this id, or the account is closed."""
+
+    person: str
+
+
+class UnknownRole(Refusal, frozen=True, tag="unknown-role"):
+    """The table of rights has no such role."""
+
+    role: str
+
+
+class UnknownRolePlace(Refusal, frozen=True, tag="unknown-role-place"):
+    """The role would hold at a place that is not there."""
+
+    place: str
+
+
+class RoleDays(Refusal, frozen=True, tag="role-days"):
+    """The role would end before it begins, or before today."""
+
+
+class UnknownGrant(Refusal, frozen=True, tag="unknown-grant"):
+    """There is no role grant with this id."""
+
+    id: str
+
+
+class OwnRole(Refusal, frozen=True, tag="own-role"):
+    """Nobody gives a right to themselves, or confirms what gives them one."""
+
+
+class SecondPersonNeeded(Refusal, frozen=True, tag="second-person-needed"):
+    """Who proposed does not confirm: four eyes are two persons, whatever accounts and keys they have."""
+
+
+class LastAdministrators(Refusal, frozen=True, tag="last-administrators"):
+    """Two administrators must remain, or nobody could confirm anything any more."""
+
+
+class UnknownEnrolment(Refusal, frozen=True, tag="unknown-enrolment"):
+    """There is no such enrolment, or its code is wrong, used or too old: all look alike."""
+
+
+class WeakPassword(Refusal, frozen=True, tag="weak-password"):
+    """The password is too short, too long, too common, or holds the login name."""
+
+    why: str
+    shortest: int
+
+
+class LogInRefused(Refusal, frozen=True, tag="log-in-refused"):
+    """The login name, the password or the code is wrong; which one is not told."""
+
+
+class CodeRefused(Refusal, frozen=True, tag="code-refused"):
+    """The code is wrong, too old, or was used before."""
+
+
+class TooManyAttempts(Refusal, frozen=True, tag="too-many-attempts"):
+    """Too many failures with this account or from this address."""
+
+    retry: ClassVar[bool] = True
+    seconds: int
+
+
+class UnknownSession(Refusal, frozen=True, tag="unknown-session"):
+    """There is no such session of one's own."""
+
+
+class LogInClosed(Refusal, frozen=True, tag="log-in-closed"):
+    """The service was started without the secret that log-ins need."""
+
+
+class WeakPin(Refusal, frozen=True, tag="weak-pin"):
+    """The PIN is not six digits, or a series, or the birthday."""
+
+    why: str
+
+
+class PinRefused(Refusal, frozen=True, tag="pin-refused"):
+    """The PIN is wrong, or the card has none."""
+
+
+class PinPaused(Refusal, frozen=True, tag="pin-paused"):
+    """The PIN was wrong several times: the card waits."""
+
+    retry: ClassVar[bool] = True
+    seconds: int
+
+
+class CardFrozen(Refusal, frozen=True, tag="card-frozen"):
+    """The PIN was wrong too often: the card is frozen till the desk."""
+
+
+class TerminalStopped(Refusal, frozen=True, tag="terminal-stopped"):
+    """The PINs of many cards were wrong at this terminal: it is stopped till the desk."""
+
+
+class ReservedKind(Refusal, frozen=True, tag="reserved-kind"):
+    """Entries of this kind are posted by their own room alone, never through a general door."""
+
+    kind: str
+    room: str

@@ -1,0 +1,278 @@
+"""`pointsbank activities`: plan and approve activities, submit and verify hours, decide objections.
+
+Every verb that changes something acts as the holder of an API key, as over HTTP.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, TypeVar
+
+import click
+
+from pointsbank.access.service import KeyRing
+from pointsbank.activities.model import ActivityPlan, SessionPlan
+from pointsbank.activities.ports import By
+from pointsbank.cli.acting import allowed
+from pointsbank.cli.terminal import (
+    CITY,
+    CityDay,
+    Ending,
+    as_coroutine,
+    database_option,
+    opened,
+    points_text,
+    policies,
+    refusal_text,
+    say,
+)
+from pointsbank.engine.commands import Command
+from pointsbank.engine.ids import new_id
+from pointsbank.engine.registry import ledger_to_read, open_ledger
+from pointsbank.hours.risks import risks
+from pointsbank.ledger.refusals import Refusal
+from pointsbank.web.api.desks import Desks, make_desks
+
+T = TypeVar("T")
+
+key_option = click.option(
+    "--api-key",
+    envvar="POINTSBANK_API_KEY",
+    required=True,
+    help="The key of who acts; better in the environment.",
+)
+
+
+class CityTime(click.ParamType[datetime]):
+    """A time on the city's clock, YYYY-MM-DD HH:MM."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            return datetime.strptime(value, "%Y-%m-%d %H:%M").replace(tzinfo=CITY)
+        except ValueError:
+            self.fail(
+                f"{value} 不是 YYYY-MM-DD HH:MM 形式的时间 / is not a time like 2026-01-31 09:00", param, ctx
+            )
+
+
+@click.group("activities")
+def command() -> None:
+    """Activities and the hours they give. 活动与服务时长。
+
+    An activity is proposed, approved by another person before it starts, and held in sessions. What was attended is
+    submitted by one person, verified by another, stands on public notice, and only then may be spent.
+    """
+
+
+@command.command("propose", short_help="Propose an activity 申报活动")
+@click.argument("title")
+@click.option("--category", required=True, help="Code of the service category.")
+@click.option("--station", required=True, help="Code of the station that holds it.")
+@click.option("--starts", type=CityTime(), required=True, help="Its first moment, city time.")
+@click.option("--ends", type=CityTime(), required=True, help="Its last moment, city time.")
+@key_option
+@database_option
+@as_coroutine
+async def propose(
+    title: str, category: str, station: str, starts: datetime, ends: datetime, api_key: str, database_url: str
+) -> None:
+    """Propose an activity; gives its id."""
+    plan = ActivityPlan(
+        title=title, category=category, station=station, starts_at=_micros(starts), ends_at=_micros(ends)
+    )
+    async with _acting(database_url, api_key, "activities:plan") as (desks, by, asked):
+        say(_done(await desks.activities.propose(plan, by, asked)))
+
+
+@command.command("decide", short_help="Approve or refuse a proposed activity 审批活动")
+@click.argument("activity")
+@click.option("--approve/--refuse", required=True, default=None, help="What is decided.")
+@click.option("--reason", default="", help="Why, as a short code.")
+@key_option
+@database_option
+@as_coroutine
+async def decide(activity: str, approve: bool, reason: str, api_key: str, database_url: str) -> None:
+    """Approve or refuse a proposed activity: another person than who proposed it, before it starts."""
+    async with _acting(database_url, api_key, "activities:approve") as (desks, by, asked):
+        _done(await desks.activities.decide(activity, reason, by, asked, approve=approve))
+    say("已批准 / approved" if approve else "未批准 / refused")
+
+
+@command.command("session", short_help="Open a session 开设场次")
+@click.argument("activity")
+@click.option("--starts", type=CityTime(), required=True, help="City time.")
+@click.option("--ends", type=CityTime(), required=True, help="City time.")
+@click.option(
+    "--capacity", type=click.IntRange(1, 100_000), required=True, help="How many people may sign up."
+)
+@key_option
+@database_option
+@as_coroutine
+async def session(
+    activity: str, starts: datetime, ends: datetime, capacity: int, api_key: str, database_url: str
+) -> None:
+    """Open a session of an approved activity; gives its id."""
+    plan = SessionPlan(starts_at=_micros(starts), ends_at=_micros(ends), capacity=capacity)
+    async with _acting(database_url, api_key, "activities:plan") as (desks, by, asked):
+        say(_done(await desks.activities.open_session(activity, plan, by, asked)))
+
+
+@command.command("submit", short_help="Make records of what was attended 提交服务记录")
+@click.argument("session_id")
+@click.option("--reason", default="", help="Why it is late, as a code.")
+@key_option
+@database_option
+@as_coroutine
+async def submit(session_id: str, reason: str, api_key: str, database_url: str) -> None:
+    """Make records of what was attended of a session; each waits for another person."""
+    async with _acting(database_url, api_key, "hours:submit") as (desks, by, asked):
+        for line in _done(await desks.submitting.submit(session_id, by, asked, reason=reason)):
+            say(f"{line.record_id or line.person_id}\t{line.verdict}\t{line.minutes}")
+
+
+@command.command("verify", short_help="Verify what somebody else submitted 核验")
+@click.argument("records", nargs=-1, required=True)
+@key_option
+@database_option
+@as_coroutine
+async def verify(records: tuple[str, ...], api_key: str, database_url: str) -> None:
+    """Verify records that somebody else has submitted; above limits two people must."""
+    async with _acting(database_url, api_key, "hours:verify") as (desks, by, asked):
+        for told in _done(await desks.verifying.verify(records, by, asked)):
+            say(
+                f"{told.record_id}\t{told.refusal or told.state}\t{points_text(told.points)}\t{told.available_on}"
+            )
+
+
+@command.command("object", short_help="Object to a record on notice 提出异议")
+@click.argument("record")
+@click.option(
+    "--reason", required=True, help="not-present, wrong-times, wrong-person, not-volunteer-service or other."
+)
+@key_option
+@database_option
+@as_coroutine
+async def object_to(record: str, reason: str, api_key: str, database_url: str) -> None:
+    """Object to a record on notice; it is frozen until somebody else has decided."""
+    async with _acting(database_url, api_key, "hours:object") as (desks, by, asked):
+        case = _done(await desks.objecting.object(record, reason, by, asked))
+    say(f"已冻结，须在 {case.due_on} 前裁定 / frozen, to be decided by {case.due_on}")
+
+
+@command.command("rule", short_help="Decide an objection 裁定异议")
+@click.argument("record")
+@click.option("--uphold/--reject", required=True, default=None, help="What is decided.")
+@click.option(
+    "--reason", required=True, help="confirmed, not-proved, withdrawn-by-objector, misconduct or other."
+)
+@key_option
+@database_option
+@as_coroutine
+async def rule(record: str, uphold: bool, reason: str, api_key: str, database_url: str) -> None:
+    """Decide the open objection: upheld, the credit is reversed; rejected, the notice goes on."""
+    async with _acting(database_url, api_key, "hours:decide") as (desks, by, asked):
+        case = _done(await desks.objecting.decide(record, reason, by, asked, uphold=uphold))
+    say(case.state)
+
+
+@command.command("escalate", short_help="Send overdue objections up 异议逾期上报")
+@click.option("--as-of", type=CityDay(), help="Those that were due before this day.  [default: today]")
+@key_option
+@database_option
+@as_coroutine
+async def escalate(as_of: date | None, api_key: str, database_url: str) -> None:
+    """Send objections up that nobody has decided in time. Run it every morning, as often as you like."""
+    async with _acting(database_url, api_key, "hours:decide") as (desks, _, _asked):
+        count = await desks.objecting.escalate(as_of or datetime.now(CITY).date())
+    say(f"{count} 件已上报 / {count} sent up")
+
+
+@command.command("fund", short_help="What waits for a fund, and pay it 基金排队与补发")
+@click.argument("fund")
+@click.option("--pay", is_flag=True, help="Pay what waits, in order, as far as the fund reaches.")
+@key_option
+@database_option
+@as_coroutine
+async def fund(fund: str, pay: bool, api_key: str, database_url: str) -> None:
+    """Show the points that wait for a fund, in the order in which they will be paid; with --pay, pay them.
+
+    Whole credits only, and nobody overtakes. It may be stopped and run again at any time.
+    """
+    async with _acting(database_url, api_key, "hours:verify") as (desks, _, asked):
+        if pay:
+            count = await desks.funding.pay(fund, asked)
+            say(f"已补发 {count} 条 / {count} paid")
+        for waiting in await desks.funding.waiting(fund):
+            say(f"{waiting.queued}\t{waiting.record_id}\t{points_text(waiting.points)}")
+
+
+@command.command("risks", short_help="What an auditor should look at 风险清单")
+@click.option("--since", type=CityDay(), required=True, help="From this service day on.")
+@database_option
+@as_coroutine
+async def list_risks(since: date, database_url: str) -> None:
+    """Late records, people who credit each other, and days too long to be true."""
+    database = opened(database_url)
+    begins = _micros(datetime(since.year, since.month, since.day, tzinfo=CITY))
+    try:
+        found = await database.read(risks, ledger_to_read(database).id, since.isoformat(), begins)
+    finally:
+        await database.close()
+    for risk in found:
+        say(f"{risk.kind}\t{risk.day}\t{risk.record_id}\t{' '.join(risk.people)}\t{risk.minutes}")
+
+
+@command.command("standing", short_help="Where an hour stands 查进度")
+@click.argument("record")
+@database_option
+@as_coroutine
+async def standing(record: str, database_url: str) -> None:
+    """Where a record stands: each step, who and when, and the latest date for the next one."""
+    database = opened(database_url)
+    try:
+        desks = make_desks(ledger_to_read(database), policies(), code_key=os.urandom(32))
+        found = await desks.standings.of_record(record)
+    finally:
+        await database.close()
+    if found is None:
+        raise Ending(f"没有编号为 {record} 的服务记录 / there is no service record {record}")
+    for step in found.steps:
+        when = datetime.fromtimestamp(step.at / 1_000_000, CITY)
+        say(f"{when:%Y-%m-%d %H:%M}\t{step.step}\t{step.person_id}\t{step.place}\t{step.device}")
+    say(f"{found.state}\t{found.minutes} min\t{points_text(found.points)}")
+    if found.next_step:
+        say(f"下一步 {found.next_step}，最迟 {found.due_on} / next: {found.next_step}, by {found.due_on}")
+
+
+@asynccontextmanager
+async def _acting(database_url: str, api_key: str, scope: str) -> AsyncIterator[tuple[Desks, By, Command]]:
+    """The desks of the city's ledger, and who acts: the holder of the key, if it has the scope."""
+    database = opened(database_url)
+    try:
+        async with open_ledger(database) as ledger:
+            found = await KeyRing(ledger, ledger.writer.clock).recognise(api_key)
+            if found is None:
+                raise Ending("密钥有误、已过期或已吊销 / the key is wrong, expired or revoked")
+            actor = allowed(found.actor, scope)
+            by = By(actor.id, actor.person, "" if actor.person else actor.id)
+            desks = make_desks(ledger, policies(), code_key=os.urandom(32))
+            yield desks, by, Command(actor.client, f"cli:{new_id()}", actor.name)
+    finally:
+        await database.close()
+
+
+def _done(result: T | Refusal) -> T:
+    if isinstance(result, Refusal):
+        raise Ending(refusal_text(result))
+    return result
+
+
+def _micros(time: datetime) -> int:
+    return (time - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)

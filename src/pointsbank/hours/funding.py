@@ -1,0 +1,205 @@
+"""The queue of a fund that has run out: merit is booked, points wait, and are paid in order when money comes.
+
+What is paid is a credit of its own, with a supplement to the service record: no minutes, the points that waited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Connection, select
+
+from pointsbank.activities.reading import volunteers_by_id
+from pointsbank.engine.commands import Command, new_salt, request_digest
+from pointsbank.engine.registry import Ledger
+from pointsbank.hours.postings import HOURS, attached, reversal_drafts
+from pointsbank.hours.tables import service_records, unfunded_credits
+from pointsbank.hours.trails import Filed, filed_records
+from pointsbank.intake.lines import filed_id
+from pointsbank.ledger.chart import POINT
+from pointsbank.ledger.model import RECORDED_AT, SEQUENCE, Change, Draft, Movement, Row
+from pointsbank.ledger.refusals import InsufficientBalance, Refusal
+from pointsbank.people.volunteers import Volunteer
+from pointsbank.points.lots import Fund, point_lot
+from pointsbank.policy.book import PolicyBook
+from pointsbank.policy.calendar import city_day
+from pointsbank.store.lists import is_one_of
+
+LEAST_DAYS: Final = 90
+"""Points whose expiry came while they waited may be spent for so many days after they are paid."""
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """Points that wait for their fund, in hundredths."""
+
+    record_id: str
+    fund: str
+    points: int
+    expires_on: str
+    queued: int
+    paid: int
+    state: str
+
+
+def queue_subject(fund: str) -> str:
+    """What verifying reads, and queueing and paying touch: nobody overtakes."""
+    return f"fund-queue:{fund}"
+
+
+def supplement_of(record_id: str) -> str:
+    """The id of the record by which waiting points are paid."""
+    return f"{record_id}+fund"
+
+
+def waiting_row(record: Filed, points: int, expires_on: date) -> Row:
+    """The document that keeps points in the queue."""
+    values = (record.record_id, record.fund, points, expires_on.isoformat(), SEQUENCE, 0, "waiting")
+    return Row("unfunded_credits", values)
+
+
+class Funding:
+    """Pays what waits."""
+
+    def __init__(self, ledger: Ledger, policies: PolicyBook) -> None:
+        self._ledger = ledger
+        self._zone = policies.policies[-1].timezone
+
+    async def waiting(self, fund: str, limit: int = 500) -> list[Waiting]:
+        """What waits for a fund, in the order in which it will be paid."""
+        return await self._ledger.database.read(waiting_credits, self._ledger.id, fund, limit)
+
+    async def pay(self, fund: str, command: Command) -> int:
+        """Pay what waits for a fund, strictly in order, whole credits, as far as it reaches; gives how many.
+
+        A line that is frozen by an objection keeps its place and waits. May be stopped and run again at any time.
+        """
+        paid = 0
+        for credit in await self.waiting(fund):
+            facts = await self._ledger.database.read(_payable, self._ledger.id, credit.record_id)
+            if facts is None or facts[0].state not in ("pending", "credited"):
+                continue
+            result = (await self._ledger.submit([self._payment(credit, *facts, command)], HOURS))[0]
+            if isinstance(result, InsufficientBalance):
+                break
+            if not isinstance(result, Refusal):
+                paid += not result.replayed
+        return paid
+
+    def _payment(self, credit: Waiting, record: Filed, person: Volunteer, category: str, station: str,
+                 policy: str, command: Command) -> Draft:  # fmt: skip
+        now = self._ledger.writer.clock.now()
+        today = city_day(now, self._zone)
+        lot = point_lot(self._expiry(credit, today), Fund(credit.fund))
+        on_notice = record.state == "pending"
+        wallet = person.pending if on_notice else person.wallet
+        supplement, salt = supplement_of(credit.record_id), new_salt()
+        row = Row(
+            "service_records",
+            (
+                supplement, filed_id(person.number), record.content, "accepted",
+                "pending" if on_notice else "credited", record.day, 0, 0, 0, 0, credit.points, category, station,
+                policy, lot, record.available_on if on_notice else "", SEQUENCE, 0, salt, RECORDED_AT,
+            ),
+        )  # fmt: skip
+        return Draft(
+            "earn",
+            f"pay:{credit.record_id}",
+            command.client,
+            request_digest("pay-unfunded", credit.record_id),
+            now,
+            (Movement(Fund(credit.fund).issued, wallet, POINT.code, credit.points, lot),),
+            command.actor,
+            metadata=(("policy", policy), ("queued", credit.queued)),
+            documents=(attached(supplement, salt, record.content),),
+            touches=(person.subject, queue_subject(credit.fund)),
+            rows=(row,),
+            changes=(
+                Change("unfunded_credits", (credit.record_id,), "waiting", "paid", (("paid", SEQUENCE),)),
+                Change("service_records", (record.record_id,), record.state, record.state),
+            ),
+        )
+
+    def _expiry(self, credit: Waiting, today: date) -> date:
+        """The expiry of the service date; if it has come meanwhile, at least some days from now."""
+        own = date.fromisoformat(credit.expires_on)
+        return own if own >= today else today + timedelta(days=LEAST_DAYS)
+
+
+def funds_short(connection: Connection, ledger_id: int, funds: Iterable[str]) -> frozenset[str]:
+    """Those of these funds for which something waits: nothing may be paid before it."""
+    t = unfunded_credits.c
+    rows = connection.scalars(
+        select(t.fund)
+        .where(t.ledger_id == ledger_id, is_one_of(connection, t.fund, funds), t.state == "waiting")
+        .group_by(t.fund)
+    )
+    return frozenset(rows)
+
+
+def waiting_credits(connection: Connection, ledger_id: int, fund: str, limit: int = 500) -> list[Waiting]:
+    """What waits for a fund, in order."""
+    t = unfunded_credits.c
+    rows = connection.execute(
+        select(t.record_id, t.fund, t.points, t.expires_on, t.queued, t.paid, t.state)
+        .where(t.ledger_id == ledger_id, t.fund == fund, t.state == "waiting")
+        .order_by(t.queued)
+        .limit(limit)
+    )
+    return [Waiting(*row) for row in rows]
+
+
+def waiting_points(connection: Connection, ledger_id: int, ids: Iterable[str]) -> dict[str, int]:
+    """Points of these records that wait for their fund."""
+    t = unfunded_credits.c
+    rows = connection.execute(
+        select(t.record_id, t.points).where(
+            t.ledger_id == ledger_id, is_one_of(connection, t.record_id, ids), t.state == "waiting"
+        )
+    )
+    return {str(record_id): int(points) for record_id, points in rows}
+
+
+def reversed_with(connection: Connection, ledger_id: int, record_id: str) -> tuple[tuple[Change, ...], Any]:
+    """What goes with the reversal of a record: what waits is dropped; what was paid is to be reversed too.
+
+    Gives the changes, and state, sequence and release of the supplement, or None.
+    """
+    t, record = unfunded_credits.c, service_records.c
+    state = connection.execute(
+        select(t.state).where(t.ledger_id == ledger_id, t.record_id == record_id)
+    ).scalar_one_or_none()
+    if state == "waiting":
+        return (Change("unfunded_credits", (record_id,), "waiting", "dropped"),), None
+    if state != "paid":
+        return (), None
+    supplement = connection.execute(
+        select(record.state, record.sequence, record.released_by).where(
+            record.ledger_id == ledger_id, record.record_id == supplement_of(record_id)
+        )
+    ).one()
+    return (), None if supplement.state == "reversed" else tuple(supplement)
+
+
+def supplement_reversals(
+    record_id: str, supplement: tuple[str, int, int], person: Volunteer, reason: str, **common: Any
+) -> list[Draft]:
+    """The drafts that take back what was paid for a record, before the record itself is reversed."""
+    state, sequence, released_by = supplement
+    return reversal_drafts(supplement_of(record_id), state, sequence, released_by, person, reason, **common)
+
+
+def _payable(
+    connection: Connection, ledger_id: int, record_id: str
+) -> tuple[Filed, Volunteer, str, str, str] | None:
+    record = filed_records(connection, ledger_id, [record_id]).get(record_id)
+    if record is None:
+        return None
+    t = service_records.c
+    row = connection.execute(
+        select(t.category, t.station, t.policy).where(t.ledger_id == ledger_id, t.record_id == record_id)
+    ).one()
+    people = volunteers_by_id(connection, ledger_id, [record.person_id])
+    return record, people[record.person_id], row.category, row.station, row.policy

@@ -1,0 +1,31 @@
+"""Why the hours room says no to a step of a record's life. Each has a heading in docs/errors.md."""
+
+from __future__ import annotations
+
+from pointsbank.ledger.refusals import Refusal
+
+
+class UnknownRecord(Refusal, frozen=True, tag="unknown-record"):
+    """There is no service record with this id."""
+
+    id: str
+
+
+class WrongState(Refusal, frozen=True, tag="wrong-record-state"):
+    """The record is in a state in which this step does not exist."""
+
+    id: str
+    state: str
+
+
+class TooManyLines(Refusal, frozen=True, tag="too-many-lines"):
+    """More lines at once, or within an hour, than one person may submit or verify."""
+
+    limit: int
+    within: str
+
+
+class ReasonInvalid(Refusal, frozen=True, tag="reason-invalid"):
+    """The reason is none of those that exist for this step."""
+
+    reason: str

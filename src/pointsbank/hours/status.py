@@ -1,0 +1,219 @@
+"""Where an hour stands: its steps so far, the next one, and the latest date by law for it; and the public notice."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Final
+
+import msgspec
+from sqlalchemy import Connection, select
+
+from pointsbank.activities.tables import activities, activity_sessions, attendances
+from pointsbank.engine.registry import Ledger
+from pointsbank.hours.funding import waiting_points
+from pointsbank.hours.objections import open_cases
+from pointsbank.hours.tables import record_trails, service_records
+from pointsbank.hours.trails import Filed, Step, filed_records
+from pointsbank.intake.lines import parts_of
+from pointsbank.policy.book import PolicyBook
+from pointsbank.policy.calendar import city_day, record_deadline, working_days_after
+from pointsbank.store.lists import is_one_of
+
+NEXT: Final = {
+    "open": "check-out",
+    "closed": "submission",
+    "submitted": "verification",
+    "checked": "second-approval",
+    "pending": "release",
+    "objected": "decision",
+}
+"""The next step of an attendance or record in each state that has one."""
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an hour stands. Minutes of merit, points in hundredths; empty texts where there is nothing to say."""
+
+    record_id: str
+    session_id: str
+    activity: str
+    day: str
+    state: str
+    minutes: int
+    points: int
+    cut_minutes: int
+    """Minutes of merit that earned no points: cut by a cap, by rounding, or because the class earns none."""
+    unfunded: int
+    """Points that wait for the fund to have some again, in hundredths."""
+    next_step: str
+    due_on: str
+    """The latest date by law, or by policy, for the next step."""
+    available_on: str
+    level: int
+    steps: tuple[Step, ...]
+
+
+class NoticeLine(msgspec.Struct, frozen=True):
+    """A line of a public notice. `line` numbers this list only; `person_id` is for who masks the name, not for print."""
+
+    line: int
+    record_id: str
+    person_id: str
+    activity: str
+    minutes: int
+    until: str
+
+
+class Standings:
+    """Answers a volunteer's question what became of an hour."""
+
+    def __init__(self, ledger: Ledger, policies: PolicyBook) -> None:
+        self._ledger = ledger
+        self._policies = policies
+        self._zone = policies.policies[-1].timezone
+
+    async def of_record(self, record_id: str) -> Standing | None:
+        """Where one record stands."""
+        found = await self._ledger.database.read(self._load, [record_id])
+        return found[0] if found else None
+
+    async def of_person(self, person_id: str, limit: int = 200) -> list[Standing]:
+        """Every hour of a volunteer, newest first: what was attended and not submitted yet, and the records."""
+        return await self._ledger.database.read(self._load_person, person_id, limit)
+
+    async def on_notice(self, station: str = "", limit: int = 500) -> list[NoticeLine]:
+        """What stands on public notice, of one station or of all."""
+        return await self._ledger.database.read(_on_notice, self._ledger.id, station, limit)
+
+    def _load(self, connection: Connection, ids: list[str]) -> list[Standing]:
+        ledger_id = self._ledger.id
+        records = filed_records(connection, ledger_id, ids)
+        creditable = _creditable(connection, ledger_id, ids)
+        waiting = waiting_points(connection, ledger_id, ids)
+        due = open_cases(connection, ledger_id, [id_ for id_, r in records.items() if r.state == "objected"])
+        return [
+            self._standing(record, creditable.get(id_, 0), due.get(id_, ""), waiting.get(id_, 0))
+            for id_, record in records.items()
+        ]
+
+    def _load_person(self, connection: Connection, person_id: str, limit: int) -> list[Standing]:
+        trail = record_trails.c
+        ids = list(
+            connection.scalars(
+                select(trail.record_id)
+                .where(trail.ledger_id == self._ledger.id, trail.person_id == person_id)
+                .order_by(trail.week.desc(), trail.record_id)
+                .limit(limit)
+            )
+        )
+        waiting = self._attended(connection, person_id, limit)
+        return sorted(
+            [*waiting, *self._load(connection, ids)], key=lambda s: (s.day, s.record_id), reverse=True
+        )
+
+    def _attended(self, connection: Connection, person_id: str, limit: int) -> list[Standing]:
+        t, session, activity = attendances.c, activity_sessions.c, activities.c
+        rows = connection.execute(
+            select(t.session_id, t.state, session.starts_at, session.ends_at, activity.title)
+            .select_from(
+                attendances.join(
+                    activity_sessions,
+                    (session.ledger_id == t.ledger_id) & (session.session_id == t.session_id),
+                ).join(
+                    activities,
+                    (activity.ledger_id == session.ledger_id) & (activity.activity_id == session.activity_id),
+                )
+            )
+            .where(t.ledger_id == self._ledger.id, t.person_id == person_id, t.state.in_(("open", "closed")))
+            .order_by(t.in_at.desc())
+            .limit(limit)
+        ).all()
+        found = []
+        for session_id, state, starts_at, ends_at, title in rows:
+            day = city_day(starts_at, self._zone)
+            due = record_deadline(city_day(ends_at, self._zone), self._policies.in_force(day))
+            found.append(
+                Standing(
+                    record_id="",
+                    session_id=session_id,
+                    activity=title,
+                    day=day.isoformat(),
+                    state="attending" if state == "open" else "attended",
+                    minutes=0,
+                    points=0,
+                    cut_minutes=0,
+                    unfunded=0,
+                    next_step=NEXT[state],
+                    due_on=due.isoformat(),
+                    available_on="",
+                    level=0,
+                    steps=(),
+                )
+            )
+        return found
+
+    def _standing(self, record: Filed, creditable: int, case_due: str, unfunded: int) -> Standing:
+        fields = parts_of(record.content)
+        is_booked = record.state in ("pending", "objected", "credited")
+        return Standing(
+            record_id=record.record_id,
+            session_id=record.session_id,
+            activity=fields[3],
+            day=record.day,
+            state=record.state,
+            minutes=record.minutes,
+            points=record.points,
+            cut_minutes=record.minutes - creditable if is_booked else 0,
+            unfunded=unfunded,
+            next_step=NEXT.get(record.state, ""),
+            due_on=self._due(record, case_due),
+            available_on=record.available_on,
+            level=record.level,
+            steps=record.steps,
+        )
+
+    def _due(self, record: Filed, case_due: str) -> str:
+        policy = self._policies.in_force(date.fromisoformat(record.day))
+        days = policy.safeguards.decision_working_days
+        match record.state:
+            case "submitted":
+                return working_days_after(date.fromisoformat(record.submitted_on), days, policy).isoformat()
+            case "checked":
+                checked = city_day(record.steps[-1].at, self._zone)
+                return working_days_after(checked, days, policy).isoformat()
+            case "pending":
+                return record.available_on
+            case "objected":
+                return case_due
+            case _:
+                return ""
+
+
+def _creditable(connection: Connection, ledger_id: int, ids: list[str]) -> dict[str, int]:
+    t = service_records.c
+    rows = connection.execute(
+        select(t.record_id, t.creditable).where(
+            t.ledger_id == ledger_id, is_one_of(connection, t.record_id, ids)
+        )
+    )
+    return {str(record_id): int(creditable) for record_id, creditable in rows}
+
+
+def _on_notice(connection: Connection, ledger_id: int, station: str, limit: int) -> list[NoticeLine]:
+    record, trail = service_records.c, record_trails.c
+    query = (
+        select(record.record_id, trail.person_id, record.fields, record.minutes, record.available_on)
+        .select_from(
+            service_records.join(
+                record_trails, (trail.ledger_id == record.ledger_id) & (trail.record_id == record.record_id)
+            )
+        )
+        .where(record.ledger_id == ledger_id, record.state == "pending", record.available_on > "")
+        .order_by(record.available_on, record.record_id)
+        .limit(limit)
+    )
+    if station:
+        query = query.where(record.station == station)
+    return [
+        NoticeLine(line, id_, person, parts_of(fields)[3], minutes, until)
+        for line, (id_, person, fields, minutes, until) in enumerate(connection.execute(query), 1)
+    ]

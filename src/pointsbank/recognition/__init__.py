@@ -1,0 +1,1 @@
+"""What merit earns beside points: stars, yearly prizes, candidate lists, honours."""

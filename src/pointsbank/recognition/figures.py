@@ -1,0 +1,141 @@
+"""Merit minutes of people: over a lifetime out of the books, of a calendar year out of the service records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+
+from sqlalchemy import ColumnElement, Connection, func, select
+
+from pointsbank.hours.tables import service_records
+from pointsbank.ledger.chart import MINUTE
+from pointsbank.people.tables import volunteers
+from pointsbank.places.tables import memberships, places
+from pointsbank.store.lists import fetched, is_one_of
+from pointsbank.store.tables import accounts, balances, lots
+
+COUNTS = ("pending", "credited")
+"""States of a record whose minutes are merit: from its acceptance until it is reversed."""
+
+
+def lifetime_minutes(connection: Connection, ledger_id: int, people: Iterable[str]) -> dict[str, int]:
+    """Merit minutes of people (by id) as the books hold them now; who has none is listed with 0."""
+    paths = {f"volunteer:{person}:merit": person for person in people}
+    found = fetched(
+        connection,
+        select(accounts.c.account, accounts.c.path).where(
+            accounts.c.ledger_id == ledger_id, is_one_of(connection, accounts.c.path, paths)
+        ),
+    )
+    holders = {account: paths[path] for account, path in found}
+    lot = connection.scalar(
+        select(lots.c.lot).where(lots.c.ledger_id == ledger_id, lots.c.commodity == MINUTE.code)
+    )
+    rows = fetched(
+        connection,
+        select(balances.c.account, balances.c.balance).where(
+            balances.c.ledger_id == ledger_id,
+            is_one_of(connection, balances.c.account, holders),
+            balances.c.lot == lot,
+        ),
+    )
+    return dict.fromkeys(paths.values(), 0) | {holders[account]: balance for account, balance in rows}
+
+
+def year_minutes(connection: Connection, ledger_id: int, year: int, people: Iterable[str]) -> dict[str, int]:
+    """Merit minutes that people (by id) served in a calendar year, by the date of service."""
+    t, v, wanted = service_records.c, volunteers.c, list(people)
+    numbers = fetched(
+        connection,
+        select(v.number, v.volunteer_id).where(
+            v.ledger_id == ledger_id, is_one_of(connection, v.volunteer_id, wanted)
+        ),
+    )
+    by_number = {row[0]: row[1] for row in numbers}
+    rows = fetched(
+        connection,
+        select(t.volunteer, func.sum(t.minutes))
+        .where(
+            t.ledger_id == ledger_id,
+            is_one_of(connection, t.volunteer, by_number),
+            t.state.in_(COUNTS),
+            *_within(year),
+        )
+        .group_by(t.volunteer),
+    )
+    return dict.fromkeys(wanted, 0) | {by_number[number]: int(minutes) for number, minutes in rows}
+
+
+def best_of_year(connection: Connection, ledger_id: int, year: int, wanted: int) -> list[tuple[str, int]]:
+    """People (by id) with the most merit minutes of a year, the most first; all who share the last place too.
+
+    Reads the year's records once, in the database: for the yearly job, not for a page.
+    """
+    t, v = service_records.c, volunteers.c
+    minutes = func.sum(t.minutes).label("minutes")
+    served = (
+        select(t.volunteer.label("number"), minutes)
+        .where(t.ledger_id == ledger_id, t.state.in_(COUNTS), *_within(year))
+        .group_by(t.volunteer)
+        .having(minutes > 0)
+        .subquery("served")
+    )
+    edge = connection.scalar(
+        select(served.c.minutes).order_by(served.c.minutes.desc()).offset(wanted - 1).limit(1)
+    )
+    rows = connection.execute(
+        select(v.volunteer_id, served.c.minutes)
+        .join_from(served, volunteers, (v.ledger_id == ledger_id) & (v.number == served.c.number))
+        .where(served.c.minutes >= (edge or 0))
+        .order_by(served.c.minutes.desc(), v.volunteer_id)
+    )
+    return [(person, int(total)) for person, total in rows]
+
+
+def best_groups(
+    connection: Connection, ledger_id: int, kind: str, year: int, wanted: int
+) -> list[tuple[str, int]]:
+    """Groups of a kind (household, team, village, unit) with the most minutes of a year, all of a tie at the end.
+
+    A record counts for the groups to which its volunteer belonged on the date of service.
+    """
+    t, v, m, p = service_records.c, volunteers.c, memberships.c, places.c
+    minutes = func.sum(t.minutes).label("minutes")
+    served = (
+        select(m.group_id, minutes)
+        .join_from(service_records, volunteers, (v.ledger_id == t.ledger_id) & (v.number == t.volunteer))
+        .join(
+            memberships,
+            (m.ledger_id == t.ledger_id)
+            & (m.person_id == v.volunteer_id)
+            & (m.from_day <= t.day)
+            & (m.to_day > t.day),
+        )
+        .join(places, (p.ledger_id == t.ledger_id) & (p.place_id == m.group_id) & (p.kind == kind))
+        .where(t.ledger_id == ledger_id, t.state.in_(COUNTS), *_within(year))
+        .group_by(m.group_id)
+        .having(minutes > 0)
+        .subquery("served")
+    )
+    edge = connection.scalar(
+        select(served.c.minutes).order_by(served.c.minutes.desc()).offset(wanted - 1).limit(1)
+    )
+    rows = connection.execute(
+        select(served.c.group_id, served.c.minutes)
+        .where(served.c.minutes >= (edge or 0))
+        .order_by(served.c.minutes.desc(), served.c.group_id)
+    )
+    return [(group, int(total)) for group, total in rows]
+
+
+def on_notice(connection: Connection, ledger_id: int, year: int) -> int:
+    """How many records of a year still stand on public notice."""
+    t = service_records.c
+    return connection.execute(
+        select(func.count()).where(t.ledger_id == ledger_id, t.state == "pending", *_within(year))
+    ).scalar_one()
+
+
+def _within(year: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    day = service_records.c.day
+    return day >= date(year, 1, 1).isoformat(), day <= date(year, 12, 31).isoformat()

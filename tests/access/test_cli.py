@@ -1,0 +1,184 @@
+"""The command line after the founding: no verb changes the books without somebody's name."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from tests.cli.test_verbs import GOOD, hours_file
+
+from pointsbank.access.totp import code_at, step_of
+from pointsbank.cli.main import main
+from pointsbank.engine.clock import SystemClock
+from pointsbank.engine.commands import Command
+from pointsbank.engine.registry import open_ledger
+from pointsbank.people.volunteers import PEOPLE, registration
+from pointsbank.places.stations import PLACES, opening
+from pointsbank.store.database import Database
+
+from .office import PASSWORD, secret_in
+
+
+class Shell:
+    """A shell on the machine that holds the books."""
+
+    def __init__(self, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.url = url
+        self.secrets: dict[str, bytes] = {}
+        self.people: dict[str, str] = {}
+        self.ahead = 0
+        self._patch = monkeypatch
+
+    def run(self, *arguments: str, typed: str = "") -> Result:
+        return CliRunner().invoke(
+            main, [*arguments, "--database", self.url], input=typed, catch_exceptions=False
+        )
+
+    def acting(self, login: str, *arguments: str) -> Result:
+        """Run a verb as a member of staff: password and code are typed, and no code is used twice."""
+        self.ahead += 1
+        now = SystemClock().now() + self.ahead * 60_000_000
+        self._patch.setattr(SystemClock, "now", lambda _: now)
+        code = code_at(self.secrets[login], step_of(now))
+        result = self.run(*arguments, "--login", login, typed=f"{PASSWORD}\n{code}\n")
+        self._patch.undo()
+        return result
+
+    def enrol(self, login: str, code: str) -> None:
+        result = self.run("staff", "enrol", login, typed=f"{code}\n{PASSWORD}\n{PASSWORD}\n")
+        assert result.exit_code == 0, result.output
+        assert code not in result.output
+        assert PASSWORD not in result.output
+        [uri] = re.findall(r"otpauth://\S+", result.output)
+        self.secrets[login] = secret_in(uri)
+
+    def found(self) -> None:
+        made = self.run("staff", "bootstrap", "--login", "ann", "--login", "bo")
+        assert made.exit_code == 0, made.output
+        for login, person, code in re.findall(r"^  (\w+)  (\S+)  (\S+)$", made.output, re.MULTILINE):
+            self.people[login] = person
+            self.enrol(login, code)
+        assert set(self.secrets) == {"ann", "bo"}
+
+
+@pytest.fixture
+def shell(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
+    """A city of one station and one volunteer, once on each engine."""
+
+    async def build() -> None:
+        database = Database(database_url)
+        async with open_ledger(database) as ledger:
+            await ledger.submit([opening("station", "S1", "一号站", "", Command("t", "s1"))], PLACES)
+            from datetime import date
+
+            await ledger.submit([registration("V1", date(1990, 1, 1), Command("t", "v1"))], PEOPLE)
+        await database.close()
+
+    asyncio.run(build())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("POINTSBANK_PEPPER", str(tmp_path / "secret" / "pepper"))
+        yield Shell(database_url, monkeypatch)
+
+
+def half_in(result: Result) -> str:
+    assert result.exit_code == 0, result.output
+    return re.findall(r": ([A-Z2-7]{24})$", result.output, re.MULTILINE)[0]
+
+
+def id_in(result: Result) -> str:
+    assert result.exit_code == 0, result.output
+    return re.findall(r"(\S+)  (?:proposed|active|revoked)", result.output)[0]
+
+
+def test_staff_from_the_founding_to_a_revoked_role(shell: Shell) -> None:
+    bad = shell.run("staff", "bootstrap", "--login", "Ann Lee", "--login", "bo")
+    assert bad.exit_code == 1
+    shell.found()
+    again = shell.run("staff", "bootstrap", "--login", "cy", "--login", "di")
+    assert again.exit_code == 1
+    assert "管理员" in again.output
+    made = shell.acting("ann", "staff", "add", "cy")
+    first = half_in(made)
+    enrolment, person = re.findall(r"enrolment (\S+)   人员 / person (\S+)", made.output)[0]
+    assert shell.acting("ann", "staff", "confirm-enrolment", enrolment).exit_code == 1
+    second = half_in(shell.acting("bo", "staff", "confirm-enrolment", enrolment))
+    shell.enrol("cy", f"{first}-{second}")
+    grant = id_in(shell.acting("ann", "staff", "grant", person, "auditor"))
+    alone = shell.acting("ann", "staff", "confirm", grant)
+    assert alone.exit_code == 1
+    assert "另一人" in alone.output
+    assert id_in(shell.acting("bo", "staff", "confirm", grant)) == grant
+    listed = shell.run("staff", "list").output
+    assert re.search(rf"{grant}  active    auditor", listed)
+    assert id_in(shell.acting("bo", "staff", "revoke", grant)) == grant
+    assert shell.acting("cy", "staff", "add", "di").exit_code == 1
+    recovery = shell.acting("ann", "staff", "recover", person)
+    assert half_in(recovery)
+    assert shell.acting("bo", "staff", "close", person).exit_code == 0
+    wrong = shell.run("staff", "add", "ed", "--login", "ann", typed="x\n1\n")
+    assert wrong.exit_code == 1
+    assert "登录" in wrong.output
+
+
+def test_no_verb_changes_the_books_of_a_ledger_with_staff_without_a_name(
+    shell: Shell, tmp_path: Path
+) -> None:
+    file = hours_file(tmp_path, GOOD)
+    assert shell.run("hours", "import", str(file)).exit_code == 0
+    before = shell.run("keys", "issue", "--for", "old", "--scope", "reverse", "--scope", "hours:submit")
+    token = re.findall(r"pbk_\w+", before.output)[0]
+    key_file = tmp_path / "key"
+    key_file.write_text(token + "\n", encoding="utf-8")
+    shell.found()
+    (tmp_path / "stations.csv").write_text("站点编码,名称,所编码,中心编码\nS2,二号站,P1,C1\n", "utf-8")
+    for verb in (
+        ("hours", "import", str(file)),
+        ("reverse", "1", "--reason", "theft"),
+        ("register", str(tmp_path)),
+        ("keys", "issue", "--for", "x", "--scope", "ledger:read"),
+        ("keys", "revoke", "x"),
+    ):
+        refused = shell.run(*verb)
+        assert refused.exit_code == 1, verb
+        assert "--login" in refused.output, refused.output
+    machine = shell.run("reverse", "1", "--reason", "theft", "--key-file", str(key_file))
+    assert machine.exit_code == 1
+    assert "reverse" in machine.output
+    recorded = shell.run("hours", "import", str(file), "--key-file", str(key_file))
+    assert recorded.exit_code == 0, recorded.output
+    for verb in (("release",), ("expire",), ("verify",), ("balance", "V1"), ("statement", "V1")):
+        assert shell.run(*verb).exit_code == 0, verb
+
+
+def test_a_key_from_the_command_line_waits_for_a_second_person(shell: Shell, tmp_path: Path) -> None:
+    shell.found()
+    made = shell.acting("ann", "keys", "issue", "--for", "till", "--scope", "hours:submit")
+    assert made.exit_code == 0, made.output
+    key_file = tmp_path / "key"
+    key_file.write_text(re.findall(r"pbk_\w+", made.output)[0], encoding="utf-8")
+    [key_id] = re.findall(r"confirm-key (\w+)", made.output)
+    file = hours_file(tmp_path, GOOD)
+    early = shell.run("hours", "import", str(file), "--key-file", str(key_file))
+    assert early.exit_code == 1
+    assert shell.acting("ann", "staff", "confirm-key", key_id).exit_code == 1
+    assert shell.acting("bo", "staff", "confirm-key", key_id).exit_code == 0
+    done = shell.run("hours", "import", str(file), "--key-file", str(key_file))
+    assert done.exit_code == 0, done.output
+    assert shell.acting("bo", "keys", "revoke", key_id).exit_code == 0
+
+
+def test_the_secret_of_log_ins_is_made_once_and_a_lost_one_is_named(shell: Shell, tmp_path: Path) -> None:
+    shell.found()
+    pepper = tmp_path / "secret" / "pepper"
+    assert pepper.stat().st_mode & 0o777 == 0o600
+    pepper.rename(tmp_path / "elsewhere")
+    lost = shell.run("staff", "add", "cy", "--login", "ann", typed="x\n1\n")
+    assert lost.exit_code == 1
+    assert "口令密钥" in lost.output
+    again = shell.run("staff", "bootstrap", "--login", "cy", "--login", "di")
+    assert again.exit_code == 1
+    assert not pepper.exists(), "a secret that passwords rest on is never made anew in silence"

@@ -1,0 +1,65 @@
+"""docs/security.md claims nothing without a test, and leaves out no requirement in silence."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from pointsbank.access.passwords import MEMORY_KIB, MOST_WAITING, PASSES
+from pointsbank.access.rights import rights
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+ROW = re.compile(r"^\| (\d\.\d\.\d+) \| .+? \| `(tests/[\w/]+\.py)::(test_\w+)` \| .+? \|$", re.MULTILINE)
+
+# levels 1 and 2 of ASVS 5.0
+REQUIREMENTS = {
+    *(f"6.1.{n}" for n in range(1, 4)),
+    *(f"6.2.{n}" for n in range(1, 12)),
+    *(f"6.3.{n}" for n in range(1, 4)),
+    *(f"6.4.{n}" for n in range(1, 5)),
+    *(f"6.5.{n}" for n in range(1, 6)),
+    *(f"6.6.{n}" for n in range(1, 4)),
+    *(f"6.8.{n}" for n in range(1, 5)),
+    *(f"7.1.{n}" for n in range(1, 4)),
+    *(f"7.2.{n}" for n in range(1, 5)),
+    *(f"7.3.{n}" for n in range(1, 3)),
+    *(f"7.4.{n}" for n in range(1, 6)),
+    *(f"7.5.{n}" for n in range(1, 3)),
+    *(f"7.6.{n}" for n in range(1, 3)),
+    *("8.1.1", "8.1.2", "8.2.1", "8.2.2", "8.2.3", "8.3.1", "8.4.1"),
+}
+
+
+def test_every_row_names_a_test_that_is_there() -> None:
+    rows = ROW.findall(PAGE)
+    assert len(rows) > 35
+    for requirement, path, name in rows:
+        text = (ROOT / path).read_text(encoding="utf-8")
+        assert re.search(rf"^(?:async )?def {name}\(", text, re.MULTILINE), (requirement, name)
+
+
+def test_every_requirement_is_kept_or_named_as_not_kept() -> None:
+    kept = [requirement for requirement, _, _ in ROW.findall(PAGE)]
+    open_ = re.findall(r"\d\.\d\.\d+", PAGE.split("Not kept yet")[1])
+    assert len(kept) == len(set(kept))
+    assert not set(kept) & set(open_)
+    assert set(kept) | set(open_) == REQUIREMENTS
+
+
+def test_the_figures_on_the_page_are_those_of_the_program() -> None:
+    rules = rights().log_in
+    for sentence in (
+        f"{rules.password_shortest} to {rules.password_longest} characters",
+        f"argon2id ({MEMORY_KIB // 1024} MiB, two passes",
+        f"{MOST_WAITING} more wait",
+        f"{rules.idle_minutes} minutes idle, {rules.longest_hours} hours at most",
+        f"Throttles, within {rules.window_minutes} minutes: {rules.most_failures_here} failures of one account",
+        f"{rules.most_failures_account} of one account, {rules.most_failures_address} from one address",
+    ):
+        assert sentence in " ".join(PAGE.split()), sentence
+    words = {2: "two", 5: "five"}
+    assert f"{words[rules.most_sessions]} at a time" in PAGE
+    assert f"the last {words[rules.step_up_minutes]} minutes" in PAGE
+    assert PASSES == 2
+    assert rules.enrolment_hours == 72

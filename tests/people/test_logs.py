@@ -1,0 +1,48 @@
+"""No log line holds a value about a person, however much is logged."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+from pointsbank.ledger.refusals import Refusal
+from pointsbank.people.changes import Change, Changes
+from pointsbank.people.closing import close_account
+from pointsbank.people.export import export_own_data
+from pointsbank.people.registry import Registry
+from pointsbank.people.store import PeopleStore
+
+from .conftest import id_number, put, somebody
+
+NAME, PHONE, NUMBER, REASON = "司马佳慧", "13845670123", "V2301987654", "腿脚不便，电话回访"
+ID_NUMBER = id_number("1961-07-09", 987)
+CANARIES = (NAME, PHONE, NUMBER, ID_NUMBER, REASON, "13999998888", "1961-07-09")
+
+
+async def test_a_life_in_the_store_leaves_nothing_in_the_logs(
+    registry: Registry, store: PeopleStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def settle(person_id: str, settlement: str, key: str) -> Refusal | None:
+        return None
+
+    loop = asyncio.get_running_loop()
+    loop.set_debug(True)
+    loop.slow_callback_duration = 0  # every callback is logged, as the loop sees it
+    for name in ("sqlalchemy.engine", "sqlalchemy.pool", "asyncio", "asyncpg", ""):
+        caplog.set_level(logging.DEBUG, logger=name)
+    person = await put(
+        registry, somebody(name=NAME, phone=PHONE, volunteer_number=NUMBER, id_number=ID_NUMBER)
+    )
+    for kind, number in (("phone", PHONE), ("volunteer-number", NUMBER), ("id-number", ID_NUMBER)):
+        await registry.find(kind, number, "clerk")  # type: ignore[arg-type]
+    await registry.unmask(person, "name", "clerk", permitted=True, reason=REASON)
+    proposed = await Changes(store).propose_phone(person, "13999998888", "clerk-1")
+    assert isinstance(proposed, Change)
+    await Changes(store).confirm(person, proposed.id, "clerk-2")
+    await export_own_data(store, person, person)
+    await close_account(store, person, settle, by="clerk")
+    loop.set_debug(False)
+    assert "INSERT INTO" in caplog.text, "the test sees what is logged"
+    assert [canary for canary in CANARIES if canary in caplog.text] == []

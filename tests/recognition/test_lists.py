@@ -1,0 +1,167 @@
+"""A year is frozen once: the list never changes, ties are shown, and honours are revoked by a new record."""
+
+from datetime import date
+
+from sqlalchemy import Connection, select
+from tests.points.town import Town, book, micros, open_town, policy
+
+from pointsbank.engine.commands import Command
+from pointsbank.ledger.model import Receipt
+from pointsbank.ledger.refusals import KeyConflict, StateChanged
+from pointsbank.places.model import Joining, Opening, Transfer
+from pointsbank.places.service import PlacesService
+from pointsbank.places.tables import places
+from pointsbank.recognition.figures import lifetime_minutes, year_minutes
+from pointsbank.recognition.scheme import Scheme, load_schemes, shipped_schemes
+from pointsbank.recognition.service import (
+    CandidateList,
+    Recognition,
+    UnknownHonour,
+    YearStillOpen,
+    honours_of,
+    list_of,
+)
+from pointsbank.store.database import Database
+
+KEY = Command("office", "list-2025", "person:1")
+
+
+def prizes() -> Scheme:
+    found = load_schemes(shipped_schemes()).in_force("heilongjiang-year", date(2026, 1, 1))
+    assert found is not None
+    return found
+
+
+async def serve(town: Town, volunteer: str, *days: str, minutes: int = 240) -> None:
+    for day in days:
+        assert await town.earn(volunteer, day, minutes=minutes) == "accepted"
+
+
+def recognition(town: Town) -> Recognition:
+    return Recognition(town.ledger, "Asia/Shanghai")
+
+
+async def test_minutes_of_a_year_are_those_served_in_it_and_a_lifetime_has_all(database: Database) -> None:
+    async with open_town(database) as town:
+        await serve(town, "V1", "2025-12-31", "2026-01-01", "2026-01-02")
+        ids = {n: (await town.person(n)).id for n in ("V1", "V2")}
+        read, ledger = town.ledger.database.read, town.ledger.id
+        assert await read(year_minutes, ledger, 2025, ids.values()) == {ids["V1"]: 240, ids["V2"]: 0}
+        assert await read(year_minutes, ledger, 2026, ids.values()) == {ids["V1"]: 480, ids["V2"]: 0}
+        assert await read(lifetime_minutes, ledger, ids.values()) == {ids["V1"]: 720, ids["V2"]: 0}
+
+
+async def test_spending_costs_no_minute_and_a_reversal_costs_its_own(database: Database) -> None:
+    async with open_town(database) as town:
+        await serve(town, "V1", "2026-02-02", "2026-02-03")
+        await town.stock("RICE", 1)
+        await town.sell("V1", "2026-03-02 09:00:00", ("RICE", 1))
+        person = (await town.person("V1")).id
+        read, ledger = town.ledger.database.read, town.ledger.id
+        assert (await read(lifetime_minutes, ledger, [person]))[person] == 480
+        await serve(town, "V1", "2026-02-04")
+        sequence = (await town.ledger.writer.store.head()).sequence
+        assert isinstance(await town.hours.reverse(sequence, "mistake", town.key("undo")), list)
+        assert (await read(lifetime_minutes, ledger, [person]))[person] == 480
+        assert (await read(year_minutes, ledger, 2026, [person]))[person] == 480
+
+
+async def test_all_who_share_the_last_place_are_on_the_list_and_marked(database: Database) -> None:
+    async with open_town(database) as town:
+        await serve(town, "V1", "2025-02-02", "2025-02-03")
+        await serve(town, "V2", "2025-02-02")
+        await serve(town, "V3", "2025-02-03")
+        ids = {n: (await town.person(n)).id for n in ("V1", "V2", "V3")}
+        made = await recognition(town).freeze(prizes(), 2025, 2, KEY)
+        assert isinstance(made, CandidateList)
+        assert [(c.subject, c.rank, c.minutes, c.tied) for c in made.candidates] == [
+            (ids["V1"], 1, 480, False),
+            *((subject, 2, 240, True) for subject in sorted((ids["V2"], ids["V3"]))),
+        ]
+        short = await recognition(town).freeze(prizes(), 2025, 1, Command("office", "one"))
+        assert isinstance(short, CandidateList)
+        assert [(c.rank, c.tied) for c in short.candidates] == [(1, False)]
+
+
+async def test_a_frozen_list_stays_as_it_is_when_a_record_is_reversed(database: Database) -> None:
+    async with open_town(database) as town:
+        await serve(town, "V1", "2025-02-02")
+        sequence = (await town.ledger.writer.store.head()).sequence
+        first = await recognition(town).freeze(prizes(), 2025, 100, KEY)
+        assert isinstance(first, CandidateList)
+        assert isinstance(await town.hours.reverse(sequence, "sold-hours", town.key("undo")), list)
+        again = await recognition(town).freeze(prizes(), 2025, 100, KEY)
+        assert again == first
+        assert await town.ledger.database.read(list_of, town.ledger.id, first.id) == first
+        anew = await recognition(town).freeze(prizes(), 2025, 100, Command("office", "later"))
+        assert isinstance(anew, CandidateList)
+        assert anew.candidates == ()
+
+
+async def test_a_year_that_runs_or_stands_on_notice_is_not_frozen(database: Database) -> None:
+    async with open_town(database, book(policy(public_notice_days=5))) as town:
+        assert await recognition(town).freeze(prizes(), 2026, 10, KEY) == YearStillOpen(2026, 0)
+        await serve(town, "V1", "2025-12-30")
+        assert await recognition(town).freeze(prizes(), 2025, 10, KEY) == YearStillOpen(2025, 1)
+        town.clock.time = micros("2026-04-01 08:00:00")
+        async for _ in town.hours.release(date(2026, 4, 1)):
+            pass
+        assert isinstance(await recognition(town).freeze(prizes(), 2025, 10, KEY), CandidateList)
+
+
+async def test_an_honour_is_revoked_once_by_a_record_that_names_it(database: Database) -> None:
+    async with open_town(database) as town:
+        desk, day = recognition(town), date(2026, 3, 5)
+        granted = await desk.record_honour("p1", "优秀志愿者", day, "市文明办", "哈文明办发〔2026〕1号", KEY)
+        assert isinstance(granted, Receipt)
+        assert isinstance(
+            await desk.record_honour("p1", "优秀志愿者", day, "市文明办", "another paper", KEY), KeyConflict
+        )
+        read, ledger = town.ledger.database.read, town.ledger.id
+        [honour] = await read(honours_of, ledger, "p1")
+        undone = await desk.revoke(
+            honour.id, date(2026, 4, 1), "市文明办", "哈文明办发〔2026〕9号", town.key("r")
+        )
+        assert isinstance(undone, Receipt)
+        twice = await desk.revoke(honour.id, date(2026, 4, 1), "市文明办", "x", town.key("r"))
+        assert isinstance(twice, StateChanged)
+        states = [(h.state, h.revokes) for h in await read(honours_of, ledger, "p1")]
+        assert states == [("revoked", ""), ("revocation", honour.id)]
+        other = (await read(honours_of, ledger, "p1"))[1].id
+        assert isinstance(await desk.revoke(other, day, "x", "y", town.key("r")), UnknownHonour)
+
+
+async def test_an_hour_counts_for_the_group_of_its_day(database: Database) -> None:
+    """Anna leaves team one for team two on 3 February 2025; Ben is in team two for one day only."""
+    async with open_town(database) as town:
+        atlas, first, change = PlacesService(town.ledger), date(2024, 1, 1), date(2025, 2, 3)
+        anna, ben = (await town.person("V1")).id, (await town.person("V2")).id
+        for act in (
+            Opening("CITY", "city", "城市", "", first),
+            Opening("CORPS", "corps", "总队", "CITY", first),
+            *(Opening(code, "team", code, "CORPS", first) for code in ("ONE", "TWO")),
+        ):
+            opened = await atlas.change(act, town.key("open"))
+            assert isinstance(opened, Receipt), opened
+        for member in (
+            Joining("ONE", anna, first),
+            Transfer("ONE", "TWO", anna, change),
+            Joining("TWO", ben, change, "member", date(2025, 2, 4)),
+        ):
+            joined = await atlas.change_membership(member, town.key("join"))
+            assert isinstance(joined, Receipt), joined
+        await serve(town, "V1", "2025-02-02", "2025-02-03")
+        await serve(town, "V2", "2025-02-03", "2025-02-04")
+        made = await recognition(town).freeze(prizes(), 2025, 5, KEY, kind="team")
+        assert isinstance(made, CandidateList)
+        codes = await town.ledger.database.read(codes_of, town.ledger.id)
+        assert [(codes[c.subject], c.rank, c.minutes) for c in made.candidates] == [
+            ("TWO", 1, 480),
+            ("ONE", 2, 240),
+        ]
+        assert await town.ledger.database.read(list_of, town.ledger.id, made.id) == made
+
+
+def codes_of(connection: Connection, ledger_id: int) -> dict[str, str]:
+    rows = connection.execute(select(places.c.place_id, places.c.code).where(places.c.ledger_id == ledger_id))
+    return {row.place_id: row.code for row in rows}
