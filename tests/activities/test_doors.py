@@ -173,7 +173,10 @@ def test_the_command_line_acts_as_the_holder_of_a_key_and_a_machine_approves_not
         return issued.token
 
     token = asyncio.run(build())
-    common = ("--api-key", token, "--database", database_url)
+    key_file, wrong_file = tmp_path / "key", tmp_path / "wrong"
+    key_file.write_text(token + "\n", encoding="utf-8")
+    wrong_file.write_text("pbk_x", encoding="utf-8")
+    common = ("--key-file", str(key_file), "--database", database_url)
     plan = (
         "--category",
         "ENV",
@@ -184,7 +187,9 @@ def test_the_command_line_acts_as_the_holder_of_a_key_and_a_machine_approves_not
         "--ends",
         "2099-01-05 11:00",
     )
-    wrong = invoke("activities", "propose", "清雪", *plan, "--api-key", "pbk_x", "--database", database_url)
+    wrong = invoke(
+        "activities", "propose", "清雪", *plan, "--key-file", str(wrong_file), "--database", database_url
+    )
     assert wrong.exit_code != 0
     proposed = invoke("activities", "propose", "清雪", *plan, *common)
     assert proposed.exit_code != 0

@@ -13,10 +13,9 @@ from typing import Any, TypeVar
 
 import click
 
-from pointsbank.access.service import KeyRing
 from pointsbank.activities.model import ActivityPlan, SessionPlan
 from pointsbank.activities.ports import By
-from pointsbank.cli.acting import allowed
+from pointsbank.cli.acting import Shown, acting_options, who_acts
 from pointsbank.cli.terminal import (
     CITY,
     CityDay,
@@ -37,13 +36,6 @@ from pointsbank.ledger.refusals import Refusal
 from pointsbank.web.api.desks import Desks, make_desks
 
 T = TypeVar("T")
-
-key_option = click.option(
-    "--api-key",
-    envvar="POINTSBANK_API_KEY",
-    required=True,
-    help="The key of who acts; better in the environment.",
-)
 
 
 class CityTime(click.ParamType[datetime]):
@@ -77,17 +69,17 @@ def command() -> None:
 @click.option("--station", required=True, help="Code of the station that holds it.")
 @click.option("--starts", type=CityTime(), required=True, help="Its first moment, city time.")
 @click.option("--ends", type=CityTime(), required=True, help="Its last moment, city time.")
-@key_option
+@acting_options
 @database_option
 @as_coroutine
 async def propose(
-    title: str, category: str, station: str, starts: datetime, ends: datetime, api_key: str, database_url: str
+    title: str, category: str, station: str, starts: datetime, ends: datetime, shown: Shown, database_url: str
 ) -> None:
     """Propose an activity; gives its id."""
     plan = ActivityPlan(
         title=title, category=category, station=station, starts_at=_micros(starts), ends_at=_micros(ends)
     )
-    async with _acting(database_url, api_key, "activities:plan") as (desks, by, asked):
+    async with _acting(database_url, shown, "activities:plan") as (desks, by, asked):
         say(_done(await desks.activities.propose(plan, by, asked)))
 
 
@@ -95,12 +87,12 @@ async def propose(
 @click.argument("activity")
 @click.option("--approve/--refuse", required=True, default=None, help="What is decided.")
 @click.option("--reason", default="", help="Why, as a short code.")
-@key_option
+@acting_options
 @database_option
 @as_coroutine
-async def decide(activity: str, approve: bool, reason: str, api_key: str, database_url: str) -> None:
+async def decide(activity: str, approve: bool, reason: str, shown: Shown, database_url: str) -> None:
     """Approve or refuse a proposed activity: another person than who proposed it, before it starts."""
-    async with _acting(database_url, api_key, "activities:approve") as (desks, by, asked):
+    async with _acting(database_url, shown, "activities:approve") as (desks, by, asked):
         _done(await desks.activities.decide(activity, reason, by, asked, approve=approve))
     say("已批准 / approved" if approve else "未批准 / refused")
 
@@ -112,39 +104,39 @@ async def decide(activity: str, approve: bool, reason: str, api_key: str, databa
 @click.option(
     "--capacity", type=click.IntRange(1, 100_000), required=True, help="How many people may sign up."
 )
-@key_option
+@acting_options
 @database_option
 @as_coroutine
 async def session(
-    activity: str, starts: datetime, ends: datetime, capacity: int, api_key: str, database_url: str
+    activity: str, starts: datetime, ends: datetime, capacity: int, shown: Shown, database_url: str
 ) -> None:
     """Open a session of an approved activity; gives its id."""
     plan = SessionPlan(starts_at=_micros(starts), ends_at=_micros(ends), capacity=capacity)
-    async with _acting(database_url, api_key, "activities:plan") as (desks, by, asked):
+    async with _acting(database_url, shown, "activities:plan") as (desks, by, asked):
         say(_done(await desks.activities.open_session(activity, plan, by, asked)))
 
 
 @command.command("submit", short_help="Make records of what was attended 提交服务记录")
 @click.argument("session_id")
 @click.option("--reason", default="", help="Why it is late, as a code.")
-@key_option
+@acting_options
 @database_option
 @as_coroutine
-async def submit(session_id: str, reason: str, api_key: str, database_url: str) -> None:
+async def submit(session_id: str, reason: str, shown: Shown, database_url: str) -> None:
     """Make records of what was attended of a session; each waits for another person."""
-    async with _acting(database_url, api_key, "hours:submit") as (desks, by, asked):
+    async with _acting(database_url, shown, "hours:submit") as (desks, by, asked):
         for line in _done(await desks.submitting.submit(session_id, by, asked, reason=reason)):
             say(f"{line.record_id or line.person_id}\t{line.verdict}\t{line.minutes}")
 
 
 @command.command("verify", short_help="Verify what somebody else submitted 核验")
 @click.argument("records", nargs=-1, required=True)
-@key_option
+@acting_options
 @database_option
 @as_coroutine
-async def verify(records: tuple[str, ...], api_key: str, database_url: str) -> None:
+async def verify(records: tuple[str, ...], shown: Shown, database_url: str) -> None:
     """Verify records that somebody else has submitted; above limits two people must."""
-    async with _acting(database_url, api_key, "hours:verify") as (desks, by, asked):
+    async with _acting(database_url, shown, "hours:verify") as (desks, by, asked):
         for told in _done(await desks.verifying.verify(records, by, asked)):
             say(
                 f"{told.record_id}\t{told.refusal or told.state}\t{points_text(told.points)}\t{told.available_on}"
@@ -156,12 +148,12 @@ async def verify(records: tuple[str, ...], api_key: str, database_url: str) -> N
 @click.option(
     "--reason", required=True, help="not-present, wrong-times, wrong-person, not-volunteer-service or other."
 )
-@key_option
+@acting_options
 @database_option
 @as_coroutine
-async def object_to(record: str, reason: str, api_key: str, database_url: str) -> None:
+async def object_to(record: str, reason: str, shown: Shown, database_url: str) -> None:
     """Object to a record on notice; it is frozen until somebody else has decided."""
-    async with _acting(database_url, api_key, "hours:object") as (desks, by, asked):
+    async with _acting(database_url, shown, "hours:object") as (desks, by, asked):
         case = _done(await desks.objecting.object(record, reason, by, asked))
     say(f"已冻结，须在 {case.due_on} 前裁定 / frozen, to be decided by {case.due_on}")
 
@@ -172,24 +164,24 @@ async def object_to(record: str, reason: str, api_key: str, database_url: str) -
 @click.option(
     "--reason", required=True, help="confirmed, not-proved, withdrawn-by-objector, misconduct or other."
 )
-@key_option
+@acting_options
 @database_option
 @as_coroutine
-async def rule(record: str, uphold: bool, reason: str, api_key: str, database_url: str) -> None:
+async def rule(record: str, uphold: bool, reason: str, shown: Shown, database_url: str) -> None:
     """Decide the open objection: upheld, the credit is reversed; rejected, the notice goes on."""
-    async with _acting(database_url, api_key, "hours:decide") as (desks, by, asked):
+    async with _acting(database_url, shown, "hours:decide") as (desks, by, asked):
         case = _done(await desks.objecting.decide(record, reason, by, asked, uphold=uphold))
     say(case.state)
 
 
 @command.command("escalate", short_help="Send overdue objections up 异议逾期上报")
 @click.option("--as-of", type=CityDay(), help="Those that were due before this day.  [default: today]")
-@key_option
+@acting_options
 @database_option
 @as_coroutine
-async def escalate(as_of: date | None, api_key: str, database_url: str) -> None:
+async def escalate(as_of: date | None, shown: Shown, database_url: str) -> None:
     """Send objections up that nobody has decided in time. Run it every morning, as often as you like."""
-    async with _acting(database_url, api_key, "hours:decide") as (desks, _, _asked):
+    async with _acting(database_url, shown, "hours:decide") as (desks, _, _asked):
         count = await desks.objecting.escalate(as_of or datetime.now(CITY).date())
     say(f"{count} 件已上报 / {count} sent up")
 
@@ -197,15 +189,15 @@ async def escalate(as_of: date | None, api_key: str, database_url: str) -> None:
 @command.command("fund", short_help="What waits for a fund, and pay it 基金排队与补发")
 @click.argument("fund")
 @click.option("--pay", is_flag=True, help="Pay what waits, in order, as far as the fund reaches.")
-@key_option
+@acting_options
 @database_option
 @as_coroutine
-async def fund(fund: str, pay: bool, api_key: str, database_url: str) -> None:
+async def fund(fund: str, pay: bool, shown: Shown, database_url: str) -> None:
     """Show the points that wait for a fund, in the order in which they will be paid; with --pay, pay them.
 
     Whole credits only, and nobody overtakes. It may be stopped and run again at any time.
     """
-    async with _acting(database_url, api_key, "hours:verify") as (desks, _, asked):
+    async with _acting(database_url, shown, "hours:verify") as (desks, _, asked):
         if pay:
             count = await desks.funding.pay(fund, asked)
             say(f"已补发 {count} 条 / {count} paid")
@@ -252,15 +244,12 @@ async def standing(record: str, database_url: str) -> None:
 
 
 @asynccontextmanager
-async def _acting(database_url: str, api_key: str, scope: str) -> AsyncIterator[tuple[Desks, By, Command]]:
-    """The desks of the city's ledger, and who acts: the holder of the key, if it has the scope."""
+async def _acting(database_url: str, shown: Shown, scope: str) -> AsyncIterator[tuple[Desks, By, Command]]:
+    """The desks of the city's ledger, and who acts: if the table of rights allows it."""
     database = opened(database_url)
     try:
         async with open_ledger(database) as ledger:
-            found = await KeyRing(ledger, ledger.writer.clock).recognise(api_key)
-            if found is None:
-                raise Ending("密钥有误、已过期或已吊销 / the key is wrong, expired or revoked")
-            actor = allowed(found.actor, scope)
+            actor = await who_acts(ledger, scope, shown)
             by = By(actor.id, actor.person, "" if actor.person else actor.id)
             desks = make_desks(ledger, policies(), code_key=os.urandom(32))
             yield desks, by, Command(actor.client, f"cli:{new_id()}", actor.name)
