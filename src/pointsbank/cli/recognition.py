@@ -25,7 +25,7 @@ from pointsbank.ledger.refusals import Refusal
 from pointsbank.policy.calendar import city_day
 from pointsbank.recognition.figures import lifetime_minutes, year_minutes
 from pointsbank.recognition.scheme import Scheme, load_schemes, shipped_schemes
-from pointsbank.recognition.service import KINDS, MOST_WANTED, Recognition, honours_of, list_of
+from pointsbank.recognition.service import KINDS, MOST_WANTED, CandidateList, Recognition, honours_of, list_of
 
 DECIDE = "recognition:decide"
 
@@ -90,8 +90,7 @@ async def freeze(
     if isinstance(made, Refusal):
         raise Ending(refusal_text(made))
     say(f"名单 list {made.id}  凭证号 as of entry {made.as_of}")
-    for one in made.candidates:
-        say(f"{one.rank:>6}  {one.subject}  {one.minutes:>9,} min  {one.level}{'  并列 tied' * one.tied}")
+    _show(made)
 
 
 @command.command("list", short_help="A frozen list 查名单")
@@ -107,8 +106,7 @@ async def list_(list_id: str, database_url: str) -> None:
         await database.close()
     if found is None:
         raise Ending(f"没有名单 {list_id} / there is no list {list_id}")
-    for one in found.candidates:
-        say(f"{one.rank:>6}  {one.subject}  {one.minutes:>9,} min  {one.level}{'  并列 tied' * one.tied}")
+    _show(found)
 
 
 @command.command("honour", short_help="Keep an honour that was decided 登记荣誉")
@@ -160,6 +158,11 @@ async def revoke(
     if isinstance(done, Refusal):
         raise Ending(refusal_text(done))
     say("已撤销 / revoked")
+
+
+def _show(made: CandidateList) -> None:
+    for one in made.candidates:
+        say(f"{one.rank:>6}  {one.subject}  {one.minutes:>9,} min  {one.level}{'  并列 tied' * one.tied}")
 
 
 def _today(ledger: Ledger) -> date:

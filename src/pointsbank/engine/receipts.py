@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from pointsbank.ledger.books import Accepted, Replayed
 from pointsbank.ledger.decide import Verdict
 from pointsbank.ledger.model import JournalEntry, Posting, Receipt
-from pointsbank.ledger.refusals import Refusal
+from pointsbank.ledger.refusals import GroupRefused, Refusal
 
 
 def result_of(verdict: Verdict, originals: Mapping[int, JournalEntry]) -> Receipt | Refusal:
@@ -23,6 +23,12 @@ def result_of(verdict: Verdict, originals: Mapping[int, JournalEntry]) -> Receip
         return receipt_of_entry(entry)
     assert isinstance(verdict, Refusal)
     return verdict
+
+
+def cause_of(results: Sequence[Receipt | Refusal], group: GroupRefused) -> Refusal:
+    """The refusal on whose account a group was refused as a whole; `results` are those of its drafts."""
+    cause = results[group.position]
+    return cause if isinstance(cause, Refusal) else group
 
 
 def receipt_of_accepted(accepted: Accepted) -> Receipt:

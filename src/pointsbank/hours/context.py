@@ -14,7 +14,7 @@ from pointsbank.hours.tables import service_records
 from pointsbank.intake.lines import filed_id, kept_text, parts_of
 from pointsbank.people import volunteers
 from pointsbank.people.volunteers import Volunteer
-from pointsbank.places.stations import Register, registers
+from pointsbank.places.stations import StationDays, station_days
 from pointsbank.policy.calendar import day_of_minute, local_minute
 from pointsbank.store.lists import fetched, is_one_of
 from pointsbank.store.tables import subjects
@@ -44,7 +44,7 @@ class HoursDesk:
         self.versions: dict[str, int] = {}
         self._longest_session = longest_session
         self._years: dict[str, int] = {}
-        self._stations: dict[str, Register] = {}
+        self._stations: dict[str, StationDays] = {}
         self._contents: dict[str, str | None] = {}
         self._since: dict[str, int] = {}
         self._intervals: defaultdict[str, list[Interval]] = defaultdict(list)
@@ -61,8 +61,8 @@ class HoursDesk:
         return person.born if person else None
 
     def knows_station(self, station: str, day: str) -> bool:
-        register = self._stations.get(station)
-        return register is not None and register.is_open(day)
+        known = self._stations.get(station)
+        return known is not None and known.is_open(day)
 
     def accepted_intervals(self, volunteer: str) -> list[Interval]:
         return self._intervals.get(volunteer, [])
@@ -135,7 +135,7 @@ class HoursDesk:
         self._load_contents(connection, ledger_id, lacking.ids)
         if lacking.codes:
             filed = {filed_id(code): code for code in lacking.codes}
-            found = registers(connection, ledger_id, filed)
+            found = station_days(connection, ledger_id, filed)
             self._stations |= {filed[code]: station for code, station in found.items()}
         numbers = lacking.numbers
         filed = {filed_id(number): number for number in numbers}

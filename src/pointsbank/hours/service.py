@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 
 from pointsbank.activities.ports import By, Households, RegisteredHouseholds
 from pointsbank.engine.commands import Command, request_digest
-from pointsbank.engine.receipts import receipt_of_entry
+from pointsbank.engine.receipts import cause_of, receipt_of_entry
 from pointsbank.engine.registry import Ledger
 from pointsbank.engine.writer import Result
 from pointsbank.hours.context import HoursDesk
@@ -254,7 +254,7 @@ class HoursService:
         replayed: list[Line] = []
         for line, judged, result in zip(flight.lines, flight.judged, results, strict=True):
             if isinstance(result, GroupRefused):
-                return flight.lines[result.position], _cause(results, result)
+                return flight.lines[result.position], cause_of(results, result)
             if isinstance(result, Refusal):
                 return line, result
             verdicts[line[0]] = _verdict(judged, result.sequence)
@@ -434,11 +434,6 @@ def _released(results: Sequence[Result]) -> int:
 def _verdict(judged: Judged, sequence: int = 0) -> LineVerdict:
     j = judged.judgement
     return LineVerdict(judged.place.line, judged.record_id, j.verdict, j.minutes, j.points, sequence)
-
-
-def _cause(results: Sequence[Result], group: GroupRefused) -> Refusal:
-    cause = results[group.position]
-    return cause if isinstance(cause, Refusal) else group
 
 
 def _notice(judgement: Judgement, policy: Policy, now: int) -> str:

@@ -40,7 +40,7 @@ from pointsbank.intake.lines import filed_id, kept_text
 from pointsbank.ledger.model import RECORDED_AT, Change, Draft, Row
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.people.volunteers import Volunteer
-from pointsbank.places.stations import Register, registers
+from pointsbank.places.stations import StationDays, station_days
 from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.calendar import city_day, city_second, day_of_minute, second_text
 from pointsbank.policy.model import Policy
@@ -82,7 +82,7 @@ class _Facts(msgspec.Struct, frozen=True):
     sums: Sums
     credited: frozenset[tuple[str, str]]
     submitted_lately: int
-    stations: dict[str, Register]
+    stations: dict[str, StationDays]
 
 
 class _Claims:
@@ -101,8 +101,8 @@ class _Claims:
         return person.born if person else None
 
     def knows_station(self, station: str, day: str) -> bool:
-        register = self._facts.stations.get(station)
-        return register is not None and register.is_open(day)
+        known = self._facts.stations.get(station)
+        return known is not None and known.is_open(day)
 
     def accepted_intervals(self, volunteer: str) -> Sequence[Interval]:
         return self._facts.held[volunteer]
@@ -385,7 +385,7 @@ class Submitting:
             ),
             credited_since(connection, ledger_id, ids, now - days * _DAY_MICROS) if days else frozenset(),
             acts_since(connection, ledger_id, actor, ("submitted",), now - _HOUR_MICROS),
-            registers(connection, ledger_id, [session.station]),
+            station_days(connection, ledger_id, [session.station]),
         )
 
     def _policy(self, micros: int) -> Policy:

@@ -16,7 +16,7 @@ from pointsbank.market.postings import basket_content
 from pointsbank.market.tables import receipt_lines, receipts
 from pointsbank.people import volunteers
 from pointsbank.people.volunteers import Volunteer
-from pointsbank.places.stations import Register, Station, registers
+from pointsbank.places.stations import Station, StationDays, station_days
 from pointsbank.points.lots import HeldLot, accounts_at, lots_named
 from pointsbank.store.lists import fetched, is_one_of
 from pointsbank.store.tables import balances, subjects
@@ -33,8 +33,8 @@ class Catalogue:
     def station(self, connection: Connection, ledger_id: int, code: str) -> Station:
         """The station that is filed under this code."""
         if code not in self.filed:
-            found = registers(connection, ledger_id, [code])
-            self.filed |= {code: register.station for code, register in found.items()}
+            found = station_days(connection, ledger_id, [code])
+            self.filed |= {code: known.station for code, known in found.items()}
         return self.filed[code]
 
     def lots_named(
@@ -52,7 +52,7 @@ class Counterfoil:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
-        self.stations: dict[str, Register] = {}
+        self.stations: dict[str, StationDays] = {}
         """By code as it is written. Whether a shop is open is asked anew: it may close any day."""
         self.people: dict[str, Volunteer | None] = {}
         self.versions: dict[str, int] = {}
@@ -73,13 +73,13 @@ class Counterfoil:
         return self.people.get(volunteer) is not None
 
     def knows_station(self, station: str, day: str) -> bool:
-        register = self.stations.get(station)
-        return register is not None and register.is_open(day)
+        known = self.stations.get(station)
+        return known is not None and known.is_open(day)
 
     def station(self, code: str) -> Station | None:
         """The station of this code, open or not."""
-        register = self.stations.get(code)
-        return register.station if register else None
+        known = self.stations.get(code)
+        return known.station if known else None
 
     def pieces_bought(self, volunteer: str, sku: str, month: str) -> int:
         return self._bought[volunteer, sku, month]
@@ -127,7 +127,7 @@ class Counterfoil:
         self._load_contents(connection, ledger_id, {b.receipt_no for b in baskets} - self._contents.keys())
         codes = {filed_id(b.station): b.station for b in baskets}
         self.stations |= {
-            codes[code]: register for code, register in registers(connection, ledger_id, codes).items()
+            codes[code]: known for code, known in station_days(connection, ledger_id, codes).items()
         }
         people = self._load_people(
             connection, ledger_id, {b.volunteer for b in baskets if not self.people.get(b.volunteer)}

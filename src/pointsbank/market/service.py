@@ -10,9 +10,8 @@ from datetime import date
 import msgspec
 
 from pointsbank.engine.commands import Command, new_salt
-from pointsbank.engine.receipts import receipt_of_entry
+from pointsbank.engine.receipts import cause_of, receipt_of_entry
 from pointsbank.engine.registry import Ledger
-from pointsbank.engine.writer import Result
 from pointsbank.intake.lines import Place, effective_micros, verdicts_at
 from pointsbank.ledger.model import Draft, Receipt
 from pointsbank.ledger.refusals import (
@@ -218,7 +217,7 @@ class MarketService:
                 if result.replayed:
                     replayed.append(i)
             elif isinstance(result, GroupRefused):
-                refusal = refusal or _cause(results, result)
+                refusal = refusal or cause_of(results, result)
             elif result.retry or isinstance(result, InsufficientBalance):
                 refusal = result
             else:
@@ -413,11 +412,6 @@ class MarketService:
     def today(self) -> date:
         """The city's date by the server's clock."""
         return city_day(self._ledger.writer.clock.now(), self._policies.policies[-1].timezone)
-
-
-def _cause(results: Sequence[Result], group: GroupRefused) -> Refusal:
-    cause = results[group.position]
-    return cause if isinstance(cause, Refusal) else group
 
 
 def _sale(judged: JudgedBasket, receipt: Receipt) -> Sale:

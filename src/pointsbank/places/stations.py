@@ -105,7 +105,7 @@ _NO_END = OPEN_END.isoformat()
 """Until further notice: the last day of the calendar is then a day like any other."""
 
 
-class Register(msgspec.Struct, frozen=True):
+class StationDays(msgspec.Struct, frozen=True):
     """A station and the days on which it is open: from each first day up to and without the second."""
 
     station: Station
@@ -116,7 +116,7 @@ class Register(msgspec.Struct, frozen=True):
         return any(first <= day and (day < end or end == _NO_END) for first, end in self.days)
 
 
-def registers(connection: Connection, ledger_id: int, codes: Iterable[str]) -> dict[str, Register]:
+def station_days(connection: Connection, ledger_id: int, codes: Iterable[str]) -> dict[str, StationDays]:
     """Stations by code with their days, those that have closed too: what is judged may be of any day."""
     t, terms = places.c, place_terms.c
     rows = fetched(
@@ -130,10 +130,10 @@ def registers(connection: Connection, ledger_id: int, codes: Iterable[str]) -> d
             terms.state == "open",
         ),
     )
-    found: dict[str, Register] = {}
+    found: dict[str, StationDays] = {}
     for code, place_id, name, first, end in rows:
         days = found[code].days if code in found else ()
-        found[code] = Register(Station(code, place_id, name), (*days, (first, end)))
+        found[code] = StationDays(Station(code, place_id, name), (*days, (first, end)))
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, Subquery, func, select
 
 from pointsbank.hours.tables import service_records
 from pointsbank.ledger.chart import MINUTE
@@ -74,22 +74,14 @@ def best_of_year(connection: Connection, ledger_id: int, year: int, wanted: int)
     t, v = service_records.c, volunteers.c
     minutes = func.sum(t.minutes).label("minutes")
     served = (
-        select(t.volunteer.label("number"), minutes)
+        select(v.volunteer_id.label("subject"), minutes)
+        .join_from(service_records, volunteers, (v.ledger_id == t.ledger_id) & (v.number == t.volunteer))
         .where(t.ledger_id == ledger_id, t.state.in_(COUNTS), *_within(year))
-        .group_by(t.volunteer)
+        .group_by(v.volunteer_id)
         .having(minutes > 0)
         .subquery("served")
     )
-    edge = connection.scalar(
-        select(served.c.minutes).order_by(served.c.minutes.desc()).offset(wanted - 1).limit(1)
-    )
-    rows = connection.execute(
-        select(v.volunteer_id, served.c.minutes)
-        .join_from(served, volunteers, (v.ledger_id == ledger_id) & (v.number == served.c.number))
-        .where(served.c.minutes >= (edge or 0))
-        .order_by(served.c.minutes.desc(), v.volunteer_id)
-    )
-    return [(person, int(total)) for person, total in rows]
+    return _most(connection, served, wanted)
 
 
 def best_groups(
@@ -102,7 +94,7 @@ def best_groups(
     t, v, m, p = service_records.c, volunteers.c, memberships.c, places.c
     minutes = func.sum(t.minutes).label("minutes")
     served = (
-        select(m.group_id, minutes)
+        select(m.group_id.label("subject"), minutes)
         .join_from(service_records, volunteers, (v.ledger_id == t.ledger_id) & (v.number == t.volunteer))
         .join(
             memberships,
@@ -117,15 +109,20 @@ def best_groups(
         .having(minutes > 0)
         .subquery("served")
     )
+    return _most(connection, served, wanted)
+
+
+def _most(connection: Connection, served: Subquery, wanted: int) -> list[tuple[str, int]]:
+    """The subjects with the most minutes, the most first; all who share the last place too."""
     edge = connection.scalar(
         select(served.c.minutes).order_by(served.c.minutes.desc()).offset(wanted - 1).limit(1)
     )
     rows = connection.execute(
-        select(served.c.group_id, served.c.minutes)
+        select(served.c.subject, served.c.minutes)
         .where(served.c.minutes >= (edge or 0))
-        .order_by(served.c.minutes.desc(), served.c.group_id)
+        .order_by(served.c.minutes.desc(), served.c.subject)
     )
-    return [(group, int(total)) for group, total in rows]
+    return [(subject, int(minutes)) for subject, minutes in rows]
 
 
 def on_notice(connection: Connection, ledger_id: int, year: int) -> int:
