@@ -14,7 +14,7 @@ import msgspec
 import uvloop
 
 from pointsbank.bench.town import ACCOUNTS, CHART, ROOM, open_accounts, remember_accounts, transfers
-from pointsbank.engine.registry import Ledger, open_ledger
+from pointsbank.engine.registry import LedgerHere, open_ledger
 from pointsbank.engine.writer import Limits
 from pointsbank.ledger.model import Receipt
 from pointsbank.store.database import Database
@@ -47,7 +47,7 @@ class Done(msgspec.Struct, frozen=True):
     lost_races: int = 0
 
 
-async def measure(ledger: Ledger, work: Work) -> Done:
+async def measure(ledger: LedgerHere, work: Work) -> Done:
     """Closed loop: each caller posts `group` transfers, waits for the receipts, posts the next."""
     latencies: list[float] = []
     posted = 0

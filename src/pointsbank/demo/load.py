@@ -8,7 +8,7 @@ done again from its start, and finds what it had written before.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from itertools import islice
 from typing import Final, TypeVar
@@ -36,9 +36,11 @@ from pointsbank.demo.progress import (
 from pointsbank.demo.records import CLOSING, OPENING, Line, Sheets, record_id
 from pointsbank.demo.shopping import Shopper, Shops, day_second, is_food, receipt_no
 from pointsbank.demo.summary import SOURCE, DemoSummary, summarise
+from pointsbank.engine.apart import ledger_apart
 from pointsbank.engine.clock import Clock, FixedClock, SystemClock
 from pointsbank.engine.commands import Command, request_digest
-from pointsbank.engine.registry import CITY_LEDGER, Ledger, open_ledger
+from pointsbank.engine.pipeline import landed
+from pointsbank.engine.registry import CITY_LEDGER, Ledger
 from pointsbank.engine.writer import Result
 from pointsbank.hours.service import HoursService
 from pointsbank.intake.lines import step_row, steps_of
@@ -52,6 +54,7 @@ from pointsbank.places.stations import PLACES, opening, stations
 from pointsbank.policy.book import PolicyBook, load_book
 from pointsbank.policy.calendar import city_day, city_second, city_to_utc_micros, second_text
 from pointsbank.policy.shipped import shipped_folder
+from pointsbank.readers.moments import LedgerHead, head
 from pointsbank.store.database import Database
 
 T = TypeVar("T")
@@ -109,7 +112,7 @@ async def load_demo(
         seed=seed,
         today=city_day(real.now(), book.policies[-1].timezone),
     )
-    async with open_ledger(database, CITY_LEDGER, clock=moved) as ledger:
+    async with ledger_apart(database, CITY_LEDGER, clock=moved) as ledger:
         load = _Load(ledger, book, real, moved, on_progress or (lambda what, done, total: None))
         changed = await load.all_steps(asked)
         summary = await database.read(summarise, ledger.id, load.plan, already_loaded=not changed)
@@ -157,9 +160,14 @@ class _Load:
     async def _steps(self) -> dict[str, int]:
         return await self.ledger.database.read(steps_of, self.ledger.id, CLIENT)
 
+    async def _head(self) -> LedgerHead:
+        """Where the books stand; all that was handed to the writer has been answered."""
+        found = await self.ledger.database.read(head, self.ledger.id)
+        assert found is not None
+        return found
+
     async def _refuse_other_books(self) -> None:
-        head = await self.ledger.writer.store.head()
-        if head.sequence or await self.ledger.database.read(place_count, self.ledger.id):
+        if (await self._head()).sequence or await self.ledger.database.read(place_count, self.ledger.id):
             raise DemoRefused(
                 "数据库里已有账目，演示城市只装入空库 /"
                 " the database holds books already; a demo city goes into empty ones only"
@@ -167,7 +175,7 @@ class _Load:
 
     async def _mark(self, step: str) -> None:
         """Keep a step as done, with the head's sequence at its end."""
-        head = await self.ledger.writer.store.head()
+        sequence = (await self._head()).sequence
         await self._post(
             [
                 Draft(
@@ -176,7 +184,7 @@ class _Load:
                     client=CLIENT,
                     request=request_digest("step", step),
                     effective_at=0,
-                    rows=(step_row(CLIENT, step, head.sequence),),
+                    rows=(step_row(CLIENT, step, sequence),),
                 )
             ],
             _INTAKE,
@@ -188,17 +196,16 @@ class _Load:
     async def _post_all(
         self, what: str, groups: Iterable[list[Draft]], rooms: frozenset[str], done: int, total: int
     ) -> None:
-        """Post group after group; the next is drafted while the one before it is being written."""
-        flying: asyncio.Future[list[Result]] | None = None
-        for drafts in groups:
-            future = self.ledger.submit(drafts, rooms)
-            if flying is not None:
-                _accepted(await flying)
-            flying = future
-            done += len(drafts)
+        """Post group after group; the next are drafted while those before are being written."""
+
+        async def posted() -> AsyncIterator[asyncio.Future[list[Result]]]:
+            for drafts in groups:
+                yield self.ledger.submit(drafts, rooms)
+
+        async for results in landed(posted()):
+            _accepted(results)
+            done += len(results)
             self.on_progress(what, done, total)
-        if flying is not None:
-            _accepted(await flying)
 
     # the city, and who lives there
 

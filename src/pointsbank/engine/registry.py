@@ -1,28 +1,60 @@
-"""Opens a ledger for writing: its database, its store, its one writer in this process."""
+"""Opens a ledger for writing: its database, its store, its one writer, as a rule in this process."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 from pointsbank.engine.clock import Clock
-from pointsbank.engine.writer import LedgerWriter, Limits
+from pointsbank.engine.writer import LedgerWriter, Limits, Result
 from pointsbank.ledger.chart import SHIPPED, Chart
+from pointsbank.ledger.model import Draft
 from pointsbank.store.database import Database
 from pointsbank.store.port import ledger_id_of
 
 CITY_LEDGER = "city"
 
 
+class Writer(Protocol):
+    """What the rooms need of a writer, wherever it is."""
+
+    clock: Clock
+    chart: Chart
+
+    def submit(
+        self, drafts: Sequence[Draft], rooms: frozenset[str], *, atomic: bool = False
+    ) -> asyncio.Future[list[Result]]:
+        """As `LedgerWriter.submit`."""
+        ...
+
+
 class Ledger:
     """One ledger, open for reading and writing."""
 
-    def __init__(self, database: Database, name: str, writer: LedgerWriter) -> None:
+    def __init__(self, database: Database, name: str, writer: Writer) -> None:
         self.database = database
         self.name = name
         self.id = ledger_id_of(name)
-        self.writer = writer
+        self._writer = writer
         self.submit = writer.submit
+
+    @property
+    def writer(self) -> Writer:
+        return self._writer
+
+
+class LedgerHere(Ledger):
+    """A ledger whose writer is in this process."""
+
+    def __init__(self, database: Database, name: str, writer: LedgerWriter) -> None:
+        super().__init__(database, name, writer)
+        self._here = writer
+
+    @property
+    def writer(self) -> LedgerWriter:
+        return self._here
 
 
 def ledger_to_read(
@@ -40,7 +72,7 @@ async def open_ledger(
     *,
     clock: Clock | None = None,
     limits: Limits | None = None,
-) -> AsyncIterator[Ledger]:
+) -> AsyncIterator[LedgerHere]:
     """A ledger, created if the database does not have it. Leaving drains the writer.
 
     Raises LedgerBusy if another process owns the SQLite file, LedgerMismatch if the books are others.
@@ -50,6 +82,6 @@ async def open_ledger(
     await writer.start()
     try:
         await store.create(name, chart)
-        yield Ledger(database, name, writer)
+        yield LedgerHere(database, name, writer)
     finally:
         await writer.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import deque
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import date
 
@@ -12,6 +13,7 @@ from sqlalchemy import Connection, select
 
 from pointsbank.activities.ports import By, Households, RegisteredHouseholds
 from pointsbank.engine.commands import Command, request_digest
+from pointsbank.engine.pipeline import AHEAD, landed
 from pointsbank.engine.receipts import cause_of, receipt_of_entry
 from pointsbank.engine.registry import Ledger
 from pointsbank.engine.writer import Result
@@ -157,35 +159,29 @@ class HoursService:
     async def submit_all(
         self, source: str, chunks: Iterable[Sequence[Line]], command: Command
     ) -> AsyncIterator[list[LineVerdict]]:
-        """Like `submit` for chunk after chunk: the next is judged while the last is being written.
+        """Like `submit` for chunk after chunk: the next are judged while the last are being written.
 
         For lines without a verdict, in a ledger into which nobody else brings hours meanwhile, such as that of a
         replay: what this call has sent is not all or nothing. Yields the verdicts, chunk by chunk.
         """
         desk = HoursDesk(self._longest_session)
-        flying: _Flight | None = None
+        flying: deque[_Flight] = deque()
         for chunk in chunks:
             lines = list(chunk)
             if desk.size > DESK_SIZE or desk.goes_back(_well_formed(lines)):
-                if flying is not None:
-                    yield await self._settle(flying, source, command)
-                    flying = None
+                while flying:
+                    for verdicts in await self._settle(flying, source, command):
+                        yield verdicts
                 desk = HoursDesk(self._longest_session)
-            flight = await self._send(desk, source, lines, command, atomic=False)
-            if flying is not None:
-                landed: dict[int, LineVerdict] = {}
-                if await self._land(flying, source, landed) is not None:
-                    await asyncio.wait(
-                        [flight.future]
-                    )  # judged on what did not come about: both anew, in order
-                    yield await self.submit(source, flying.lines, command)
-                    yield await self.submit(source, flight.lines, command)
-                    desk, flying = HoursDesk(self._longest_session), None
-                    continue
-                yield [landed[number] for number, _ in flying.lines]
-            flying = flight
-        if flying is not None:
-            yield await self._settle(flying, source, command)
+            flying.append(await self._send(desk, source, lines, command, atomic=False))
+            if len(flying) > AHEAD:
+                for verdicts in await self._settle(flying, source, command):
+                    yield verdicts
+                if not flying:  # all were judged anew, and the desk remembers what did not come about
+                    desk = HoursDesk(self._longest_session)
+        while flying:
+            for verdicts in await self._settle(flying, source, command):
+                yield verdicts
 
     async def preview(self, source: str, lines: Sequence[Line]) -> list[LineVerdict]:
         """What `submit` would say, lines before these included in the judgement; nothing is written."""
@@ -264,11 +260,21 @@ class HoursService:
             verdicts |= await self._on_file(source, replayed)
         return None
 
-    async def _settle(self, flight: _Flight, source: str, command: Command) -> list[LineVerdict]:
+    async def _settle(
+        self, flying: deque[_Flight], source: str, command: Command
+    ) -> list[list[LineVerdict]]:
+        """The verdicts of the oldest flight.
+
+        If the ledger refuses it, the others were judged on what did not come about: all are judged anew, in order.
+        """
         verdicts: dict[int, LineVerdict] = {}
-        if await self._land(flight, source, verdicts) is not None:
-            return await self.submit(source, flight.lines, command)
-        return [verdicts[number] for number, _ in flight.lines]
+        oldest = flying.popleft()
+        if await self._land(oldest, source, verdicts) is None:
+            return [[verdicts[number] for number, _ in oldest.lines]]
+        again = [oldest, *flying]
+        flying.clear()
+        await asyncio.wait([flight.future for flight in again])
+        return [await self.submit(source, flight.lines, command) for flight in again]
 
     def _judge(
         self,
@@ -327,21 +333,21 @@ class HoursService:
 
         Idempotent and resumable: a record is released by a guarded change of its state.
         """
+        async for results in landed(self._releases(as_of, client)):
+            yield _released(results)
+
+    async def _releases(self, as_of: date, client: str) -> AsyncIterator[asyncio.Future[list[Result]]]:
         zone = self._policies.policies[-1].timezone
         after = ("", "")
-        flying: asyncio.Future[list[Result]] | None = None
         while page := await self._ledger.database.read(pending_records, self._ledger.id, as_of, after):
-            drafts = [
-                release_draft(record, start_of_day(date.fromisoformat(record.available_on), zone), client)
-                for record in page
-            ]
-            future = self._ledger.submit(drafts, HOURS)
-            if flying is not None:  # a page is read while the one before it is being written
-                yield _released(await flying)
-            flying = future
+            yield self._ledger.submit(
+                [
+                    release_draft(record, start_of_day(date.fromisoformat(record.available_on), zone), client)
+                    for record in page
+                ],
+                HOURS,
+            )
             after = (page[-1].available_on, page[-1].record_id)
-        if flying is not None:
-            yield _released(await flying)
 
     async def reverse(self, sequence: int, reason: str, command: Command) -> list[Receipt] | Refusal:
         """Take a credited record back: points out of the lot they went to, minutes out of the merit.

@@ -26,6 +26,7 @@ from pointsbank.people.volunteers import PEOPLE, registration
 from pointsbank.places.stations import PLACES, opening, stations
 from pointsbank.points.service import expire
 from pointsbank.policy.book import PolicyBook
+from pointsbank.readers.moments import head
 from pointsbank.replay.dataset import Dataset, DatasetError, in_basket_order, in_return_order
 from pointsbank.replay.summary import write_results
 from pointsbank.store.database import Database
@@ -70,10 +71,10 @@ async def replay(folder: Path, out: Path, database: Database, on_progress: Progr
         run = _Replay(dataset, PolicyBook([policy]), ledger, on_progress or (lambda step, done, total: None))
         before = (await ledger.writer.store.head()).batch
         await run.all_steps()
-        head = await ledger.writer.store.head()
+        after = await ledger.writer.store.head()
         marks = await database.read(steps_of, ledger.id, CLIENT)
         await write_results(dataset, policy, ledger, marks, out)
-        return Outcome(name, head.batch != before, head.sequence)
+        return Outcome(name, after.batch != before, after.sequence)
 
 
 class _Replay:
@@ -100,7 +101,8 @@ class _Replay:
 
         Nobody posts for the next step before the mark is there, so it is the same whoever sets it.
         """
-        head = await self.ledger.writer.store.head()
+        found = await self.ledger.database.read(head, self.ledger.id)
+        assert found is not None
         await self._post(
             [
                 Draft(
@@ -109,7 +111,7 @@ class _Replay:
                     client=CLIENT,
                     request=request_digest("step", step),
                     effective_at=0,
-                    rows=(step_row(CLIENT, step, head.sequence),),
+                    rows=(step_row(CLIENT, step, found.sequence),),
                 )
             ],
             INTAKE,

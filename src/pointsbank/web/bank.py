@@ -14,7 +14,7 @@ from pointsbank.access.service import KeyDesk, KeyRing
 from pointsbank.access.sessions import Sessions
 from pointsbank.access.staff import StaffDesk
 from pointsbank.engine.clock import Clock
-from pointsbank.engine.registry import Ledger
+from pointsbank.engine.registry import LedgerHere
 from pointsbank.hours.service import HoursService
 from pointsbank.ledger.chart import Chart
 from pointsbank.market.service import MarketService
@@ -29,7 +29,7 @@ class Bank(msgspec.Struct, frozen=True):
     """The open books and everything that works on them."""
 
     settings: Settings
-    ledger: Ledger
+    ledger: LedgerHere
     chart: Chart
     clock: Clock
     ring: KeyRing

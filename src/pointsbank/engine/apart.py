@@ -1,0 +1,250 @@
+"""A writer in a process of its own, for jobs that have a processor's worth of work in judging what they hand over.
+
+In one process Python's lock lets one thread compute at a time, so a job that judges, decides and writes 100,000
+lines fills one processor while the others rest. Here the books, their writer and its store live in a second process;
+drafts go there and results come back through a socket pair, in the order in which they were handed over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import msgspec
+import structlog
+import uvloop
+
+from pointsbank.engine.clock import Clock, FixedClock, SystemClock
+from pointsbank.engine.failures import CommitOutcomeUnknown, WriterError, WriterOverloaded, WriterStopped
+from pointsbank.engine.registry import Ledger, open_ledger
+from pointsbank.engine.writer import LedgerWriter, Limits, Result
+from pointsbank.ledger.chart import SHIPPED
+from pointsbank.ledger.model import Draft
+from pointsbank.store.database import Database
+from pointsbank.store.port import StoreError
+
+_STREAM_BYTES: Final = 16 * 1024 * 1024
+_LENGTH_BYTES: Final = 4
+
+
+class WriterApart:
+    """Hands drafts to a writer in another process; otherwise like the writer itself.
+
+    The other process tells the time that `clock` told when a group was handed over.
+    """
+
+    def __init__(self, clock: Clock, limits: Limits) -> None:
+        self.clock = clock
+        self.chart = SHIPPED
+        self.limits = limits
+        self._flying: dict[int, tuple[int, asyncio.Future[list[Result]]]] = {}
+        self._queued = 0
+        self._count = 0
+        self._accepting = False
+        self._out: asyncio.StreamWriter | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._listener: asyncio.Task[None] | None = None
+
+    async def start(self, database: Database, name: str) -> None:
+        """Start the other process and open the ledger there. Raises StoreError, WriterError."""
+        mine, theirs = socket.socketpair()
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-c", f"from {__name__} import write_for_another; write_for_another()",
+                str(theirs.fileno()),
+                pass_fds=(theirs.fileno(),), stdin=asyncio.subprocess.DEVNULL,
+            )  # fmt: skip
+        finally:
+            theirs.close()
+        come_in, self._out = await asyncio.open_connection(sock=mine, limit=_STREAM_BYTES)
+        _send(self._out, _Opening(database.url, name, self.limits))
+        opened: _Opened | None = await _receive(come_in)
+        if opened is None:
+            raise WriterStopped("the writing process did not begin")
+        if opened.error is not None:
+            raise opened.error
+        self._accepting = True
+        self._listener = asyncio.create_task(self._listen(come_in), name="writer apart")
+
+    async def stop(self) -> None:
+        """Take no more drafts, let the other process finish what it has, and wait for its end."""
+        self._accepting = False
+        if self._out is not None and not self._out.is_closing() and self._listener is not None:
+            _send(self._out, _Stop())
+            await self._listener
+        await self._end()
+
+    async def _end(self) -> None:
+        if self._out is not None:
+            self._out.close()
+        if self._process is not None:
+            await self._process.wait()
+
+    def submit(
+        self, drafts: Sequence[Draft], rooms: frozenset[str], *, atomic: bool = False
+    ) -> asyncio.Future[list[Result]]:
+        """Hand drafts over; as `LedgerWriter.submit`."""
+        if not self._accepting or self._out is None:
+            raise WriterStopped("the writer takes no drafts")
+        if self._queued and self._queued + len(drafts) > self.limits.queue:
+            raise WriterOverloaded(f"{self._queued} drafts are waiting")
+        future: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
+        self._count += 1
+        self._queued += len(drafts)
+        self._flying[self._count] = (len(drafts), future)
+        _send(self._out, _Group(self._count, self.clock.now(), rooms, atomic, drafts))
+        return future
+
+    async def _listen(self, come_in: asyncio.StreamReader) -> None:
+        """Give results to those who wait for them, until the other process has ended."""
+        while (answer := await _receive(come_in)) is not None:
+            size, future = self._flying.pop(answer.number)
+            self._queued -= size
+            if future.done():
+                continue
+            if answer.error is not None:
+                future.set_exception(answer.error)
+            else:
+                future.set_result(answer.results)
+        self._accepting = False
+        for _, future in self._flying.values():
+            if not future.done():
+                future.set_exception(
+                    CommitOutcomeUnknown("the writing process has ended; repeat the same key")
+                )
+        self._flying.clear()
+
+
+@asynccontextmanager
+async def ledger_apart(
+    database: Database, name: str, *, clock: Clock | None = None, limits: Limits | None = None
+) -> AsyncIterator[Ledger]:
+    """A ledger of the shipped chart whose writer is a process of its own. Leaving drains and ends it.
+
+    If this process dies, the other one ends at once: what it has committed stands, the rest never was.
+    Raises as `open_ledger`.
+    """
+    writer = WriterApart(clock or SystemClock(), limits or Limits())
+    try:
+        await writer.start(database, name)
+        yield Ledger(database, name, writer)
+    finally:
+        await writer.stop()
+
+
+# what is said: pickled, for nobody but this process and the one it started holds an end of the socket pair
+
+
+class _Opening(msgspec.Struct, frozen=True):
+    url: str
+    ledger: str
+    limits: Limits
+
+
+class _Opened(msgspec.Struct, frozen=True):
+    error: WriterError | StoreError | None = None
+
+
+class _Group(msgspec.Struct, frozen=True):
+    number: int
+    now: int
+    rooms: frozenset[str]
+    atomic: bool
+    drafts: Sequence[Draft]
+
+
+class _Stop(msgspec.Struct, frozen=True):
+    pass
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    number: int
+    results: list[Result]
+    error: WriterError | None = None
+
+
+def _send(out: asyncio.StreamWriter, message: msgspec.Struct) -> None:
+    body = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+    out.write(len(body).to_bytes(_LENGTH_BYTES, "big"))
+    out.write(body)
+
+
+async def _receive(come_in: asyncio.StreamReader) -> Any:
+    """The next message, or None if there will be none."""
+    try:
+        length = int.from_bytes(await come_in.readexactly(_LENGTH_BYTES), "big")
+        return pickle.loads(await come_in.readexactly(length))
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return None
+
+
+# the other process
+
+
+async def _write_for(connection: socket.socket) -> None:
+    come_in, out = await asyncio.open_connection(sock=connection, limit=_STREAM_BYTES)
+    opening: _Opening | None = await _receive(come_in)
+    if opening is None:
+        return
+    database, clock = Database(opening.url), FixedClock(0)
+    try:
+        async with open_ledger(database, opening.ledger, clock=clock, limits=opening.limits) as ledger:
+            _send(out, _Opened())
+            await _serve(ledger.writer, clock, come_in, out)
+    except (WriterError, StoreError) as error:
+        _send(out, _Opened(error))
+    finally:
+        await database.close()
+        out.close()
+        await out.wait_closed()
+
+
+async def _serve(
+    writer: LedgerWriter, clock: FixedClock, come_in: asyncio.StreamReader, out: asyncio.StreamWriter
+) -> None:
+    waiting: set[asyncio.Task[None]] = set()
+    while True:
+        work = await _receive(come_in)
+        if work is None:  # nobody is left to hear an answer, and the next one may want the file
+            os._exit(1)
+        if type(work) is _Stop:
+            break
+        clock.time = work.now
+        try:
+            future = writer.submit(work.drafts, work.rooms, atomic=work.atomic)
+        except WriterError as error:
+            _send(out, _Answer(work.number, [], error))
+            continue
+        task = asyncio.create_task(_answer(work.number, future, out))
+        waiting.add(task)
+        task.add_done_callback(waiting.discard)
+    if waiting:
+        await asyncio.wait(waiting)
+
+
+async def _answer(number: int, future: asyncio.Future[list[Result]], out: asyncio.StreamWriter) -> None:
+    try:
+        _send(out, _Answer(number, await future))
+    except WriterError as error:
+        _send(out, _Answer(number, [], error))
+
+
+def write_for_another() -> None:
+    """The whole life of the other process; its argument is the descriptor of its end of the socket pair."""
+    import pointsbank.tables  # noqa: F401, PLC0415 - a draft may bring rows of any room's tables
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this process says when it ends
+    structlog.configure(
+        processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer()],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(30),
+    )
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_write_for(socket.socket(fileno=int(sys.argv[1]))))
