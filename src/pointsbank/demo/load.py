@@ -332,10 +332,13 @@ class _Load:
         sold = await self.ledger.database.read(sold_baskets, self.ledger.id, bought)
         market = MarketService(self.ledger, self.policies)
         second = day_second(self.plan.days[at]) + min(10 * 3600, self._until(at))
-        for reference, (_, sku) in sold.items():
-            return_no = reference.replace("XP", "TH")
-            line = ReturnLine(return_no, second_text(second), reference, sku, "1")
-            await market.take_back(line, _command(f"return:{reference}"))
+        lines = [
+            ReturnLine(reference.replace("XP", "TH"), second_text(second), reference, sku, "1")
+            for reference, (_, sku) in sold.items()
+        ]
+        await asyncio.gather(
+            *(market.take_back(line, _command(f"return:{line.receipt_no}")) for line in lines)
+        )
 
     async def _mend(self, week: range) -> None:
         """Take back what was wrong: a record typed in twice, a basket that nobody had wanted."""

@@ -73,6 +73,11 @@ class WriterApart:
         self._accepting = True
         self._listener = asyncio.create_task(self._listen(come_in), name="writer apart")
 
+    @property
+    def pid(self) -> int | None:
+        """The other process, while there is one."""
+        return self._process.pid if self._process is not None else None
+
     async def stop(self) -> None:
         """Take no more drafts, let the other process finish what it has, and wait for its end."""
         self._accepting = False
@@ -180,7 +185,7 @@ async def _receive(come_in: asyncio.StreamReader) -> Any:
     """The next message, or None if there will be none."""
     try:
         length = int.from_bytes(await come_in.readexactly(_LENGTH_BYTES), "big")
-        return pickle.loads(await come_in.readexactly(length))
+        return pickle.loads(await come_in.readexactly(length))  # noqa: S301 - from the other end of our own pair
     except (asyncio.IncompleteReadError, ConnectionError):
         return None
 
@@ -238,7 +243,7 @@ async def _answer(number: int, future: asyncio.Future[list[Result]], out: asynci
 
 def write_for_another() -> None:
     """The whole life of the other process; its argument is the descriptor of its end of the socket pair."""
-    import pointsbank.tables  # noqa: F401, PLC0415 - a draft may bring rows of any room's tables
+    import pointsbank.tables  # noqa: F401 - a draft may bring rows of any room's tables
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this process says when it ends
     structlog.configure(

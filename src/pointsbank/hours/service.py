@@ -260,9 +260,7 @@ class HoursService:
             verdicts |= await self._on_file(source, replayed)
         return None
 
-    async def _settle(
-        self, flying: deque[_Flight], source: str, command: Command
-    ) -> list[list[LineVerdict]]:
+    async def _settle(self, flying: deque[_Flight], source: str, command: Command) -> list[list[LineVerdict]]:
         """The verdicts of the oldest flight.
 
         If the ledger refuses it, the others were judged on what did not come about: all are judged anew, in order.

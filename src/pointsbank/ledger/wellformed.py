@@ -120,16 +120,18 @@ def _wrong_documents(draft: Draft) -> str:
 
 
 def _are_storable(cells: Iterable[Cell], counters: tuple[str, ...]) -> bool:
+    texts: list[str] = []
     for cell in cells:
-        if type(cell) is str:
-            if "\0" in cell or not (cell.isascii() or _is_unicode(cell)):
+        kind = type(cell)
+        if kind is str:
+            texts.append(cell)  # type: ignore[arg-type]
+        elif kind is int:
+            if not -(2**63) <= cell < 2**63:  # type: ignore[operator]
                 return False
-        elif type(cell) is int:
-            if not -(2**63) <= cell < 2**63:
-                return False
-        elif type(cell) is Marker and cell.name == "number" and cell.counter not in counters:
+        elif kind is Marker and cell.name == "number" and cell.counter not in counters:  # type: ignore[union-attr]
             return False
-    return True
+    text = "".join(texts)
+    return "\0" not in text and (text.isascii() or _is_unicode(text))
 
 
 def _is_unicode(text: str) -> bool:

@@ -111,14 +111,19 @@ class SqliteStore:
         self._lock = FileLock(self._path) if lock else None
         self._thread: ThreadPoolExecutor | None = None
         self._connection: Any = None
+        self._reading_thread: ThreadPoolExecutor | None = None
+        self._reading: Any = None
+        """What the next batch needs is loaded here while this one is being written."""
 
     async def open(self) -> None:
         if self._lock is not None:
             self._lock.acquire()
         sys.setswitchinterval(min(SWITCH_SECONDS, sys.getswitchinterval()))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+        self._reading_thread = ThreadPoolExecutor(1, thread_name_prefix="ledger-loading")
         try:
             self._connection = await self._run(connect, self._path)
+            self._reading = await self._run(lambda: connect(self._path, read_only=True))
         except BaseException:
             await self.close()
             raise
@@ -127,15 +132,23 @@ class SqliteStore:
         if self._connection is not None:
             await self._run(self._connection.close)
             self._connection = None
-        if self._thread is not None:
-            self._thread.shutdown()
-            self._thread = None
+        if self._reading is not None:
+            await self._run_reading(self._reading.close)
+            self._reading = None
+        for thread in (self._thread, self._reading_thread):
+            if thread is not None:
+                thread.shutdown()
+        self._thread = self._reading_thread = None
         if self._lock is not None:
             self._lock.release()
 
     async def _run(self, work: Callable[..., T], *arguments: Any) -> T:
         assert self._thread is not None
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+
+    async def _run_reading(self, work: Callable[..., T], *arguments: Any) -> T:
+        assert self._reading_thread is not None
+        return await asyncio.get_running_loop().run_in_executor(self._reading_thread, work, *arguments)
 
     async def create(self, name: str, chart: Chart) -> None:
         check_ledger(name, chart, await self._run(self._create, name, chart))
@@ -169,7 +182,7 @@ class SqliteStore:
         return await self._run(lambda: Head(*self._connection.execute(_HEAD, (self.ledger_id,)).fetchone()))
 
     async def load(self, wanted: Wanted) -> Loaded:
-        return await self._run(_load_at_once, self._connection, self.ledger_id, wanted)
+        return await self._run_reading(_load_at_once, self._reading, self.ledger_id, wanted)
 
     def prepare(self, batch: Batch) -> None:
         batch.prepared = sheet_of(batch)
@@ -255,8 +268,8 @@ class SqliteStore:
 
     async def receipts(self, sequences: Iterable[int]) -> dict[int, JournalEntry]:
         wanted = list(sequences)
-        return await self._run(
-            lambda: {e.sequence: e for e, _ in _load_entries(self._connection, self.ledger_id, wanted)}
+        return await self._run_reading(
+            lambda: {e.sequence: e for e, _ in _load_entries(self._reading, self.ledger_id, wanted)}
         )
 
 
@@ -268,7 +281,7 @@ class SqliteTurn:
         self._store = store
 
     async def load(self, wanted: Wanted) -> Loaded:
-        return await self._store.load(wanted)
+        return await self._store._run(_load, self._store._connection, self._store.ledger_id, wanted)
 
     async def news(self, since: Head) -> News | None:
         """One process owns the file, so nobody else posts: what is remembered is worth nothing if the head moved."""
@@ -281,8 +294,6 @@ class SqliteTurn:
 
 def _load_at_once(connection: Any, ledger: int, wanted: Wanted) -> Loaded:
     """Load in one transaction; without one, each look-up takes the file's lock and gives it back."""
-    if connection.in_transaction:
-        return _load(connection, ledger, wanted)
     connection.execute("BEGIN")
     try:
         return _load(connection, ledger, wanted)

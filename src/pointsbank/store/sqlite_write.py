@@ -8,7 +8,7 @@ the two threads use two cores. `jsonb_each` hands out each row parsed, which is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -196,12 +196,18 @@ def _json(table: str, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -
         raise BatchConflict(f"a row of {table} has more or fewer values than columns")
     places = _bytes_at(table, names)
     if places:
-        rows = [
-            tuple(cell.hex() if i in places and cell is not None else cell for i, cell in enumerate(row))
-            for row in rows
-        ]
+        return _encoded([_in_hexadecimal(row, places) for row in rows])
     return _encoded(rows)
 
 
-def _encoded(rows: Iterable[tuple[Any, ...]]) -> str:
+def _in_hexadecimal(row: Sequence[Any], places: tuple[int, ...]) -> Sequence[Any]:
+    """A row with its bytes as hexadecimal text."""
+    cells = list(row)
+    for place in places:
+        if cells[place] is not None:
+            cells[place] = cells[place].hex()
+    return cells
+
+
+def _encoded(rows: Sequence[Sequence[Any]]) -> str:
     return msgspec.json.encode(rows).decode()
