@@ -28,6 +28,9 @@ from pointsbank.engine.registry import Ledger, open_ledger
 from pointsbank.hours.service import HoursService
 from pointsbank.ledger.chart import SHIPPED, Chart
 from pointsbank.market.service import MarketService
+from pointsbank.people.directory import with_people
+from pointsbank.people.master import master_keys
+from pointsbank.people.store import demo_key_path, people_store, upgrade_people
 from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.calendar import city_day
 from pointsbank.policy.shipped import policies_at
@@ -120,7 +123,12 @@ async def open_bank(
         database = Database(settings.database)
         stack.push_async_callback(database.close)
         await database.read(require_current)
+        keys = master_keys(settings, demo_key_path(settings))  # without one nothing begins
         ledger = await stack.enter_async_context(open_ledger(database, settings.ledger, chart, clock=clock))
+        if settings.demo:
+            await upgrade_people(settings)
+        store = people_store(settings, ledger.id, keys, clock=clock)
+        await stack.enter_async_context(with_people(ledger, store, zone=zone))
         balances = HotBalances(database, ledger.id)
         await balances.open()
         stack.push_async_callback(balances.close)

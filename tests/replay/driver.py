@@ -4,6 +4,8 @@ import asyncio
 import sys
 from pathlib import Path
 
+from tests.people_of import store_of
+
 from pointsbank.replay.run import replay
 from pointsbank.store.database import Database
 
@@ -13,7 +15,11 @@ async def main(folder: str, out: str, url: str) -> None:
     database = Database(url)
     try:
         outcome = await replay(
-            Path(folder), Path(out), database, lambda step, done, _: print(step, done, flush=True)
+            Path(folder),
+            Path(out),
+            database,
+            lambda ledger_id: store_of(url, ledger_id),
+            lambda step, done, _: print(step, done, flush=True),
         )
     finally:
         await database.close()

@@ -23,9 +23,11 @@ from pointsbank.hours.postings import (
     Judged,
     PendingRecord,
     category_account,
+    hidden_text,
     record_draft,
     release_draft,
     reversal_drafts,
+    shown_fields,
 )
 from pointsbank.hours.refusals import WrongState
 from pointsbank.hours.rules import judge_record, parse_record
@@ -33,10 +35,11 @@ from pointsbank.hours.sheets import Sheet, Sheets, needs_verification
 from pointsbank.hours.submission import step_row
 from pointsbank.hours.tables import service_records
 from pointsbank.hours.trails import record_of_entry
-from pointsbank.intake.lines import LineVerdict, Place, effective_micros, verdicts_at
+from pointsbank.intake.lines import LineVerdict, Place, effective_micros, filed_id, kept_text, verdicts_at
 from pointsbank.ledger.model import Draft, OpenAccount, Receipt
 from pointsbank.ledger.refusals import GroupRefused, Refusal, UnknownEntry
-from pointsbank.people import volunteers
+from pointsbank.people.directory import directory_of
+from pointsbank.people.volunteers import Volunteer
 from pointsbank.points.lots import Fund, fund_opening
 from pointsbank.policy.book import NoPolicyError, PolicyBook
 from pointsbank.policy.calendar import (
@@ -105,7 +108,10 @@ class HoursService:
         self._longest_session = 60 * max(policy.session_max_hours for policy in policies.policies)
         self._desk: HoursDesk | None = None
         """What is remembered between two calls. Who works at it takes it away, so that nobody else judges on it."""
-        self._preview_desk = HoursDesk(self._longest_session)
+        self._preview_desk: HoursDesk | None = None
+
+    def _fresh_desk(self) -> HoursDesk:
+        return HoursDesk(self._longest_session, directory_of(self._ledger))
 
     async def open_accounts(self, client: str = "system") -> None:
         """Open the accounts of the policies' funds and categories; those that are open stay as they are."""
@@ -137,7 +143,7 @@ class HoursService:
             if not left:
                 break
             if desk is None or desk.size > DESK_SIZE:
-                desk = HoursDesk(self._longest_session)
+                desk = self._fresh_desk()
             refused = await self._land(
                 await self._send(desk, source, left, command, by=by, reason=reason), source, verdicts
             )
@@ -162,7 +168,7 @@ class HoursService:
         For lines without a verdict, in a ledger into which nobody else brings hours meanwhile, such as that of a
         replay: what this call has sent is not all or nothing. Yields the verdicts, chunk by chunk.
         """
-        desk = HoursDesk(self._longest_session)
+        desk = self._fresh_desk()
         flying: _Flight | None = None
         for chunk in chunks:
             lines = list(chunk)
@@ -170,7 +176,7 @@ class HoursService:
                 if flying is not None:
                     yield await self._settle(flying, source, command)
                     flying = None
-                desk = HoursDesk(self._longest_session)
+                desk = self._fresh_desk()
             flight = await self._send(desk, source, lines, command, atomic=False)
             if flying is not None:
                 landed: dict[int, LineVerdict] = {}
@@ -180,7 +186,7 @@ class HoursService:
                     )  # judged on what did not come about: both anew, in order
                     yield await self.submit(source, flying.lines, command)
                     yield await self.submit(source, flight.lines, command)
-                    desk, flying = HoursDesk(self._longest_session), None
+                    desk, flying = self._fresh_desk(), None
                     continue
                 yield [landed[number] for number, _ in flying.lines]
             flying = flight
@@ -189,7 +195,7 @@ class HoursService:
 
     async def preview(self, source: str, lines: Sequence[Line]) -> list[LineVerdict]:
         """What `submit` would say, lines before these included in the judgement; nothing is written."""
-        desk = self._preview_desk
+        desk = self._preview_desk = self._preview_desk or self._fresh_desk()
         await self._load(desk, lines)
         known = await self._on_file(source, lines)
         new = [line for line in lines if line[0] not in known]
@@ -206,7 +212,8 @@ class HoursService:
     async def _load(self, desk: HoursDesk, lines: Sequence[Line]) -> None:
         lacking = desk.lacks(_well_formed(lines))
         if lacking:
-            await self._ledger.database.read(desk.load, self._ledger.id, lacking)
+            people = await directory_of(self._ledger).by_number(lacking.numbers)
+            await self._ledger.database.read(desk.load, self._ledger.id, lacking, people)
 
     async def _send(
         self,
@@ -279,21 +286,22 @@ class HoursService:
         salt: bytes,
         sheet: Sheet | None = None,
     ) -> Judged:
-        policy = self._policy_for(fields)
+        policy, request = self._policy_for(fields), desk.fingerprint(fields)
         record = parse_record(fields, policy) if policy else None
         if policy is None or record is None:
-            return Judged(place, fields or ("",), _MALFORMED)
+            return Judged(place, fields or ("",), _MALFORMED, request=request)
         if sheet is not None and needs_verification(policy):
-            return sheet.judge(place, record, policy, now, salt)
+            return sheet.judge(place, record, policy, now, salt, request)
         judgement = judge_record(record, desk, policy)
         if judgement.verdict == "accepted" and not self._brings_own_time and _is_ahead(record, policy, now):
             judgement = Judgement("recorded_early")
         if judgement.verdict in _TAKES_NO_ID:
-            return Judged(place, fields, judgement)
-        number = record.fields.volunteer
-        volunteer = desk.people[number]
-        version = desk.versions[number] if volunteer else 0
-        desk.take(record, judgement)
+            return Judged(place, fields, judgement, request=request)
+        volunteer = desk.people[record.fields.volunteer]
+        version = desk.versions[volunteer.id] if volunteer else 0
+        desk.take(record, judgement, request)
+        refused = judgement.verdict != "accepted"
+        person = volunteer.id if volunteer else ""
         return Judged(
             place,
             fields,
@@ -307,6 +315,13 @@ class HoursService:
             _notice(judgement, policy, now),
             effective_micros(record.session_end * 60, policy.timezone),
             salt,
+            request,
+            "" if refused else kept_text(shown_fields(record.fields, person)),
+            directory_of(self._ledger).seal(
+                volunteer,
+                f"record {filed_id(record.fields.record_id)}",
+                hidden_text(record.fields, refused=refused),
+            ),
         )
 
     def _policy_for(self, fields: tuple[str, ...]) -> Policy | None:
@@ -353,17 +368,17 @@ class HoursService:
             found = await self._ledger.database.read(record_of_entry, self._ledger.id, sequence)
             if found is None:
                 return UnknownEntry(sequence)
-            record_id, number, state, released_by, steps = found
+            record_id, person_id, state, released_by, steps = found
             if state == "objected":  # whoever decides the objection reverses it, or not
                 return WrongState(record_id, state)
-            people = await self._ledger.database.read(volunteers.by_number, self._ledger.id, [number])
+            person = Volunteer(person_id)
             zone = self._policies.policies[-1].timezone
             drafts = reversal_drafts(
                 record_id,
                 state,
                 sequence,
                 released_by,
-                people[number],
+                person,
                 reason,
                 effective_at=start_of_day(city_day(self._ledger.writer.clock.now(), zone), zone),
                 client=command.client,
@@ -376,7 +391,7 @@ class HoursService:
                     *supplement_reversals(
                         record_id,
                         supplement,
-                        people[number],
+                        person,
                         reason,
                         effective_at=drafts[-1].effective_at,
                         client=command.client,
@@ -475,8 +490,7 @@ def pending_records(
         .limit(limit),
     )
     rows = sorted(found, key=lambda row: (row[5], row[0]))
-    people = volunteers.by_number(connection, ledger_id, {row[2] for row in rows})
     return [
-        PendingRecord(row[0], row[1], people[row[2]], row[3], row[4], row[5], bytes.fromhex(row[6]))
+        PendingRecord(row[0], row[1], Volunteer(row[2]), row[3], row[4], row[5], bytes.fromhex(row[6]))
         for row in rows
     ]

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, insert, select, update
 from pointsbank.engine.ids import new_id
 from pointsbank.people.master import MasterKeys
 from pointsbank.people.refusals import MasterKeyInUse
-from pointsbank.people.sealing import BlindIndexes, new_key, seal, unseal, unwrap, wrap
+from pointsbank.people.sealing import BlindIndexes, derive, new_key, seal, unseal, unwrap, wrap
 from pointsbank.people.store_tables import person_keys, sealed_values, store_secrets
 
 T = TypeVar("T")
@@ -38,6 +38,8 @@ class Vault:
         self.ledger_id = ledger_id
         self.keys = keys
         self.indexes = BlindIndexes(root, ledger_id)
+        self.nobody = PersonKey("", "ledger", derive(root, f"texts about nobody known, ledger {ledger_id}"))
+        """Seals what came in about somebody whom nobody knows: it outlives every person, and stays in no database."""
 
     def fresh_key(self, person_id: str, now: int) -> tuple[PersonKey, dict[str, Any]]:
         """A new key for a person, and the row that keeps it wrapped."""
