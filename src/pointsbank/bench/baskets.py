@@ -24,7 +24,7 @@ from pointsbank.ledger.refusals import Refusal
 from pointsbank.market.model import Basket, BasketLine
 from pointsbank.market.postings import Delivery
 from pointsbank.market.service import MarketService
-from pointsbank.people.directory import directory_of
+from pointsbank.people.directory import directory_of, with_people
 from pointsbank.people.model import NewPerson
 from pointsbank.places.stations import PLACES, opening, stations
 from pointsbank.points.lots import Fund
@@ -59,7 +59,7 @@ async def _make_city(url: str) -> None:
     await upgrade(database)
     await people_at(url, 0).upgrade()
     book = load_book(shipped_folder())
-    async with open_ledger(database) as ledger, withpeople_at(ledger, people_at(url, ledger.id)):
+    async with open_ledger(database) as ledger, with_people(ledger, people_at(url, ledger.id)):
         await HoursService(ledger, book).open_accounts("bench")
         places = [opening("station", f"B{n:03}", f"站 {n}", "", _command(f"place/{n}")) for n in range(SHOPS)]
         await _post(ledger, places, PLACES)
@@ -71,11 +71,11 @@ async def _make_city(url: str) -> None:
         ]
         _none_refused(await MarketService(ledger, book).receive(deliveries))
         for first in range(0, PEOPLE_IN_CITY, 1000):
-            await _addpeople_at(ledger, book, range(first, first + 1000))
+            await _add_people(ledger, book, range(first, first + 1000))
     await database.close()
 
 
-async def _addpeople_at(ledger: Ledger, book: PolicyBook, numbers: range) -> None:
+async def _add_people(ledger: Ledger, book: PolicyBook, numbers: range) -> None:
     names = [_volunteer(n) for n in numbers]
     born = date(1970, 1, 1)
     directory = directory_of(ledger)
@@ -146,7 +146,7 @@ async def _sell(selling: Selling) -> Done:
     numbers = count()
     latencies: list[float] = []
 
-    async with open_ledger(database) as ledger, withpeople_at(ledger, people_at(selling.url, ledger.id)):
+    async with open_ledger(database) as ledger, with_people(ledger, people_at(selling.url, ledger.id)):
         market = MarketService(ledger, book)
 
         async def till_until(stop: float, till: int) -> None:

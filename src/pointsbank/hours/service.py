@@ -206,8 +206,10 @@ class HoursService:
 
     async def _on_file(self, source: str, lines: Sequence[Line]) -> dict[int, LineVerdict]:
         """The verdicts that these lines have already."""
-        numbers = [number for number, _ in lines]
-        return await self._ledger.database.read(verdicts_at, self._ledger.id, source, numbers)
+        ids = {number: fields[0] if fields else "" for number, fields in lines}
+        found = await self._ledger.database.read(verdicts_at, self._ledger.id, source, list(ids))
+        # a malformed line is filed under no id
+        return {n: known if known.id else msgspec.structs.replace(known, id=ids[n]) for n, known in found.items()}
 
     async def _load(self, desk: HoursDesk, lines: Sequence[Line]) -> None:
         lacking = desk.lacks(_well_formed(lines))
