@@ -357,12 +357,12 @@ class _Load:
         for reference, (sequence, _) in (
             await self.ledger.database.read(sold_baskets, self.ledger.id, wrong)
         ).items():
-            await market.reverse(sequence, "重复录入", _command(f"reverse:{reference}"))
+            await market.reverse(sequence, "not-wanted", _command(f"reverse:{reference}"))
         records = [record_id(n) for _, records in days for n in records if n % REVERSE_RECORD_EVERY == 12_000]
         for record, sequence in (
             await self.ledger.database.read(credited_records, self.ledger.id, records)
         ).items():
-            await hours.reverse(sequence, "时数有误", _command(f"reverse:{record}"))
+            await hours.reverse(sequence, "typed-twice", _command(f"reverse:{record}"))
 
     def _until(self, at: int) -> int:
         """How many seconds of a day there are: all, of today those that are over."""

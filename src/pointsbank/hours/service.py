@@ -209,7 +209,9 @@ class HoursService:
         ids = {number: fields[0] if fields else "" for number, fields in lines}
         found = await self._ledger.database.read(verdicts_at, self._ledger.id, source, list(ids))
         # a malformed line is filed under no id
-        return {n: known if known.id else msgspec.structs.replace(known, id=ids[n]) for n, known in found.items()}
+        return {
+            n: known if known.id else msgspec.structs.replace(known, id=ids[n]) for n, known in found.items()
+        }
 
     async def _load(self, desk: HoursDesk, lines: Sequence[Line]) -> None:
         lacking = desk.lacks(_well_formed(lines))

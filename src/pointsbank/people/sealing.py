@@ -50,19 +50,21 @@ def new_key() -> bytes:
     return secrets.token_bytes(KEY_BYTES)
 
 
-def seal(key: bytes, value: bytes, about: Iterable[str]) -> bytes:
+def seal(key: bytes | AESGCM, value: bytes, about: Iterable[str]) -> bytes:
     """Encrypt a value. `about` (ledger, person, field, key id) is bound to it: it opens nowhere else."""
+    cipher = AESGCM(key) if isinstance(key, bytes) else key
     nonce = secrets.token_bytes(NONCE_BYTES)
-    return _FORMAT + nonce + AESGCM(key).encrypt(nonce, value, associated_data(about))
+    return _FORMAT + nonce + cipher.encrypt(nonce, value, associated_data(about))
 
 
-def unseal(key: bytes, sealed: bytes, about: Iterable[str]) -> bytes:
+def unseal(key: bytes | AESGCM, sealed: bytes, about: Iterable[str]) -> bytes:
     """The value that was sealed. Raises SealBroken, which tells nothing of the value."""
     if sealed[:1] != _FORMAT or len(sealed) < 1 + NONCE_BYTES + TAG_BYTES:
         raise SealBroken
     nonce, body = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
+    cipher = AESGCM(key) if isinstance(key, bytes) else key
     try:
-        return AESGCM(key).decrypt(nonce, body, associated_data(about))
+        return cipher.decrypt(nonce, body, associated_data(about))
     except InvalidTag:
         raise SealBroken from None
 
@@ -108,8 +110,12 @@ def derive(root: bytes, purpose: str) -> bytes:
 
 def associated_data(parts: Iterable[str]) -> bytes:
     """Parts as bytes, each with its length before it, so that no two lists read the same."""
-    encoded = [part.encode() for part in parts]
-    return b"".join(len(part).to_bytes(4, "big") + part for part in encoded)
+    joined = bytearray()
+    for part in parts:
+        encoded = part.encode(errors="surrogatepass")
+        joined += len(encoded).to_bytes(4, "big")
+        joined += encoded
+    return bytes(joined)
 
 
 @lru_cache(maxsize=8)  # derived once, not for every person
