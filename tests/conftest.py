@@ -14,6 +14,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from tests.canaries import Logs, watched_logs
 from tests.people_of import MASTER_KEY, settings_for
 
 from pointsbank.people.store import upgrade_people
@@ -21,6 +22,14 @@ from pointsbank.store.database import Database
 from pointsbank.store.schema import upgrade
 
 ENGINES = ("sqlite", "postgresql")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def logs() -> Iterator[Logs]:
+    """What the whole session logged holds no value of a test person."""
+    with watched_logs() as logs:
+        yield logs
+    assert logs.found == {}, "personal data in the logs of the tests"
 
 
 @pytest.fixture(autouse=True, scope="session")

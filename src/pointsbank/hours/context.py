@@ -10,6 +10,7 @@ from datetime import date
 from sqlalchemy import Connection, select
 
 from pointsbank.hours.model import HOLDING, Interval, Judgement, RecordFields, ServiceRecord
+from pointsbank.hours.postings import hidden_text
 from pointsbank.hours.tables import service_records
 from pointsbank.intake.lines import filed_id, kept_text
 from pointsbank.people.directory import Directory
@@ -88,6 +89,11 @@ class HoursDesk:
     def fingerprint(self, fields: tuple[str, ...]) -> bytes:
         """The keyed hash of a line, by which a repetition is told."""
         return self._directory.request("record", kept_text(fields))
+
+    def sealed(self, fields: RecordFields, *, refused: bool) -> bytes:
+        """What of a line documents do not show, under the key of its volunteer, or nobody's."""
+        what = f"record {filed_id(fields.record_id)}"
+        return self._directory.seal(self.people[fields.volunteer], what, hidden_text(fields, refused=refused))
 
     def take(self, record: ServiceRecord, judgement: Judgement, fingerprint: bytes) -> None:
         """Remember a record that took its id, so that the next one is judged after it."""

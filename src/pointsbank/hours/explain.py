@@ -10,6 +10,7 @@ import msgspec
 
 from pointsbank.hours.columns import HOUR_CLASS, HOUR_CLASSES, NAMES, TIME_COLUMNS, WIDTH
 from pointsbank.hours.model import HoursVerdict
+from pointsbank.people.identity import masked_number
 from pointsbank.policy.calendar import local_minute
 
 NoPoints = Literal["honour", "below_floor", "rounding", "cap"]
@@ -138,7 +139,9 @@ def _conflict(facts: Facts) -> str:
 
 
 def _unknown_volunteer(facts: Facts) -> str:
-    return f"查无此志愿者：编号{_value(facts, 1)}未登记。本条未入账。请核对编号，或先登记再用新记录编号导入。"
+    return (
+        f"查无此志愿者：编号{_masked(facts, 1)}未登记。本条未入账。请核对编号，或先登记再用新记录编号导入。"
+    )
 
 
 def _unknown_station(facts: Facts) -> str:
@@ -222,6 +225,10 @@ def _submitted(facts: Facts) -> str:
 
 def _first_line(facts: Facts) -> str:
     return f"第 {facts.first_line} 行" if facts.first_line else "先前收到的记录"
+
+
+def _masked(facts: Facts, at: int) -> str:
+    return f"“{masked_number(facts.fields[at][:60])}”" if at < len(facts.fields) else ""
 
 
 def _value(facts: Facts, at: int) -> str:

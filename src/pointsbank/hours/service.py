@@ -23,7 +23,6 @@ from pointsbank.hours.postings import (
     Judged,
     PendingRecord,
     category_account,
-    hidden_text,
     record_draft,
     release_draft,
     reversal_drafts,
@@ -35,7 +34,7 @@ from pointsbank.hours.sheets import Sheet, Sheets, needs_verification
 from pointsbank.hours.submission import step_row
 from pointsbank.hours.tables import service_records
 from pointsbank.hours.trails import record_of_entry
-from pointsbank.intake.lines import LineVerdict, Place, effective_micros, filed_id, kept_text, verdicts_at
+from pointsbank.intake.lines import LineVerdict, Place, effective_micros, kept_text, verdicts_at
 from pointsbank.ledger.model import Draft, OpenAccount, Receipt
 from pointsbank.ledger.refusals import GroupRefused, Refusal, UnknownEntry
 from pointsbank.people.directory import directory_of
@@ -321,11 +320,7 @@ class HoursService:
             salt,
             request,
             "" if refused else kept_text(shown_fields(record.fields, person)),
-            directory_of(self._ledger).seal(
-                volunteer,
-                f"record {filed_id(record.fields.record_id)}",
-                hidden_text(record.fields, refused=refused),
-            ),
+            desk.sealed(record.fields, refused=refused),
         )
 
     def _policy_for(self, fields: tuple[str, ...]) -> Policy | None:

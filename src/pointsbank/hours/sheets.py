@@ -19,7 +19,7 @@ from pointsbank.engine.registry import Ledger
 from pointsbank.hours.context import HoursDesk
 from pointsbank.hours.four_eyes import Ties, may_not_record
 from pointsbank.hours.model import HoursVerdict, Judgement, RecordFields, ServiceRecord
-from pointsbank.hours.postings import Judged, Waiting, hidden_text, shown_fields
+from pointsbank.hours.postings import Judged, Waiting, shown_fields
 from pointsbank.hours.refusals import TooManyLines
 from pointsbank.hours.rules import is_after_deadline, judge_record
 from pointsbank.hours.submission import (
@@ -32,7 +32,7 @@ from pointsbank.hours.submission import (
 )
 from pointsbank.hours.trails import Sums, acts_since, credited_since, limit_subjects, sums_of
 from pointsbank.intake.lines import Place, filed_id
-from pointsbank.people.directory import Directory, directory_of
+from pointsbank.people.directory import directory_of
 from pointsbank.people.volunteers import Volunteer, registered
 from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.calendar import (
@@ -76,8 +76,7 @@ class Sheets:
         """The sheet on which these lines are judged; the desk has loaded their volunteers."""
         read = [RecordFields._make(f) for f in lines if len(f) == len(RecordFields._fields)]
         now = self._ledger.writer.clock.now()
-        directory = directory_of(self._ledger)
-        stated = await directory.by_number({f.recorded_by for f in read})
+        stated = await directory_of(self._ledger).by_number({f.recorded_by for f in read})
         facts = await self._ledger.database.read(self._load, read, desk, by, now, stated)
         days = {d for f in read if (d := _day_of(f)) is not None} | {city_day(now, self._zone)}
         homes: dict[date, dict[str, str]] = {}
@@ -85,7 +84,7 @@ class Sheets:
             people = [by.person, *(p.id for f in read if (p := desk.people.get(f.volunteer)))]
             for day in sorted(days):
                 homes[day] = dict(await self._households.household_of(people, day))
-        return Sheet(desk, directory, by, reason, self._zone, homes, *facts)
+        return Sheet(desk, by, reason, self._zone, homes, *facts)
 
     def _load(
         self,
@@ -125,7 +124,6 @@ class Sheet(msgspec.Struct):
     """Some lines that one person or machine brings, judged one after the other."""
 
     desk: HoursDesk
-    directory: Directory
     by: By
     reason: str
     zone: str
@@ -151,11 +149,7 @@ class Sheet(msgspec.Struct):
         version = self.desk.versions[volunteer.id] if volunteer else 0
         judgement = Judgement(verdict, record.minutes) if verdict == "submitted" else Judgement(verdict)
         self.desk.take(record, judgement, request)
-        sealed = self.directory.seal(
-            volunteer,
-            f"record {filed_id(fields.record_id)}",
-            hidden_text(fields, refused=verdict != "submitted"),
-        )
+        sealed = self.desk.sealed(fields, refused=verdict != "submitted")
         waiting = (
             self._waiting(record, volunteer, policy, now, request, sealed)
             if volunteer and verdict == "submitted"

@@ -196,11 +196,16 @@ def _json(table: str, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -
         raise BatchConflict(f"a row of {table} has more or fewer values than columns")
     places = _bytes_at(table, names)
     if places:
-        rows = [
-            tuple(cell.hex() if i in places and cell is not None else cell for i, cell in enumerate(row))
-            for row in rows
-        ]
+        rows = [_in_hex(row, places) for row in rows]
     return _encoded(rows)
+
+
+def _in_hex(row: tuple[Any, ...], places: tuple[int, ...]) -> tuple[Any, ...]:
+    cells = list(row)
+    for i in places:
+        if cells[i] is not None:
+            cells[i] = cells[i].hex()
+    return tuple(cells)
 
 
 def _encoded(rows: Iterable[tuple[Any, ...]]) -> str:

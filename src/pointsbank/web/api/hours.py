@@ -116,7 +116,8 @@ async def submit_records(
     idempotency_key: IdempotencyKey,
 ) -> Response[HoursOut]:
     actor = actor_in(request)
-    digest = request_of("POST", request.scope["path"], data)
+    plain = request_of("POST", request.scope["path"], data)
+    digest = directory_of(bank.ledger).request("hours", plain.hex())  # the request is about people
     # The key is taken by a document-only draft first: a batch is judged line by line and may span several
     # commits,
     # so a repetition of the same key goes on where it stopped, and another request under it is a conflict.
