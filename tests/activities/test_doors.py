@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from tests.activities.centre import HEAD, JUDGE, RECORDER, SECOND, VERIFIER, done
-from tests.people_of import enrol, volunteers_named
+from tests.people_of import enrol, open_peopled, volunteers_named
 from tests.web.conftest import Service, running
 
 from pointsbank.access.model import NEVER, SCOPES
@@ -20,7 +20,6 @@ from pointsbank.activities.model import ActivityPlan
 from pointsbank.cli.main import main
 from pointsbank.engine.clock import FixedClock
 from pointsbank.engine.commands import Command
-from pointsbank.engine.registry import open_ledger
 from pointsbank.places.stations import PLACES, opening
 from pointsbank.store.database import Database
 from pointsbank.web.api.desks import desks_of
@@ -163,7 +162,7 @@ def test_the_command_line_acts_as_the_holder_of_a_key_and_a_machine_approves_not
 ) -> None:
     async def build() -> str:
         database = Database(database_url)
-        async with open_ledger(database) as ledger:
+        async with open_peopled(database) as ledger:
             await _settle(ledger)
             desk = KeyDesk(ledger, KeyRing(ledger, ledger.writer.clock))
             issued = await desk.issue("kiosk", "", SCOPES, NEVER, Command("t", "key"))

@@ -80,15 +80,13 @@ async def test_after_closing_an_account_nothing_of_the_person_is_left_in_plain_a
         directory, store = directory_of(ledger), directory_of(ledger).store
         on_file = await ledger.database.read(_sealed, ledger.id)
         told = await directory.open(on_file)
-        assert parts_of(told["text record R1"]) == (VOLUNTEER, f"看望{NAME}", PHONE), (
-            "it was sealed, not dropped"
-        )
+        assert parts_of(told["record R1"]) == (VOLUNTEER, f"看望{NAME}", PHONE), "it was sealed, not dropped"
         assert len(told) == 6
         closed = await close_account(store, person, no_points_left(ledger), by="clerk")
         assert isinstance(closed, Closing)
         assert closed.step == "done"
         left = await directory.open(on_file)
-        assert set(left) == {"text record R4"}, "left is what was never known to be about this person"
+        assert set(left) == {"record R4"}, "left is what was never known to be about this person"
         assert await directory.by_number([VOLUNTEER]) == {}
         await _write_out(database, ledger.id, after)
         assert (await verify(database, ledger.name)).findings == ()

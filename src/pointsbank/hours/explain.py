@@ -10,7 +10,6 @@ import msgspec
 
 from pointsbank.hours.columns import HOUR_CLASS, HOUR_CLASSES, NAMES, TIME_COLUMNS, WIDTH
 from pointsbank.hours.model import HoursVerdict
-from pointsbank.people.identity import masked_number
 from pointsbank.policy.calendar import local_minute
 
 NoPoints = Literal["honour", "below_floor", "rounding", "cap"]
@@ -33,7 +32,10 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def explain(verdict: HoursVerdict, facts: Facts) -> str:
-    """One Chinese sentence or two: what happened, what it means for the points, and what to do now."""
+    """One Chinese sentence or two: what happened, what it means for the points, and what to do now.
+
+    No sentence repeats a cell but the record id of a conflict: a report is passed around, and cells may be about people.
+    """
     return _SENTENCES[verdict](facts)
 
 
@@ -138,19 +140,19 @@ def _conflict(facts: Facts) -> str:
     )
 
 
-def _unknown_volunteer(facts: Facts) -> str:
+def _unknown_volunteer(_facts: Facts) -> str:
     return (
-        f"查无此志愿者：编号{_masked(facts, 1)}未登记。本条未入账。请核对编号，或先登记再用新记录编号导入。"
+        f"查无此志愿者：所填编号未登记。本条未入账。请核对编号，或先登记再用新记录编号导入。"
     )
 
 
-def _unknown_station(facts: Facts) -> str:
-    return f"查无此服务站：编码{_value(facts, 5)}未登记。本条未入账。请核对编码后用新记录编号导入。"
+def _unknown_station(_facts: Facts) -> str:
+    return "查无此服务站：所填编码未登记。本条未入账。请核对编码后用新记录编号导入。"
 
 
-def _unknown_category(facts: Facts) -> str:
+def _unknown_category(_facts: Facts) -> str:
     return (
-        f"查无此服务类别：代码{_value(facts, 4)}不在现行规则中（区分大小写）。本条未入账。"
+        "查无此服务类别：所填代码不在现行规则中（区分大小写）。本条未入账。"
         "请核对类别代码后用新记录编号导入。"
     )
 
@@ -199,9 +201,9 @@ def _overlap(facts: Facts) -> str:
     )
 
 
-def _unknown_activity(facts: Facts) -> str:
+def _unknown_activity(_facts: Facts) -> str:
     return (
-        f"活动未获批准：活动{_value(facts, 2)}没有在开始前获批。本条未提交。"
+        "活动未获批准：所填活动没有在开始前获批。本条未提交。"
         "活动须先批后办；请核对活动编号后用新记录编号提交。"
     )
 
@@ -225,10 +227,6 @@ def _submitted(facts: Facts) -> str:
 
 def _first_line(facts: Facts) -> str:
     return f"第 {facts.first_line} 行" if facts.first_line else "先前收到的记录"
-
-
-def _masked(facts: Facts, at: int) -> str:
-    return f"“{masked_number(facts.fields[at][:60])}”" if at < len(facts.fields) else ""
 
 
 def _value(facts: Facts, at: int) -> str:

@@ -57,7 +57,7 @@ class ReportWriter:
         is_whole = len(fields) == WIDTH
         cells = (
             str(line_no),
-            fields[0] if is_whole else "",
+            fields[0] if is_whole and verdict != "malformed" else "",
             masked_number(fields[1]) if is_whole else "",
             SHORT_CHINESE[verdict],
             explain(verdict, facts),
