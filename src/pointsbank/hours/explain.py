@@ -142,7 +142,7 @@ def _conflict(facts: Facts) -> str:
 
 def _unknown_volunteer(_facts: Facts) -> str:
     return (
-        f"查无此志愿者：所填编号未登记。本条未入账。请核对编号，或先登记再用新记录编号导入。"
+        "查无此志愿者：所填编号未登记。本条未入账。请核对编号，或先登记再用新记录编号导入。"
     )
 
 
