@@ -108,9 +108,7 @@ async def test_a_text_opens_at_its_place_for_its_person_and_never_after_forgetti
     assert await directory.by_number(["V1"]) == {}
 
 
-async def test_hashes_of_requests_and_unknown_numbers_need_the_store(
-    ledger: Ledger, database: Database
-) -> None:
+async def test_hashes_of_requests_need_the_store(ledger: Ledger, database: Database) -> None:
     directory = directory_of(ledger)
     assert (
         directory.request("record", "a")
@@ -118,13 +116,11 @@ async def test_hashes_of_requests_and_unknown_numbers_need_the_store(
         != directory.request("record", "b")
     )
     assert directory.request("ab", "c") != directory.request("a", "bc")
-    assert directory.unknown("V9") == directory.unknown("V9") != directory.unknown("V8")
     store = store_of(database.url, ledger.id + 1)
     await store.open()
     try:
         other = Directory(store)
         assert other.request("record", "a") != directory.request("record", "a")
-        assert other.unknown("V9") != directory.unknown("V9")
     finally:
         await store.close()
 

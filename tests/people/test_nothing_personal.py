@@ -131,11 +131,13 @@ async def _life(ledger: Ledger, out: Path) -> str:
         basket("B2", VOLUNTEER, at, ("SOAP", 1)),
         basket("B3", CARD, at, ("RICE", 1)),
         basket("B4", PHONE, at, ("RICE", 1)),
+        basket("B5", VOLUNTEER, at, (NAME, 1), station=PHONE),
     ]
     orders = [(Place("baskets", n), one, Command("t", f"basket:{n}")) for n, one in enumerate(baskets)]
     sales = await market.sell_all(orders)
     assert [sale.judgement.verdict for sale in sales] == [
         "accepted", "conflict", "out_of_stock", "unknown_volunteer", "unknown_volunteer",
+        "unknown_station",
     ]  # fmt: skip
     again = await market.sell_all(orders)
     assert [sale.judgement.verdict for sale in again] == [sale.judgement.verdict for sale in sales]

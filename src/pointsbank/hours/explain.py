@@ -141,9 +141,7 @@ def _conflict(facts: Facts) -> str:
 
 
 def _unknown_volunteer(_facts: Facts) -> str:
-    return (
-        "查无此志愿者：所填编号未登记。本条未入账。请核对编号，或先登记再用新记录编号导入。"
-    )
+    return "查无此志愿者：所填编号未登记。本条未入账。请核对编号，或先登记再用新记录编号导入。"
 
 
 def _unknown_station(_facts: Facts) -> str:
@@ -152,8 +150,7 @@ def _unknown_station(_facts: Facts) -> str:
 
 def _unknown_category(_facts: Facts) -> str:
     return (
-        "查无此服务类别：所填代码不在现行规则中（区分大小写）。本条未入账。"
-        "请核对类别代码后用新记录编号导入。"
+        "查无此服务类别：所填代码不在现行规则中（区分大小写）。本条未入账。请核对类别代码后用新记录编号导入。"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import insort
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 import msgspec
 from sqlalchemy import Connection, func, select
@@ -20,6 +21,8 @@ from pointsbank.places.stations import Station, StationDays, station_days
 from pointsbank.points.lots import HeldLot, accounts_at, lots_named
 from pointsbank.store.lists import fetched, is_one_of
 from pointsbank.store.tables import balances, subjects
+
+REFUSED_MARK: Final = "hmac:"
 
 
 class Catalogue:
@@ -69,16 +72,19 @@ class Counterfoil:
 
     def is_repeated(self, basket: Basket) -> bool | None:
         first = self._contents.get(basket.receipt_no)
-        # who had no such number when the first came may have it by now
-        return None if first is None else first in (self.content(basket), self._content_of_unknown(basket))
+        return None if first is None else first in {self.content(basket, sold=s) for s in (True, False)}
 
-    def content(self, basket: Basket) -> str:
-        """What a basket's document keeps: who wants the goods by id."""
-        person = self.people.get(basket.volunteer)
-        return basket_content(basket, person.id) if person else self._content_of_unknown(basket)
+    def content(self, basket: Basket, *, sold: bool) -> str:
+        """What a basket's document keeps: of one that was sold who took what, of another a keyed hash.
 
-    def _content_of_unknown(self, basket: Basket) -> str:
-        return basket_content(basket, self._directory.unknown(basket.volunteer))
+        In a basket that was refused any cell may be about somebody.
+        """
+        if sold:
+            return basket_content(basket, self._id(basket.volunteer))
+        return (
+            REFUSED_MARK
+            + self._directory.request("refused basket", basket_content(basket, basket.volunteer)).hex()
+        )
 
     def request(self, basket: Basket, place: Place | None) -> bytes:
         """What a repetition of the command is told by."""
@@ -113,7 +119,7 @@ class Counterfoil:
 
     def take(self, basket: Basket, judgement: BasketJudgement) -> None:
         """Remember a basket that took its number, so that the next one is judged after it."""
-        self._contents[basket.receipt_no] = self.content(basket)
+        self._contents[basket.receipt_no] = self.content(basket, sold=judgement.verdict == "accepted")
         if judgement.verdict == "accepted":
             person = self._id(basket.volunteer)
             self.versions[person] += 1

@@ -155,7 +155,7 @@ def _receipt_row(judged: JudgedBasket) -> Row:
             basket.at,
             terminal,
             number_of(f"receipt:{terminal}") if accepted else 0,
-            filed_id(basket.station),
+            filed_id(basket.station) if judged.station else "",
             judged.volunteer.id if judged.volunteer else "",
             judgement.price,
             judged.policy,

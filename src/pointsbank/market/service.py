@@ -279,7 +279,7 @@ class MarketService:
             effective_at,
             new_salt(),
             foil.request(basket, place),
-            foil.content(basket),
+            foil.content(basket, sold=judgement.verdict == "accepted"),
         )
         if judged.is_new and (judgement.verdict == "accepted" or self._keeps_refusals):
             foil.take(basket, judgement)

@@ -34,8 +34,8 @@ from pointsbank.policy.calendar import city_day
 
 NUMBER: Final = "volunteer-number"
 
-UNKNOWN: Final = "?"
-"""Begins the word that stands for a number that nobody has."""
+MOST_KNOWN: Final = 200_000
+"""People whom a load remembers before it begins anew."""
 
 _OPEN: WeakKeyDictionary[Ledger, Directory] = WeakKeyDictionary()
 
@@ -102,6 +102,8 @@ class Directory:
             people = await self.store.read(lambda c: self._load(c, sorted(by_digest)))
             found |= {number: person for digest, person in people.items() for number in by_digest[digest]}
             if self._known is not None:
+                if len(self._known) > MOST_KNOWN:
+                    self._known.clear()
                 self._known |= found
         return found
 
@@ -159,10 +161,6 @@ class Directory:
     def request(self, *parts: str) -> bytes:
         """The hash of a command that carries personal data: without the people store nobody can guess it."""
         return self.store.vault.indexes.request_digest(*parts)[:16]
-
-    def unknown(self, number: str) -> str:
-        """The word that stands for a number that nobody has: the same for the same number, and nothing leads back."""
-        return UNKNOWN + self._digest(number)[:16].hex()
 
     def seal(self, person: Volunteer | None, what: str, text: str) -> bytes:
         """Seal a text about somebody, or about nobody whom we know. `what` names the place where it belongs."""
