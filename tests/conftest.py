@@ -14,11 +14,30 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from tests.canaries import Logs, watched_logs
+from tests.people_of import MASTER_KEY, settings_for
 
+from pointsbank.people.store import upgrade_people
 from pointsbank.store.database import Database
 from pointsbank.store.schema import upgrade
 
 ENGINES = ("sqlite", "postgresql")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def logs() -> Iterator[Logs]:
+    """What the whole session logged holds no value of a test person."""
+    with watched_logs() as logs:
+        yield logs
+    assert logs.found == {}, "personal data in the logs of the tests"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def master_key() -> Iterator[str]:
+    """A master key for every verb and process of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("POINTSBANK_MASTER_KEY", MASTER_KEY)
+        yield MASTER_KEY
 
 
 @pytest.fixture(scope="session")
@@ -63,17 +82,22 @@ def postgres_template(postgres_server: str) -> Iterator[tuple[str, str]]:
     """The server, and the name of a migrated database to copy."""
     name = f"pb_template_{uuid.uuid4().hex[:8]}"
     _administer(postgres_server, f"CREATE DATABASE {name}")
-    asyncio.run(upgrade(Database(_with_database(postgres_server, name))))
+    asyncio.run(_migrate(_with_database(postgres_server, name)))
     yield postgres_server, name
     _administer(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite file to copy."""
+    """A migrated SQLite file to copy, with its people store beside it."""
     path = tmp_path_factory.mktemp("template") / "books.db"
-    asyncio.run(upgrade(Database(str(path))))
+    asyncio.run(_migrate(f"sqlite:///{path}"))
     return path
+
+
+async def _migrate(url: str) -> None:
+    await upgrade(Database(url))
+    await upgrade_people(settings_for(url))
 
 
 def _copy_of(template: tuple[str, str]) -> Iterator[str]:
@@ -101,6 +125,7 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
     """URL of a migrated SQLite file of the test's own."""
     path = tmp_path / "books.db"
     shutil.copy(sqlite_template, path)
+    shutil.copy(sqlite_template.with_name("people.db"), tmp_path)
     return f"sqlite:///{path}"
 
 

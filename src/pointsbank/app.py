@@ -27,7 +27,13 @@ from pointsbank.engine.clock import Clock, SystemClock
 from pointsbank.engine.registry import Ledger, open_ledger
 from pointsbank.hours.service import HoursService
 from pointsbank.ledger.chart import SHIPPED, Chart
+from pointsbank.ledger.refusals import Refusal
 from pointsbank.market.service import MarketService
+from pointsbank.people.closing import resume_closings
+from pointsbank.people.directory import with_people
+from pointsbank.people.master import master_keys
+from pointsbank.people.store import demo_key_path, people_store, upgrade_people
+from pointsbank.points.settling import no_points_left
 from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.calendar import city_day
 from pointsbank.policy.shipped import policies_at
@@ -120,7 +126,15 @@ async def open_bank(
         database = Database(settings.database)
         stack.push_async_callback(database.close)
         await database.read(require_current)
+        keys = master_keys(settings, demo_key_path(settings))  # without one nothing begins
         ledger = await stack.enter_async_context(open_ledger(database, settings.ledger, chart, clock=clock))
+        if settings.demo:
+            await upgrade_people(settings)
+        store = people_store(settings, ledger.id, keys, clock=clock)
+        await stack.enter_async_context(with_people(ledger, store, zone=zone))
+        for closing in await resume_closings(store, no_points_left(ledger)):
+            if isinstance(closing, Refusal):
+                log.warning("closing an account could not go on", code=closing.code)
         balances = HotBalances(database, ledger.id)
         await balances.open()
         stack.push_async_callback(balances.close)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from pointsbank.engine.commands import Command, request_digest
 from pointsbank.engine.registry import Ledger
+from pointsbank.hours.refusals import ReasonInvalid
 from pointsbank.hours.service import HoursService
 from pointsbank.ledger.chart import GENERIC_ROOM
 from pointsbank.ledger.model import Draft, Receipt
@@ -11,11 +15,19 @@ from pointsbank.ledger.refusals import NotReversible, Refusal, UnknownEntry
 from pointsbank.market.service import MarketService
 from pointsbank.readers.journal import entry as read_entry
 
+REASON: Final = re.compile(r"[a-z]{1,24}(-[a-z]{1,24}){0,3}")
+"""Words with hyphens, such as typing-error. No digits: nobody's number is a reason."""
+
 
 async def reverse(
     ledger: Ledger, hours: HoursService, market: MarketService, sequence: int, reason: str, command: Command
 ) -> list[Receipt] | Refusal:
-    """Reverse the entry with this sequence number; gives the receipts of what was posted, or why not."""
+    """Reverse the entry with this sequence number; gives the receipts of what was posted, or why not.
+
+    The reason stands in the journal for good, so it is a code: what is to be told of people stands in documents.
+    """
+    if not REASON.fullmatch(reason):
+        return ReasonInvalid(reason)
     entry = await ledger.database.read(read_entry, ledger.id, sequence)
     if isinstance(entry, UnknownEntry):
         return entry

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import count
 
 import httpx
+from tests.people_of import volunteers_named
 from tests.web.conftest import Service
 from tests.web.test_rooms import basket, town, with_points
 
@@ -13,7 +14,6 @@ from pointsbank.access.roles import Granted, RoleIn
 from pointsbank.access.service import IssuedKey
 from pointsbank.access.staff import Half
 from pointsbank.engine.commands import Command
-from pointsbank.people.volunteers import by_number
 from pointsbank.places.stations import PLACES, opening, stations
 
 __all__ = ["town"]
@@ -77,7 +77,7 @@ async def test_a_cashier_sells_and_takes_back_at_the_own_shop_alone(town: Servic
 
 async def test_a_cashier_does_not_serve_oneself(town: Service) -> None:
     await with_points(town, await town.key())
-    volunteer = (await town.bank.ask(by_number, ["V0001"]))["V0001"]
+    volunteer = (await volunteers_named(town.bank.ledger, "V0001"))["V0001"]
     own, other = await cashier(town, "S0001", volunteer.id), await cashier(town, "S0001")
     address = "/api/v1/market/baskets"
     assert kind(await town.post(address, basket(town), own, "b1")) == (403, "forbidden")

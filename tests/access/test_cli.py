@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 from tests.cli.test_verbs import GOOD, hours_file
+from tests.people_of import enrol, open_peopled
 
 from pointsbank.access.totp import code_at, step_of
 from pointsbank.cli.main import main
 from pointsbank.engine.clock import SystemClock
 from pointsbank.engine.commands import Command
-from pointsbank.engine.registry import open_ledger
-from pointsbank.people.volunteers import PEOPLE, registration
 from pointsbank.places.stations import PLACES, opening
 from pointsbank.store.database import Database
 
@@ -71,11 +71,9 @@ def shell(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     async def build() -> None:
         database = Database(database_url)
-        async with open_ledger(database) as ledger:
+        async with open_peopled(database) as ledger:
             await ledger.submit([opening("station", "S1", "一号站", "", Command("t", "s1"))], PLACES)
-            from datetime import date
-
-            await ledger.submit([registration("V1", date(1990, 1, 1), Command("t", "v1"))], PEOPLE)
+            await enrol(ledger, {"V1": date(1990, 1, 1)})
         await database.close()
 
     asyncio.run(build())

@@ -9,6 +9,7 @@ from datetime import date
 from typing import TypeVar
 
 from msgspec.structs import replace
+from tests.people_of import enrol, open_peopled
 from tests.points.town import micros, policy
 
 from pointsbank.activities.attendance import AttendanceService, Shown
@@ -18,7 +19,7 @@ from pointsbank.activities.ports import By, PlaceCodes
 from pointsbank.activities.service import ActivityService
 from pointsbank.engine.clock import FixedClock
 from pointsbank.engine.commands import Command
-from pointsbank.engine.registry import Ledger, open_ledger
+from pointsbank.engine.registry import Ledger
 from pointsbank.hours.corrections import Correcting
 from pointsbank.hours.objections import Objecting
 from pointsbank.hours.service import HoursService
@@ -26,7 +27,7 @@ from pointsbank.hours.status import Standings
 from pointsbank.hours.submission import LineOutcome, Submitting
 from pointsbank.hours.verification import Outcome, Verifying
 from pointsbank.ledger.refusals import Refusal
-from pointsbank.people.volunteers import PEOPLE, Volunteer, by_number, registration
+from pointsbank.people.volunteers import Volunteer
 from pointsbank.places.stations import PLACES, opening
 from pointsbank.points.lots import lots_of
 from pointsbank.policy.book import PolicyBook
@@ -242,11 +243,9 @@ async def open_centre(
 ) -> AsyncIterator[Centre]:
     """The centre in a ledger of its own."""
     clock, book = FixedClock(micros(now)), PolicyBook(policies or [guarded()])
-    async with open_ledger(database, name, clock=clock) as ledger:
+    async with open_peopled(database, name, clock=clock) as ledger:
         await HoursService(ledger, book).open_accounts()
-        await ledger.submit(
-            [registration(n, born, Command("test", f"v:{n}")) for n, born in BORN.items()], PEOPLE
-        )
+        people = await enrol(ledger, BORN)
         await ledger.submit(
             [
                 opening(kind, code, code, parent, Command("test", f"place:{code}"))
@@ -259,7 +258,6 @@ async def open_centre(
             ],
             PLACES,
         )
-        people = await database.read(by_number, ledger.id, list(BORN))
         yield Centre(ledger, book, clock, Homes(homes or {}), people)
 
 

@@ -11,12 +11,12 @@ import sys
 
 import structlog
 from tests.activities.centre import Homes, guarded
+from tests.people_of import open_peopled
 from tests.points.town import micros
 
 from pointsbank.activities.ports import By
 from pointsbank.engine.clock import FixedClock
 from pointsbank.engine.commands import Command
-from pointsbank.engine.registry import open_ledger
 from pointsbank.hours.submission import Submitting
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.policy.book import PolicyBook
@@ -26,7 +26,7 @@ from pointsbank.store.database import Database
 async def main(url: str, name: str, sessions: list[str]) -> None:
     database = Database(url)
     clock = FixedClock(micros("2026-03-05 20:00:00"))
-    async with open_ledger(database, "centre", clock=clock) as ledger:
+    async with open_peopled(database, "centre", clock=clock) as ledger:
         services = [Submitting(ledger, PolicyBook([guarded()]), Homes({})) for _ in range(4)]
         print("ready", flush=True)
         await asyncio.to_thread(sys.stdin.readline)

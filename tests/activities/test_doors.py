@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from tests.activities.centre import HEAD, JUDGE, RECORDER, SECOND, VERIFIER, done
+from tests.people_of import enrol, open_peopled, volunteers_named
 from tests.web.conftest import Service, running
 
 from pointsbank.access.model import NEVER, SCOPES
@@ -19,8 +20,6 @@ from pointsbank.activities.model import ActivityPlan
 from pointsbank.cli.main import main
 from pointsbank.engine.clock import FixedClock
 from pointsbank.engine.commands import Command
-from pointsbank.engine.registry import open_ledger
-from pointsbank.people.volunteers import PEOPLE, by_number, registration
 from pointsbank.places.stations import PLACES, opening
 from pointsbank.store.database import Database
 from pointsbank.web.api.desks import desks_of
@@ -43,7 +42,7 @@ async def town(database_url: str) -> AsyncIterator[Service]:
 
 
 async def _settle(ledger: Any) -> None:
-    await ledger.submit([registration("V1", date(1980, 1, 1), Command("t", "V1"))], PEOPLE)
+    await enrol(ledger, {"V1": date(1980, 1, 1)})
     await ledger.submit([opening("station", "S1", "", "", Command("t", "S1"))], PLACES)
 
 
@@ -57,7 +56,7 @@ PLAN = {"title": "清雪", "category": "ENV", "station": "S1", "starts_at": NINE
 async def test_an_hour_over_http_from_the_plan_to_the_notice(town: Service) -> None:
     """A terminal opens the session, checks in and submits; what only people may do, people do."""
     key = await town.key()
-    person = (await town.bank.ask(by_number, ["V1"]))["V1"]
+    person = (await volunteers_named(town.bank.ledger, "V1"))["V1"]
     desks = desks_of(town.bank)
     made = await town.post("/api/v1/activities", PLAN, key, "a1")
     assert made.json()["type"] == "/problems/four-eyes", "a machine plans nothing"
@@ -163,7 +162,7 @@ def test_the_command_line_acts_as_the_holder_of_a_key_and_a_machine_approves_not
 ) -> None:
     async def build() -> str:
         database = Database(database_url)
-        async with open_ledger(database) as ledger:
+        async with open_peopled(database) as ledger:
             await _settle(ledger)
             desk = KeyDesk(ledger, KeyRing(ledger, ledger.writer.clock))
             issued = await desk.issue("kiosk", "", SCOPES, NEVER, Command("t", "key"))

@@ -19,6 +19,7 @@ import httpx
 import msgspec
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from tests.people_of import enrol, settings_for
 
 from pointsbank.access.model import NEVER
 from pointsbank.access.service import IssuedKey
@@ -26,10 +27,8 @@ from pointsbank.access.verifications import Verification, record_verification
 from pointsbank.app import open_bank
 from pointsbank.engine.commands import Command
 from pointsbank.intake.lines import LineVerdict
-from pointsbank.people.volunteers import PEOPLE, registration
 from pointsbank.places.stations import PLACES, opening
 from pointsbank.policy.shipped import policies_at
-from pointsbank.settings import Settings
 from pointsbank.web.metrics import Metrics
 
 FLAGS = (
@@ -86,16 +85,17 @@ def books(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> tu
     """URL of a small town's books, and a key that may read."""
     path = tmp_path_factory.mktemp("town") / "books.db"
     shutil.copy(sqlite_template, path)
+    shutil.copy(sqlite_template.with_name("people.db"), path.parent)
     return f"sqlite:///{path}", asyncio.run(_fill(f"sqlite:///{path}"))
 
 
 async def _fill(url: str) -> str:
     booked_at_once = policies_at().without_safeguards()
-    async with open_bank(Settings(database=url), Metrics(), policies=booked_at_once) as bank:
+    async with open_bank(settings_for(url), Metrics(), policies=booked_at_once) as bank:
         await bank.ledger.submit(
             [opening("station", "S0001", "明兴街道金岗社区", "", Command("t", "s"))], PLACES
         )
-        await bank.ledger.submit([registration(VOLUNTEER, date(1980, 1, 1), Command("t", "v"))], PEOPLE)
+        await enrol(bank.ledger, {VOLUNTEER: date(1980, 1, 1)})
         now = datetime.now(UTC).replace(tzinfo=None) + timedelta(hours=8)
         category = next(iter(bank.policies.policies[-1].categories))
         hour_class = next(iter(bank.policies.policies[-1].hour_classes))

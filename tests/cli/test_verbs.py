@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from tests.hours.unguarded import unguarded_policy
+from tests.people_of import enrol, open_peopled
 
 from pointsbank.cli.main import SECTIONS, main
 from pointsbank.engine.registry import open_ledger
@@ -53,14 +54,13 @@ def small_city(database_url: str, tmp_path: Path) -> str:
     from datetime import date
 
     from pointsbank.engine.commands import Command
-    from pointsbank.people.volunteers import PEOPLE, registration
     from pointsbank.places.stations import PLACES, opening
 
     async def build() -> None:
         database = Database(database_url)
-        async with open_ledger(database) as ledger:
+        async with open_peopled(database) as ledger:
             await ledger.submit([opening("station", "S1", "一号站", "", Command("test", "s1"))], PLACES)
-            await ledger.submit([registration("V1", date(1990, 1, 1), Command("test", "v1"))], PEOPLE)
+            await enrol(ledger, {"V1": date(1990, 1, 1)})
         await database.close()
 
     asyncio.run(build())

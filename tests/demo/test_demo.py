@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, func, select
+from tests.people_of import store_of
 
 from pointsbank.access.service import KeyRing
 from pointsbank.demo import DemoRefused, DemoSummary, demo_credentials, load_demo
@@ -39,6 +40,11 @@ def noon(day: str = "2026-11-22") -> FixedClock:
     return FixedClock(shanghai_to_utc_micros(second))
 
 
+async def load(database: Database, **more: Any) -> DemoSummary:
+    """Load the demo with the people store that lies beside the books."""
+    return await load_demo(database, store_of(database.url, LEDGER), **more)
+
+
 class BrokenOff(Exception):
     """What stands for a kill."""
 
@@ -54,7 +60,7 @@ async def load_broken_off_after(database: Database, calls: int) -> bool:
             raise BrokenOff
 
     try:
-        await load_demo(database, clock=noon(), on_progress=on_progress, **SIZES)
+        await load(database, clock=noon(), on_progress=on_progress, **SIZES)
     except BrokenOff:
         return True
     return False
@@ -63,7 +69,7 @@ async def load_broken_off_after(database: Database, calls: int) -> bool:
 async def test_the_city_holds_exactly_what_it_promises_and_a_second_call_changes_nothing(
     database: Database,
 ) -> None:
-    first = await load_demo(database, clock=noon(), **SIZES)
+    first = await load(database, clock=noon(), **SIZES)
     assert not first.already_loaded
     assert first.places == COUNTS
     assert (first.volunteers, first.records, first.plan.shops) == (300, 900, 20)
@@ -75,7 +81,7 @@ async def test_the_city_holds_exactly_what_it_promises_and_a_second_call_changes
     assert len(first.credentials) == 4
     before = await database.read(everything)
 
-    second = await load_demo(database, clock=noon("2026-12-24"), volunteers=1_000_000)
+    second = await load(database, clock=noon("2026-12-24"), volunteers=1_000_000)
     assert second.already_loaded
     assert second.plan == first.plan
     assert not second.credentials
@@ -125,7 +131,7 @@ async def test_a_city_that_was_broken_off_often_ends_as_one_that_was_not(
     while await load_broken_off_after(database, calls):
         calls = calls * 3 + 5
     assert calls > 40, "the loading was broken off in its places, its people, its hours and its shops"
-    resumed = await load_demo(database, clock=noon(), **SIZES)
+    resumed = await load(database, clock=noon(), **SIZES)
     assert resumed.already_loaded
     assert resumed.places == COUNTS
     assert (resumed.volunteers, resumed.records) == (300, 900)
@@ -140,7 +146,8 @@ async def equals_a_city_loaded_in_one_go(resumed: DemoSummary, path: Any) -> Non
 
     other = Database(str(path))
     await upgrade(other)
-    whole = await load_demo(other, clock=noon(), **SIZES)
+    await store_of(other.url, LEDGER).upgrade()
+    whole = await load(other, clock=noon(), **SIZES)
     await other.close()
     for field in (
         "verdicts",
@@ -158,13 +165,11 @@ async def test_a_demo_city_goes_into_empty_books_only(sqlite_url: str) -> None:
     database = Database(sqlite_url)
     async with open_ledger(database) as ledger:
         [opened] = await ledger.submit([opening("centre", "C1", "某区", "", Command("city", "open"))], PLACES)
-        [person] = await ledger.submit(
-            [registration("V1", date(1990, 1, 1), Command("city", "join"))], PEOPLE
-        )
+        [person] = await ledger.submit([registration("person-1", Command("city", "join"))], PEOPLE)
         assert isinstance(opened, Receipt)
         assert isinstance(person, Receipt)
     with pytest.raises(DemoRefused):
-        await load_demo(database, **SIZES)
+        await load(database, **SIZES)
     async with open_ledger(database) as ledger:
         assert [taken async for taken in expire(ledger, date(2030, 1, 1), "Asia/Shanghai")] == []
     await database.close()
@@ -173,7 +178,7 @@ async def test_a_demo_city_goes_into_empty_books_only(sqlite_url: str) -> None:
 async def test_just_after_midnight_nothing_lies_in_the_future(sqlite_url: str) -> None:
     database = Database(sqlite_url)
     clock = FixedClock(noon().time - (12 * 3600 + 30 * 60 - 40) * 1_000_000)
-    await load_demo(database, clock=clock, **SIZES)
+    await load(database, clock=clock, **SIZES)
     assert await database.read(latest_moments) <= clock.now()
     await database.close()
 

@@ -52,8 +52,8 @@ def test_a_report_opens_in_a_spreadsheet_and_holds_every_line(tmp_path: Path) ->
     header, accepted, malformed = rows_of(path)
     assert tuple(header) == REPORT_COLUMNS
     sentence = "已入账：服务时长 115 分钟，积分 19.50。"
-    assert accepted == ["2", "JL1", "V1", "已入账", sentence, "115", "19.50", "accepted: posted"]
-    assert malformed[:4] == ["3", "JL1", "", "格式错误"]
+    assert accepted == ["2", "JL1", "****", "已入账", sentence, "115", "19.50", "accepted: posted"]
+    assert malformed[:4] == ["3", "", "", "格式错误"], "what slipped into the wrong column is not repeated"
     assert malformed[5:7] == ["0", "0.00"]
     assert malformed[7].startswith("malformed: ")
 
@@ -66,7 +66,7 @@ def test_no_cell_of_a_report_is_a_formula(tmp_path: Path, start: str) -> None:
         report.write(2, "unknown_volunteer", Facts(fields=(hostile, hostile, *ROW[2:])))
     row = rows_of(path)[1]
     assert row[1].startswith("'")
-    assert row[2].startswith("'")
+    assert row[2] == "****A1", "of a number the last signs, which are no formula"
     assert not any(cell.lstrip().startswith(("=", "+", "-", "@")) for cell in row)
 
 
@@ -169,9 +169,9 @@ def test_every_verdict_has_words_in_both_languages() -> None:
         ("recorded_late", Facts(deadline=date(2026, 1, 21)), ["10 个工作日", "2026-01-21", "申请补录"]),
         ("duplicate", Facts(first_line=7), ["第 7 行", "不再重复计分"]),
         ("conflict", Facts(fields=ROW, first_line=7), ["“JL1”", "第 7 行", "新编号"]),
-        ("unknown_volunteer", FACTS, ["“V1”"]),
-        ("unknown_station", FACTS, ["“HRB1”"]),
-        ("unknown_category", FACTS, ["“ENV”", "区分大小写"]),
+        ("unknown_volunteer", FACTS, ["编号未登记"]),
+        ("unknown_station", FACTS, ["编码未登记"]),
+        ("unknown_category", FACTS, ["区分大小写"]),
         ("session_invalid", Facts(session_max_hours=12), ["12 小时"]),
         ("under_age", Facts(minimum_age=16), ["满 16 周岁"]),
         ("overlap", Facts(overlaps="JL9"), ["JL9"]),
@@ -204,6 +204,13 @@ def test_an_accepted_record_without_points_says_why(reason: NoPoints | None, sai
     sentence = explain("accepted", Facts(minutes=71, no_points=reason))
     assert "服务时长 71 分钟，积分 0。" in sentence
     assert said in sentence
+
+
+def test_no_sentence_repeats_a_cell_that_may_be_about_somebody() -> None:
+    cells = tuple(f"cell-{n}" for n in range(len(ROW)))
+    for verdict in ALL_VERDICTS:
+        shown = [cell for cell in cells if cell in explain(verdict, Facts(fields=cells))]
+        assert shown == (["cell-0"] if verdict == "conflict" else []), verdict
 
 
 def test_a_refused_line_keeps_its_id_so_words_ask_for_a_new_one() -> None:

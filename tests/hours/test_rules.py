@@ -26,8 +26,9 @@ class Desk:
         self.intervals: dict[str, list[tuple[int, int]]] = defaultdict(list)
         self.used: Counter[tuple[str, object]] = Counter()
 
-    def content_of(self, record_id: str) -> tuple[str, ...] | None:
-        return self.contents.get(record_id)
+    def is_repeated(self, fields: RecordFields) -> bool | None:
+        first = self.contents.get(fields.record_id)
+        return None if first is None else first == fields
 
     def born(self, volunteer: str) -> date | None:
         return BORN.get(volunteer)

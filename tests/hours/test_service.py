@@ -4,13 +4,13 @@ import asyncio
 from datetime import date
 
 import pytest
+from tests.people_of import enrol
 from tests.points.town import Town, book, followed_by, open_town, policy, record
 
 from pointsbank.engine.commands import Command
 from pointsbank.hours.service import HoursService, RecordRefused
 from pointsbank.intake.lines import lines_done
 from pointsbank.ledger.refusals import AlreadyReversed, InsufficientBalance, Refusal, UnknownEntry
-from pointsbank.people.volunteers import PEOPLE, registration
 from pointsbank.store.database import Database
 
 
@@ -105,7 +105,7 @@ async def test_who_registers_later_is_known_then(database: Database) -> None:
             "a", [(1, record("R1", "V7", "2026-02-02"))], Command("test", "a")
         )
         assert verdict.verdict == "unknown_volunteer"
-        await town.ledger.submit([registration("V7", date(1990, 1, 1), Command("test", "V7"))], PEOPLE)
+        await enrol(town.ledger, {"V7": date(1990, 1, 1)})
         [verdict] = await town.hours.submit(
             "b", [(1, record("R2", "V7", "2026-02-02"))], Command("test", "b")
         )

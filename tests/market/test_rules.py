@@ -41,8 +41,9 @@ class Shop:
         self.bought: Counter[tuple[str, str, str]] = Counter()
         self.receipts: dict[str, PaidReceipt] = {}
 
-    def content_of(self, receipt_no: str) -> tuple[object, ...] | None:
-        return self.contents.get(receipt_no)
+    def is_repeated(self, basket: Basket) -> bool | None:
+        first = self.contents.get(basket.receipt_no)
+        return None if first is None else first == basket.content
 
     def return_content_of(self, return_no: str) -> tuple[str, ...] | None:
         return self.return_contents.get(return_no)

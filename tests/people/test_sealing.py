@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from pointsbank.people.master import (
 from pointsbank.people.sealing import (
     INDEX_KINDS,
     BlindIndexes,
+    Mac,
     SealBroken,
     associated_data,
     derive,
@@ -161,3 +163,9 @@ def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
     with pytest.raises(MasterKeyError, match="generate"):
         master_keys(Settings(master_key_file=str(tmp_path / "none")))
     assert os.listdir(tmp_path) == ["master.key"]
+
+
+def test_the_mac_of_requests_is_hmac_sha_256() -> None:
+    for key in (b"", b"k" * 32, b"k" * 64):
+        for message in (b"", b"x" * 63, b"x" * 64, b"x" * 1000):
+            assert Mac(key).digest(message) == hmac.digest(key, message, "sha256")

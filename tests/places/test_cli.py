@@ -7,11 +7,9 @@ from datetime import date
 from pathlib import Path
 
 from click.testing import CliRunner, Result
+from tests.people_of import enrol, open_peopled
 
 from pointsbank.cli.main import main
-from pointsbank.engine.commands import Command
-from pointsbank.engine.registry import open_ledger
-from pointsbank.people.volunteers import PEOPLE, registration
 from pointsbank.store.database import Database
 
 
@@ -54,8 +52,8 @@ def test_a_tree_grows_and_changes_by_hand(database_url: str) -> None:
 
 async def _registered(url: str) -> None:
     database = Database(url)
-    async with open_ledger(database) as ledger:
-        await ledger.submit([registration("V1", date(1990, 1, 1), Command("test", "v1"))], PEOPLE)
+    async with open_peopled(database) as ledger:
+        await enrol(ledger, {"V1": date(1990, 1, 1)})
     await database.close()
 
 

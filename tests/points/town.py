@@ -9,16 +9,17 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from msgspec.structs import replace
+from tests.people_of import enrol, open_peopled, volunteers_named
 
 from pointsbank.engine.clock import FixedClock
 from pointsbank.engine.commands import Command
-from pointsbank.engine.registry import Ledger, open_ledger
+from pointsbank.engine.registry import Ledger
 from pointsbank.hours.service import HoursService
 from pointsbank.ledger.model import Receipt
 from pointsbank.market.model import Basket, BasketLine, ReturnLine
 from pointsbank.market.postings import Delivery
 from pointsbank.market.service import GoodsBack, MarketService, Sale
-from pointsbank.people.volunteers import PEOPLE, Volunteer, by_number, registration
+from pointsbank.people.volunteers import Volunteer
 from pointsbank.places.stations import PLACES, opening, stations
 from pointsbank.points.lots import HeldLot, lots_of
 from pointsbank.policy.book import PolicyBook
@@ -132,7 +133,7 @@ class Town:
         )
 
     async def person(self, volunteer: str) -> Volunteer:
-        return (await self.ledger.database.read(by_number, self.ledger.id, [volunteer]))[volunteer]
+        return (await volunteers_named(self.ledger, volunteer))[volunteer]
 
     async def lots(self, volunteer: str, *, pending: bool = False) -> dict[str, int]:
         """Points by last day."""
@@ -185,13 +186,10 @@ async def open_town(
 ) -> AsyncIterator[Town]:
     """The town in the ledger `town`; opening it again finds what is there."""
     clock, policies = FixedClock(micros(now)), policies or book()
-    async with open_ledger(database, "town", clock=clock) as ledger:
+    async with open_peopled(database, "town", clock=clock) as ledger:
         town = Town(ledger, policies, clock, HoursService(ledger, policies), MarketService(ledger, policies))
         await town.hours.open_accounts()
-        drafts = [
-            registration(n, date(1990, 1, 1), Command("test", f"volunteer:{n}")) for n in ("V1", "V2", "V3")
-        ]
-        await ledger.submit(drafts, PEOPLE)
+        await enrol(ledger, dict.fromkeys(("V1", "V2", "V3"), date(1990, 1, 1)))
         places = [
             opening("station", code, code, "C1", Command("test", f"place:{code}")) for code in ("S1", "S2")
         ]

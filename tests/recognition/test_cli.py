@@ -4,13 +4,13 @@ import asyncio
 from datetime import date
 
 from click.testing import CliRunner, Result
+from tests.people_of import enrol, open_peopled
 from tests.points.town import policy, record
 
 from pointsbank.cli.main import main
 from pointsbank.engine.commands import Command
-from pointsbank.engine.registry import CITY_LEDGER, open_ledger
+from pointsbank.engine.registry import CITY_LEDGER
 from pointsbank.hours.service import HoursService
-from pointsbank.people.volunteers import PEOPLE, by_number, registration
 from pointsbank.places.stations import PLACES, opening
 from pointsbank.policy.book import PolicyBook
 from pointsbank.store.database import Database
@@ -23,15 +23,14 @@ def invoke(url: str, *arguments: str) -> Result:
 async def _served(url: str) -> str:
     """A volunteer with four hours in 2025; gives the person's id."""
     database = Database(url)
-    async with open_ledger(database, CITY_LEDGER) as ledger:
+    async with open_peopled(database, CITY_LEDGER) as ledger:
         await ledger.submit([opening("station", "S1", "", "", Command("t", "S1"))], PLACES)
-        await ledger.submit([registration("V1", date(1990, 1, 1), Command("t", "V1"))], PEOPLE)
+        person = (await enrol(ledger, {"V1": date(1990, 1, 1)}))["V1"].id
         hours = HoursService(ledger, PolicyBook([policy()]))
         await hours.open_accounts()
         lines = [(1, record("R1", "V1", "2025-02-02"))]
         [verdict] = await hours.submit("file", lines, Command("t", "file"))
         assert verdict.verdict == "accepted"
-        person = (await database.read(by_number, ledger.id, ["V1"]))["V1"].id
     await database.close()
     return person
 

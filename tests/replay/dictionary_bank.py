@@ -43,10 +43,15 @@ class DictionaryBank:
     returned: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     totals: Counter[str] = field(default_factory=Counter)
 
-    def content_of(self, number: str) -> Any:
-        return self.contents.get(number)
+    def is_repeated(self, asked: Any) -> bool | None:
+        number, content = (
+            (asked.receipt_no, asked.content) if isinstance(asked, Basket) else (asked[0], asked)
+        )
+        first = self.contents.get(number)
+        return None if first is None else first == content
 
-    return_content_of = content_of
+    def return_content_of(self, number: str) -> Any:
+        return self.contents.get(number)
 
     def born(self, volunteer: str) -> date | None:
         return self.people[volunteer].born if volunteer in self.people else None

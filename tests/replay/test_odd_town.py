@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.people_of import store_of
 from tests.replay.dictionary_bank import play, verdict_file
 from tests.replay.odd_town import make_town
 
@@ -19,7 +20,7 @@ async def test_a_town_where_much_goes_wrong_ends_as_the_rules_say(
 ) -> None:
     folder = make_town(tmp_path / "town", seed)
     expected = play(folder)
-    outcome = await replay(folder, tmp_path / "out", database)
+    outcome = await replay(folder, tmp_path / "out", database, lambda id_: store_of(database.url, id_))
     assert outcome.changed
     for source in SOURCES:
         written = (tmp_path / "out" / f"verdicts-{source}.csv").read_bytes()

@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from tests.people_of import store_of
 from tests.replay.dictionary_bank import play, verdict_file
 from tests.replay.odd_town import make_town
 
@@ -15,7 +16,7 @@ from pointsbank.store.port import LedgerBusy
 async def replay_into(folder: Path, out: Path, url: str) -> Outcome:
     database = Database(url)
     try:
-        return await replay(folder, out, database)
+        return await replay(folder, out, database, lambda id_: store_of(url, id_))
     finally:
         await database.close()
 

@@ -13,14 +13,14 @@ from pathlib import Path
 import openpyxl
 import pytest
 from sqlalchemy import Connection, text
+from tests.people_of import enrol, open_peopled
 
 from pointsbank.engine.clock import FixedClock
 from pointsbank.engine.commands import Command
-from pointsbank.engine.registry import Ledger, open_ledger
+from pointsbank.engine.registry import Ledger
 from pointsbank.intake.sheet_error import SheetError
 from pointsbank.intake.sheets import SheetLine, open_sheet
 from pointsbank.ledger.refusals import Refusal
-from pointsbank.people.volunteers import PEOPLE, by_number, registration
 from pointsbank.places import membership, model, tree
 from pointsbank.places.model import KINDS, SINCE_EVER, Closing, Opening
 from pointsbank.places.service import PlacesService
@@ -68,7 +68,7 @@ def workbook(folder: Path, rows: Iterable[Sequence[str]], header: Sequence[str] 
 @asynccontextmanager
 async def ledger_on(database: Database) -> AsyncIterator[Ledger]:
     clock = FixedClock(start_of_day(TODAY, "Asia/Shanghai"))
-    async with open_ledger(database, "land", clock=clock) as ledger:
+    async with open_peopled(database, "land", clock=clock) as ledger:
         yield ledger
 
 
@@ -260,11 +260,7 @@ MEMBERS = ("组织编码", "志愿者编号", "加入日期", "退出日期", "�
 
 
 async def _people(ledger: Ledger, *numbers: str) -> dict[str, str]:
-    drafts = [
-        registration(n, date(1990, 1, 1), Command("test", f"person {at}")) for at, n in enumerate(numbers)
-    ]
-    await ledger.submit(drafts, PEOPLE)
-    found = await ledger.database.read(by_number, ledger.id, numbers)
+    found = await enrol(ledger, dict.fromkeys(numbers, date(1990, 1, 1)))
     return {number: person.id for number, person in found.items()}
 
 

@@ -119,7 +119,7 @@ async def _found(b: _Builder) -> None:
             opens=tuple(
                 OpenAccount(f"volunteer:{person}:{what}") for what in ("available", "pending", "merit")
             ),
-            rows=(Row("volunteers", (person.upper(), person, "1960-01-01", RECORDED_AT, "active")),),
+            rows=(Row("volunteers", (person, RECORDED_AT, "active")),),
         )
     content = ("s1", "donor1", "2027-06-30", "RICE=50")
     await b.post(
@@ -141,12 +141,12 @@ async def _found(b: _Builder) -> None:
 async def _earn(
     b: _Builder, name: str, person: str, minutes: int, points: int, lot: str, wallet: str = "available"
 ) -> None:
-    fields = (name, person.upper(), "2026-11-20", "care", str(minutes))
+    fields = (name, person, "2026-11-20", "care", str(minutes))
     state = "pending" if wallet == "pending" else "credited"
     values: tuple[Cell, ...] = (
-        name, person.upper(), "\x1f".join(fields), "accepted", state,
+        name, person, "\x1f".join(fields), "accepted", state,
         "2026-11-20", 0, minutes, minutes, minutes, points, "care", "s1", "harbin-2026/1", lot,
-        "2026-12-01" if wallet == "pending" else "", SEQUENCE, 0, _salt(name), RECORDED_AT,
+        "2026-12-01" if wallet == "pending" else "", SEQUENCE, 0, _salt(name), RECORDED_AT, b"", b"",
     )  # fmt: skip
     await b.post(
         name,
@@ -171,7 +171,7 @@ async def _serve(b: _Builder) -> None:
         _paid("volunteer:v2:pending", "volunteer:v2:available", 600, LATE),
         documents=(
             attach(
-                "service-record", "R3", _salt("R3"), "\x1f".join(("R3", "V2", "2026-11-20", "care", "60"))
+                "service-record", "R3", _salt("R3"), "\x1f".join(("R3", "v2", "2026-11-20", "care", "60"))
             ),
         ),
         changes=(Change("service_records", ("R3",), "pending", "credited", (("released_by", SEQUENCE),)),),
@@ -189,10 +189,10 @@ async def _serve(b: _Builder) -> None:
 async def _sell(b: _Builder, name: str, person: str, price: int, **pieces: int) -> None:
     values: tuple[Cell, ...] = (
         name, f"basket {name}", "accepted", "sold", "2026-11-21 10:00:00", "T1", number_of("receipt:T1"),
-        "s1", person.upper(), price, "harbin-2026/1", SEQUENCE, _salt(name), RECORDED_AT,
+        "s1", person, price, "harbin-2026/1", SEQUENCE, _salt(name), RECORDED_AT,
     )  # fmt: skip
     lines = (
-        Row("receipt_lines", (name, sku, count, 1, person.upper(), "2026-11", "sold"), key_length=2)
+        Row("receipt_lines", (name, sku, count, 1, person, "2026-11", "sold"), key_length=2)
         for sku, count in pieces.items()
     )
     await b.post(

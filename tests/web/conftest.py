@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from litestar import Litestar
+from tests.people_of import settings_for
 
 from pointsbank.access.model import NEVER, SCOPES
 from pointsbank.access.service import IssuedKey
@@ -17,7 +18,6 @@ from pointsbank.app import create_app
 from pointsbank.engine.clock import Clock
 from pointsbank.engine.commands import Command
 from pointsbank.ledger.chart import SHIPPED, Chart
-from pointsbank.settings import Settings
 from pointsbank.web.bank import Bank
 
 MEMO = {"debit": "memo:a", "credit": "memo:b", "commodity": "CNY", "amount": 100}
@@ -69,7 +69,7 @@ async def running(
 ) -> AsyncIterator[Service]:
     """The service on a database."""
     app = create_app(
-        Settings(database=url, access_log=False, **settings), clock=clock, chart=chart, fast_lane=fast_lane
+        settings_for(url, access_log=False, **settings), clock=clock, chart=chart, fast_lane=fast_lane
     )
     async with _lifespan(app):
         transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("127.0.0.1", 50_000))

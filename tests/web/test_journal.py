@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from pointsbank.ledger.chart import SHIPPED
@@ -178,6 +180,7 @@ async def test_the_fast_lane_and_the_framework_answer_alike(
 
     second = tmp_path_factory.mktemp("second") / "books.db"
     shutil.copy(sqlite_url.removeprefix("sqlite:///"), second)
+    shutil.copy(Path(sqlite_url.removeprefix("sqlite:///")).with_name("people.db"), second.parent)
     answers = []
     for url, fast_lane in ((sqlite_url, True), (f"sqlite:///{second}", False)):
         from pointsbank.engine.clock import FixedClock

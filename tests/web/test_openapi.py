@@ -23,6 +23,7 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from tests.people_of import settings_for
 
 from pointsbank.access.model import NEVER, SCOPES
 from pointsbank.access.pepper import make_pepper
@@ -65,10 +66,11 @@ def served(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     """Address of a real server, and a key of every scope."""
     path = tmp_path_factory.mktemp("served") / "books.db"
     shutil.copy(sqlite_template, path)
+    shutil.copy(sqlite_template.with_name("people.db"), path.parent)
     make_pepper(path.with_name(path.name + ".pepper"))
     url = f"sqlite:///{path}"
     key = asyncio.run(_issue_key(url))
-    app = create_app(Settings(database=url, access_log=False))
+    app = create_app(settings_for(url, access_log=False))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on", access_log=False))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 from tests.hours.unguarded import unguarded_policy
+from tests.people_of import enrol
 
 from pointsbank.engine.clock import FixedClock
 from pointsbank.engine.commands import Command
 from pointsbank.ledger.model import Receipt
 from pointsbank.market.postings import Delivery
-from pointsbank.people.volunteers import PEOPLE, registration
 from pointsbank.places.stations import PLACES, opening, stations
 
 from .conftest import Service, running
@@ -30,8 +30,7 @@ async def town(database_url: str, tmp_path: Path) -> AsyncIterator[Service]:
     policy = str(unguarded_policy(tmp_path))
     async with running(database_url, clock=FixedClock(NOW), policy=policy) as service:
         ledger = service.bank.ledger
-        for number in ("V0001", "V0002"):
-            await ledger.submit([registration(number, date(1980, 1, 1), Command("t", number))], PEOPLE)
+        await enrol(ledger, dict.fromkeys(("V0001", "V0002"), date(1980, 1, 1)))
         await ledger.submit([opening("station", "S0001", "", "", Command("t", "S0001"))], PLACES)
         shop = (await service.bank.ask(stations, ["S0001"]))["S0001"]
         sku = _cheapest(service)

@@ -13,6 +13,7 @@ from typing import Final
 from sqlalchemy import Connection, bindparam, text
 
 from pointsbank.access.logins import SCHEMA, make_tables
+from pointsbank.people.schema import SCHEMA as PEOPLE_SCHEMA
 from pointsbank.store.tables import JOURNAL, metadata
 
 ROLE: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
@@ -28,6 +29,9 @@ _OWNED: Final = text(
     " AND pg_has_role(session_user, c.relowner, 'MEMBER') ORDER BY 1"
 ).bindparams(bindparam("names", expanding=True))
 _PRIVILEGE: Final = text("SELECT has_table_privilege(session_user, :name, :privilege)")
+_OWN_PEOPLE: Final = text(
+    f"SELECT 1 FROM pg_namespace WHERE nspname = '{PEOPLE_SCHEMA}' AND pg_has_role(nspowner, 'MEMBER')"
+)
 _COLUMNS: Final = text("SELECT has_any_column_privilege(session_user, :name, 'UPDATE')")
 
 
@@ -56,7 +60,8 @@ def holes(connection: Connection) -> list[str]:
 def let_in(connection: Connection, role: str) -> None:
     """Give a role what the service needs, and take away what it had beyond that. Run by the tables' owner.
 
-    The journal: read and add. Everything else of the books: read, add, change. The second store: all.
+    The journal: read and add. Everything else of the books: read, add, change. The store of log-ins: all. The people
+    store, if it lies in this database and is the owner's: all.
     Raises ValueError if that is no plain name of a role.
     """
     if not ROLE.fullmatch(role):
@@ -73,5 +78,11 @@ def let_in(connection: Connection, role: str) -> None:
     statements += [
         f"GRANT UPDATE ON {name} TO {role}" for name in sorted(set(metadata.tables) - set(JOURNAL))
     ]
+    if connection.execute(_OWN_PEOPLE).first():  # a people store with a role of its own lets in by itself
+        statements += [
+            f"GRANT USAGE ON SCHEMA {PEOPLE_SCHEMA} TO {role}",
+            f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {PEOPLE_SCHEMA} TO {role}",
+            f"REVOKE INSERT, UPDATE, DELETE ON {PEOPLE_SCHEMA}.people_version FROM {role}",
+        ]
     for statement in statements:
         connection.execute(text(statement))

@@ -11,8 +11,7 @@ from sqlalchemy import Connection, Table, func, select
 
 from pointsbank.activities.model import Activity, Attendance, Paper, Session
 from pointsbank.activities.tables import activities, activity_sessions, attendances, papers, sign_ups
-from pointsbank.people.tables import volunteers
-from pointsbank.people.volunteers import Volunteer
+from pointsbank.people.volunteers import Volunteer, registered
 from pointsbank.store.lists import fetched, is_one_of
 from pointsbank.store.tables import subjects
 
@@ -76,14 +75,7 @@ def attendance_of(
 
 def volunteers_by_id(connection: Connection, ledger_id: int, ids: Iterable[str]) -> dict[str, Volunteer]:
     """Registered volunteers by their random id."""
-    t = volunteers.c
-    rows = fetched(
-        connection,
-        select(t.number, t.volunteer_id, t.born_on).where(
-            t.ledger_id == ledger_id, is_one_of(connection, t.volunteer_id, ids)
-        ),
-    )
-    return {id_: Volunteer(number, id_, date.fromisoformat(born)) for number, id_, born in rows}
+    return {id_: Volunteer(id_) for id_ in registered(connection, ledger_id, ids)}
 
 
 def papers_of(connection: Connection, ledger_id: int, person_id: str) -> list[Paper]:

@@ -37,6 +37,7 @@ from pointsbank.engine.registry import Ledger
 from pointsbank.engine.writer import Result
 from pointsbank.ledger.model import RECORDED_AT, Change, Draft, Receipt, Row
 from pointsbank.ledger.refusals import Refusal
+from pointsbank.people.directory import directory_of
 from pointsbank.people.volunteers import Volunteer
 from pointsbank.places.stations import stations
 from pointsbank.policy.book import NoPolicyError, PolicyBook
@@ -273,7 +274,8 @@ class ActivityService:
             return SignUpRefused("session-over")
         policy = self._policy_at(session.starts_at)
         assert policy is not None, "a session was opened under a policy"
-        person, beside = people.get(person_id), people.get(companion)
+        known = await directory_of(self._ledger).by_id(people)
+        person, beside = known.get(person_id), known.get(companion)
         applicant = Applicant(
             person.born if person else None,
             papers,

@@ -13,6 +13,7 @@ from itertools import count
 import msgspec
 import uvloop
 
+from pointsbank.bench.people import people_at
 from pointsbank.bench.worker import Done
 from pointsbank.engine.commands import Command
 from pointsbank.engine.registry import Ledger, open_ledger
@@ -23,7 +24,8 @@ from pointsbank.ledger.refusals import Refusal
 from pointsbank.market.model import Basket, BasketLine
 from pointsbank.market.postings import Delivery
 from pointsbank.market.service import MarketService
-from pointsbank.people.volunteers import PEOPLE, by_number, registration
+from pointsbank.people.directory import directory_of, with_people
+from pointsbank.people.model import NewPerson
 from pointsbank.places.stations import PLACES, opening, stations
 from pointsbank.points.lots import Fund
 from pointsbank.policy.book import PolicyBook, load_book
@@ -55,8 +57,9 @@ def make_city(url: str) -> None:
 async def _make_city(url: str) -> None:
     database = Database(url)
     await upgrade(database)
+    await people_at(url, 0).upgrade()
     book = load_book(shipped_folder())
-    async with open_ledger(database) as ledger:
+    async with open_ledger(database) as ledger, with_people(ledger, people_at(url, ledger.id)):
         await HoursService(ledger, book).open_accounts("bench")
         places = [opening("station", f"B{n:03}", f"站 {n}", "", _command(f"place/{n}")) for n in range(SHOPS)]
         await _post(ledger, places, PLACES)
@@ -75,8 +78,13 @@ async def _make_city(url: str) -> None:
 async def _add_people(ledger: Ledger, book: PolicyBook, numbers: range) -> None:
     names = [_volunteer(n) for n in numbers]
     born = date(1970, 1, 1)
-    await _post(ledger, [registration(name, born, _command(f"person/{name}")) for name in names], PEOPLE)
-    people = await ledger.database.read(by_number, ledger.id, names)
+    directory = directory_of(ledger)
+    _none_refused(
+        await directory.enrol(
+            ledger, [NewPerson(volunteer_number=n, born=born) for n in names], "bench", "bench"
+        )
+    )
+    people = await directory.by_number(names)
     fund = book.policies[-1].fund.code
     record = Attachment("service-record", "bench", bytes(32))
     gifts = [
@@ -138,7 +146,7 @@ async def _sell(selling: Selling) -> Done:
     numbers = count()
     latencies: list[float] = []
 
-    async with open_ledger(database) as ledger:
+    async with open_ledger(database) as ledger, with_people(ledger, people_at(selling.url, ledger.id)):
         market = MarketService(ledger, book)
 
         async def till_until(stop: float, till: int) -> None:

@@ -16,6 +16,7 @@ import msgspec
 
 from pointsbank.access.service import IssuedKey, KeyDesk, KeyRing
 from pointsbank.bench.client import Load
+from pointsbank.bench.people import KEY, people_at
 from pointsbank.bench.worker import Done
 from pointsbank.engine.clock import SystemClock
 from pointsbank.engine.commands import Command
@@ -58,6 +59,7 @@ async def make_memo_bank(url: str, accounts: int) -> str:
     """A city's books with memo accounts, and a key that may post to them: the key's text."""
     database = Database(url)
     await upgrade(database)
+    await people_at(url, 0).upgrade()
     rooms = frozenset([GENERIC_ROOM])
     async with open_ledger(database) as ledger:
         paths = [f"memo:{n}" for n in range(1, accounts + 1)]
@@ -118,9 +120,12 @@ def bank_service(url: str) -> Iterator[Service]:
     """`pointsbank serve` as an operator starts it; only the line per request is off, as in the echo."""
     port = _free_port()
     command = [*BANK, "serve", "--database", url, "--port", str(port)]
-    with _running(
-        command, port, {"POINTSBANK_ACCESS_LOG": "false", "POINTSBANK_LOG_LEVEL": "error"}
-    ) as service:
+    environment = {
+        "POINTSBANK_ACCESS_LOG": "false",
+        "POINTSBANK_LOG_LEVEL": "error",
+        "POINTSBANK_MASTER_KEY": KEY.text,
+    }
+    with _running(command, port, environment) as service:
         yield service
 
 

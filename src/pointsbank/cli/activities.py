@@ -16,6 +16,7 @@ import click
 from pointsbank.activities.model import ActivityPlan, SessionPlan
 from pointsbank.activities.ports import By
 from pointsbank.cli.acting import Shown, acting_options, who_acts
+from pointsbank.cli.people_of import people_of
 from pointsbank.cli.terminal import (
     CITY,
     CityDay,
@@ -248,7 +249,7 @@ async def _acting(database_url: str, shown: Shown, scope: str) -> AsyncIterator[
     """The desks of the city's ledger, and who acts: if the table of rights allows it."""
     database = opened(database_url)
     try:
-        async with open_ledger(database) as ledger:
+        async with open_ledger(database) as ledger, people_of(ledger, database_url):
             actor = await who_acts(ledger, scope, shown)
             by = By(actor.id, actor.person, "" if actor.person else actor.id)
             desks = make_desks(ledger, policies(), code_key=os.urandom(32))

@@ -6,8 +6,8 @@ from datetime import datetime
 
 import click
 import msgspec
-from sqlalchemy import Connection
 
+from pointsbank.cli.people_of import people_of
 from pointsbank.cli.terminal import (
     CITY,
     Ending,
@@ -18,8 +18,11 @@ from pointsbank.cli.terminal import (
     opened,
     say,
 )
-from pointsbank.people import volunteers
+from pointsbank.engine.registry import ledger_to_read
+from pointsbank.people.volunteers import registered
 from pointsbank.readers.balances import AccountBalance, Wallet, balance, wallet
+from pointsbank.replay.dataset import is_replay
+from pointsbank.store.database import Database
 from pointsbank.store.port import ledger_id_of
 
 
@@ -52,7 +55,7 @@ async def command(
     try:
         path, person = account, ""
         if ":" not in account:
-            person = await database.read(holder_of, ledger_id, account)
+            person = await holder_of(database, ledger_name, database_url, account)
             path = f"volunteer:{person}:available"
         answer: object
         if person and at_sequence is None and moment is None:
@@ -71,11 +74,14 @@ async def command(
         _show_account(answer)
 
 
-def holder_of(connection: Connection, ledger_id: int, number: str) -> str:
+async def holder_of(database: Database, ledger_name: str, database_url: str, number: str) -> str:
     """The account id of a volunteer number. Raises Ending if nobody has it."""
-    found = volunteers.by_number(connection, ledger_id, [number])
-    if number not in found:
-        raise Ending(f"没有志愿者 {number} / nobody has the number {number}")
+    ledger = ledger_to_read(database, ledger_name)
+    async with people_of(ledger, database_url, exact=is_replay(ledger_name)) as directory:
+        found = await directory.by_number([number])
+        ours = await database.read(registered, ledger.id, [person.id for person in found.values()])
+    if number not in found or found[number].id not in ours:
+        raise Ending("没有这个编号的志愿者 / nobody has this volunteer number")
     return found[number].id
 
 

@@ -10,6 +10,8 @@ from sqlalchemy import Connection, select
 
 from pointsbank.access.wall import ROLE, let_in
 from pointsbank.cli.terminal import CITY, Ending, as_coroutine, database_option, opened, progress_bar, say
+from pointsbank.people.store import upgrade_people
+from pointsbank.settings import settings_from
 from pointsbank.store import backup as backups
 from pointsbank.store.backup import BackupError
 from pointsbank.store.database import Database
@@ -34,10 +36,11 @@ def command() -> None:
 @database_option
 @as_coroutine
 async def upgrade_(database_url: str) -> None:
-    """Bring the schema up to date; create the SQLite file if there is none. 升级结构。"""
+    """Bring the schemas of the books and of the people store up to date; create the files if there are none. 升级结构。"""
     database = Database(database_url)
     try:
         await upgrade(database)
+        await upgrade_people(settings_from(database=database_url))
     finally:
         await database.close()
     say(f"{database.public_url}：结构为 {latest_revision()} / schema at {latest_revision()}")

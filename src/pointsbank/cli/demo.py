@@ -5,11 +5,14 @@ from __future__ import annotations
 import click
 
 from pointsbank.app import run
+from pointsbank.cli.people_of import keys_of
 from pointsbank.cli.terminal import Ending, as_coroutine, database_option, progress_bar, say
 from pointsbank.demo import DemoRefused, DemoSummary, demo_credentials, load_demo
-from pointsbank.engine.registry import open_ledger
+from pointsbank.engine.registry import CITY_LEDGER, open_ledger
+from pointsbank.people.store import people_store, upgrade_people
 from pointsbank.settings import settings_from
 from pointsbank.store.database import Database
+from pointsbank.store.port import ledger_id_of
 from pointsbank.store.schema import upgrade
 
 
@@ -51,13 +54,15 @@ async def _load(
     host: str | None,
     port: int | None,
 ) -> None:
-    settings = settings_from(database=database_url, host=host, port=port)
+    settings = settings_from(database=database_url, host=host, port=port, demo=True)
     database = Database(database_url)
     try:
         await upgrade(database)
+        await upgrade_people(settings)
+        people = people_store(settings, ledger_id_of(CITY_LEDGER), keys_of(settings))
         with progress_bar() as report:
             summary = await load_demo(
-                database, volunteers=volunteers, records=records, baskets=baskets, on_progress=report
+                database, people, volunteers=volunteers, records=records, baskets=baskets, on_progress=report
             )
         credentials = summary.credentials
         if summary.already_loaded:

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from pointsbank.cli.acting import Shown, acting_options, who_acts
+from pointsbank.cli.people_of import people_of
 from pointsbank.cli.terminal import (
     PATIENT,
     Ending,
@@ -93,7 +94,10 @@ async def import_(
     try:
         with open_sheet(file, encoding=encoding) as sheet:
             lines = sheet.check()
-            async with _ledger(database, dry_run=dry_run) as ledger:
+            async with (
+                _ledger(database, dry_run=dry_run) as ledger,
+                people_of(ledger, database_url, remembers=True),
+            ):
                 service = HoursService(ledger, book)
                 if not dry_run:
                     actor = await who_acts(ledger, "hours:submit", shown)

@@ -13,21 +13,19 @@ from typing import TypeVar, get_args
 import click
 import msgspec
 
+from pointsbank.cli.people_of import keys_of
 from pointsbank.cli.terminal import CITY, PATIENT, Ending, as_coroutine, database_option, refusal_text, say
-from pointsbank.engine.registry import CITY_LEDGER, Ledger, open_ledger
-from pointsbank.ledger.chart import POINT
+from pointsbank.engine.registry import CITY_LEDGER, open_ledger
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.people import master, rotation
-from pointsbank.people.closing import Settle, Settlement, close_account, resume_closings
+from pointsbank.people.closing import close_account, resume_closings
 from pointsbank.people.consents import Consents
 from pointsbank.people.export import export_own_data
-from pointsbank.people.master import MasterKeys, master_keys
 from pointsbank.people.model import NewPerson, Purpose, Role
-from pointsbank.people.refusals import PointsLeft
 from pointsbank.people.registry import Registry, Shown
 from pointsbank.people.sealing import INDEX_KINDS, IndexKind
-from pointsbank.people.store import PeopleStore, demo_key_path, people_store
-from pointsbank.points.lots import lots_of
+from pointsbank.people.store import PeopleStore, people_store
+from pointsbank.points.settling import no_points_left
 from pointsbank.settings import Settings, settings_from
 from pointsbank.store.database import Database
 from pointsbank.store.port import ledger_id_of
@@ -221,7 +219,7 @@ async def close(person_id: str, acting: str, database_url: str) -> None:
         await _require_staff(registry, acting)
         try:
             async with open_ledger(database, limits=PATIENT) as ledger:
-                settle = _no_points_left(ledger)
+                settle = no_points_left(ledger)
                 await resume_closings(registry.store, settle)
                 done = _granted(
                     await close_account(registry.store, person_id, settle, by=acting, settlement="nothing")
@@ -307,7 +305,7 @@ async def retire(key_id: str, database_url: str) -> None:
 
 def _store(database_url: str) -> tuple[PeopleStore, Settings]:
     settings = settings_from(database=database_url)
-    held: MasterKeys = master_keys(settings, demo_key_path(settings))
+    held = keys_of(settings)
     if held.file is not None and not settings.master_key_file:
         settings = msgspec.structs.replace(settings, master_key_file=str(held.file))
     return people_store(settings, ledger_id_of(CITY_LEDGER), held), settings
@@ -327,18 +325,6 @@ async def _require_staff(registry: Registry, acting: str) -> None:
     """Who acts must be an active member of staff on file. What they may is decided by their rights."""
     if not await registry.is_active_staff(acting):
         raise Ending(f"{acting} 不是在职工作人员 / is no active member of staff")
-
-
-def _no_points_left(ledger: Ledger) -> Settle:
-    """Settles nothing: an account with points is not closed from here."""
-
-    async def settle(person_id: str, settlement: Settlement, key: str) -> Refusal | None:
-        wallets = [f"volunteer:{person_id}:{part}" for part in ("available", "pending")]
-        held = await ledger.database.read(lots_of, ledger.id, wallets)
-        left = sum(lot.balance for lots in held.values() for lot in lots)
-        return PointsLeft(POINT.code, left) if left else None
-
-    return settle
 
 
 def _granted(outcome: T | Refusal) -> T:

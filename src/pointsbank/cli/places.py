@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import date
 from itertools import islice
 from pathlib import Path
@@ -13,6 +13,7 @@ import click
 from sqlalchemy import Connection
 
 from pointsbank.cli.acting import Shown, acting_options, who_acts
+from pointsbank.cli.people_of import people_of
 from pointsbank.cli.terminal import (
     PATIENT,
     CityDay,
@@ -318,7 +319,8 @@ async def _change_membership(
     try:
         async with open_ledger(database, limits=PATIENT) as ledger:
             actor, service = await who_acts(ledger, MANAGE, shown), PlacesService(ledger)
-            found = await database.read(by_volunteer_number, ledger.id, [number])
+            async with people_of(ledger, database_url):
+                found = await by_volunteer_number(ledger, [number])
             if number not in found:
                 raise Ending("没有登记这个志愿者编号 / nobody is registered under this number")
             asked = act(day or service.today(), found[number])
@@ -374,7 +376,7 @@ async def import_(
     if dry_run:
         where = where.with_name(f"{where.stem}-dry-run{where.suffix}")
     try:
-        async with _ledger(database, dry_run=dry_run) as ledger:
+        async with _ledger(database, dry_run=dry_run) as ledger, _people(ledger, database_url, is_members):
             by = "" if dry_run else (await who_acts(ledger, MANAGE, shown)).name
             roster = MembersRoster(ledger) if is_members else PlacesRoster(ledger)
             service = RosterService(ledger, roster)
@@ -402,6 +404,10 @@ async def import_(
     for verdict, count in Counter(verdicts).most_common():
         say(f"  {count:>9,}  {WORDS[verdict][0]}  {verdict}")
     say(f"  每一行的说明 / every line explained: {where}")
+
+
+def _people(ledger: Ledger, database_url: str, are_needed: bool) -> AbstractAsyncContextManager[object]:
+    return people_of(ledger, database_url) if are_needed else nullcontext()
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from pointsbank.cli.acting import Shown, acting_options, who_acts
+from pointsbank.cli.people_of import people_of
 from pointsbank.cli.terminal import (
     PATIENT,
     Ending,
@@ -17,6 +18,7 @@ from pointsbank.cli.terminal import (
     opened,
     policies,
     progress_bar,
+    refusal_text,
     say,
 )
 from pointsbank.engine.commands import Command
@@ -25,7 +27,9 @@ from pointsbank.ledger.model import Draft
 from pointsbank.ledger.refusals import DocumentExists, Refusal
 from pointsbank.market.postings import Delivery
 from pointsbank.market.service import MarketService
-from pointsbank.people.volunteers import PEOPLE, registration
+from pointsbank.people.directory import Directory
+from pointsbank.people.model import NewPerson
+from pointsbank.people.refusals import PersonDataInvalid
 from pointsbank.places.stations import PLACES, Station, opening, stations
 from pointsbank.policy.calendar import local_day
 from pointsbank.replay.dataset import DatasetError, Line, read_lines
@@ -47,8 +51,8 @@ async def command(folder: Path, shown: Shown, database_url: str) -> None:
     volunteers.csv  志愿者编号,姓名,出生日期,手机号,家庭编号,服务站
     deliveries.csv  入库单号,站点编码,商品编码,数量,捐赠方,保质期   (best before YYYY-MM-DD, or empty)
 
-    Of people the books keep the number and the date of birth, nothing else of the file. It may be run again with
-    more lines: what is registered stays as it is.
+    Number, name, date of birth and phone go into the people store, encrypted; the books keep a random id. It may be
+    run again with more lines: what is registered stays as it is.
     """
     if not any((folder / name).is_file() for name in ("stations.csv", "volunteers.csv", "deliveries.csv")):
         raise Ending(f"{folder} 中没有可登记的文件 / has no stations.csv, volunteers.csv or deliveries.csv")
@@ -57,12 +61,18 @@ async def command(folder: Path, shown: Shown, database_url: str) -> None:
         async with open_ledger(database, limits=PATIENT) as ledger:
             await who_acts(ledger, "register", shown)
             with progress_bar() as show:
-                for name, rooms in (("stations.csv", PLACES), ("volunteers.csv", PEOPLE)):
-                    done = 0
-                    for chunk in _chunks(folder / name):
-                        done += await _post(ledger, [_draft(name, line) for line in chunk], rooms)
-                        show(name, done, 0)
-                    say(f"{name}: {done:,} 条新登记 / newly registered")
+                done = 0
+                for chunk in _chunks(folder / "stations.csv"):
+                    done += await _post(ledger, [_station(line) for line in chunk], PLACES)
+                    show("stations.csv", done, 0)
+                say(f"stations.csv: {done:,} 条新登记 / newly registered")
+                done = 0
+                if (folder / "volunteers.csv").is_file():
+                    async with people_of(ledger, database_url) as people:
+                        for chunk in _chunks(folder / "volunteers.csv"):
+                            done += await _enrol(ledger, people, chunk)
+                            show("volunteers.csv", done, 0)
+                say(f"volunteers.csv: {done:,} 条新登记 / newly registered")
             received = await _receive(ledger, folder / "deliveries.csv")
             say(f"deliveries.csv: {received:,} 单入库 / deliveries received")
     except DatasetError as error:
@@ -82,18 +92,35 @@ def _chunks(path: Path) -> Iterator[list[Line]]:
         yield chunk
 
 
-def _draft(name: str, line: Line) -> Draft:
+def _station(line: Line) -> Draft:
     number, fields = line
-    command = Command(CLIENT, f"{name}:{fields[0]}", "operator")
-    if name == "stations.csv" and len(fields) == 4 and fields[0]:
-        return opening("station", fields[0], fields[1], fields[2], command)
-    if name == "volunteers.csv" and len(fields) == 6 and fields[0]:
-        born = local_day(fields[2])
-        if born is not None:
-            return registration(fields[0], born, command)
-    raise DatasetError(
-        f"{name}:{number}: 列数或日期有误 / wrong number of fields, or no date of birth: {','.join(fields)}"
-    )
+    if len(fields) != 4 or not fields[0]:
+        raise DatasetError(f"stations.csv:{number}: 列数有误 / wrong number of fields: {','.join(fields)}")
+    command = Command(CLIENT, f"stations.csv:{fields[0]}", "operator")
+    return opening("station", fields[0], fields[1], fields[2], command)
+
+
+async def _enrol(ledger: Ledger, people: Directory, lines: list[Line]) -> int:
+    results = await people.enrol(ledger, [_person(line) for line in lines], CLIENT, "operator")
+    new = 0
+    for (number, _), result in zip(lines, results, strict=True):
+        if isinstance(result, PersonDataInvalid):
+            raise DatasetError(f"volunteers.csv:{number}: {result.problem} / {result.problem_en}")
+        if isinstance(result, Refusal) and not isinstance(result, DocumentExists):
+            raise Ending(f"volunteers.csv:{number}: {refusal_text(result)}")
+        new += not isinstance(result, Refusal) and not result.replayed
+    return new
+
+
+def _person(line: Line) -> NewPerson:
+    """What a line says of somebody. What is wrong with it is told by its number: the line is about a person."""
+    number, fields = line
+    born = local_day(fields[2]) if len(fields) == 6 else None
+    if born is None or not fields[0]:
+        raise DatasetError(
+            f"volunteers.csv:{number}: 列数、编号或出生日期有误 / wrong number of fields, no number, or no date of birth"
+        )
+    return NewPerson(name=fields[1], phone=fields[3], volunteer_number=fields[0], born=born)
 
 
 async def _post(ledger: Ledger, drafts: list[Draft], rooms: frozenset[str]) -> int:

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import click
 
+from pointsbank.cli.people_of import keys_of
 from pointsbank.cli.terminal import Ending, as_coroutine, database_option, progress_bar, say
 from pointsbank.hours.service import RecordRefused
 from pointsbank.market.service import MarketRefused
+from pointsbank.people.store import people_store, upgrade_people
 from pointsbank.replay.dataset import DatasetError
 from pointsbank.replay.run import ReplayRefused, replay
+from pointsbank.settings import settings_from
 from pointsbank.store.database import Database
 from pointsbank.store.schema import upgrade
 
@@ -31,9 +34,14 @@ async def command(folder: Path, out: Path, database_url: str) -> None:
     """
     database = Database(database_url)
     try:
+        settings = settings_from(database=database_url)
         await upgrade(database)
+        await upgrade_people(settings)
+        keys = keys_of(settings, invented=True)
         with progress_bar() as report:
-            outcome = await replay(folder, out, database, report)
+            outcome = await replay(
+                folder, out, database, lambda ledger_id: people_store(settings, ledger_id, keys), report
+            )
     except DatasetError as error:
         raise Ending(str(error)) from error
     except (ReplayRefused, RecordRefused, MarketRefused) as error:

@@ -17,7 +17,10 @@ from pointsbank.cli.terminal import (
     opened,
     policies,
 )
-from pointsbank.engine.registry import open_ledger
+from pointsbank.engine.registry import Ledger, open_ledger
+from pointsbank.people.directory import with_people
+from pointsbank.people.master import master_keys
+from pointsbank.people.store import demo_key_path, people_store, upgrade_people
 from pointsbank.policy.load import PolicyErrors
 from pointsbank.settings import Settings, SettingsError, settings_from
 from pointsbank.store.database import DatabaseUrlError
@@ -59,6 +62,7 @@ async def _look(settings: Settings) -> None:
         async with open_ledger(database, settings.ledger) as ledger:
             ring = KeyRing(ledger, ledger.writer.clock)
             staff = StaffDesk(ledger, ring)
+            await _look_at_people(settings, ledger)
             async with open_log_ins(settings, ledger, ring, staff):
                 pass
             found = await database.read(holes) if await staff.is_founded() else []
@@ -70,3 +74,12 @@ async def _look(settings: Settings) -> None:
                 )
     finally:
         await database.close()
+
+
+async def _look_at_people(settings: Settings, ledger: Ledger) -> None:
+    """Open the people store once: without a master key, or behind the program, nothing is served."""
+    keys = master_keys(settings, demo_key_path(settings))
+    if settings.demo:
+        await upgrade_people(settings)
+    async with with_people(ledger, people_store(settings, ledger.id, keys)):
+        pass

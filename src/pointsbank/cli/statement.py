@@ -52,7 +52,7 @@ async def command(
     try:
         path = account
         if ":" not in account:
-            path = f"volunteer:{await database.read(holder_of, ledger_id, account)}:available"
+            path = f"volunteer:{await holder_of(database, ledger_name, database_url, account)}:available"
         page = await database.read(
             statement,
             ledger_id,

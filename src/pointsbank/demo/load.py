@@ -49,6 +49,10 @@ from pointsbank.ledger.refusals import Refusal
 from pointsbank.market.model import ReturnLine
 from pointsbank.market.postings import Delivery
 from pointsbank.market.service import MarketService
+from pointsbank.people.directory import directory_of, with_people
+from pointsbank.people.model import NewPerson
+from pointsbank.people.refusals import PersonDataInvalid
+from pointsbank.people.store import PeopleStore
 from pointsbank.people.volunteers import PEOPLE, registration
 from pointsbank.places.stations import PLACES, opening, stations
 from pointsbank.policy.book import PolicyBook, load_book
@@ -84,6 +88,7 @@ class DemoRefused(Exception):
 
 async def load_demo(
     database: Database,
+    people: PeopleStore,
     *,
     volunteers: int = 20_000,
     records: int | None = None,
@@ -95,6 +100,8 @@ async def load_demo(
     on_progress: Progress | None = None,
 ) -> DemoSummary:
     """Load the demo city into the city's ledger of a migrated database, or go on with what was begun there.
+
+    Its people go into `people`, a store of that ledger that is migrated and not open yet.
 
     Without `records` there are 5 a volunteer, without `baskets` 3 for 4 volunteers. What was begun is
     finished as it was planned, whatever is asked this time; a loaded city is left as it is. The same sizes,
@@ -112,7 +119,10 @@ async def load_demo(
         seed=seed,
         today=city_day(real.now(), book.policies[-1].timezone),
     )
-    async with ledger_apart(database, CITY_LEDGER, clock=moved) as ledger:
+    async with (
+        ledger_apart(database, CITY_LEDGER, clock=moved) as ledger,
+        with_people(ledger, people, remembers=True),
+    ):
         load = _Load(ledger, book, real, moved, on_progress or (lambda what, done, total: None))
         changed = await load.all_steps(asked)
         summary = await database.read(summarise, ledger.id, load.plan, already_loaded=not changed)
@@ -224,17 +234,25 @@ class _Load:
     async def _register(self) -> None:
         """Register the volunteers over the three years before the quarter."""
         done = await self.ledger.database.read(people_count, self.ledger.id)
-        await self._post_all(
-            "志愿者 people", self._people(done // GROUP), PEOPLE, done // GROUP * GROUP, self.plan.volunteers
-        )
-        await self._mark("people")
-
-    def _people(self, done: int) -> Iterator[list[Draft]]:
+        directory = directory_of(self.ledger)
         first, groups = self.plan.days[0], -(-self.plan.volunteers // GROUP)
-        for group in range(done, groups):
+        flying: asyncio.Future[list[Result]] | None = None
+        for group in range(done // GROUP, groups):  # one is put on file while the one before is being booked
             self._set_clock(first - timedelta(days=3 * 365 - group * 1094 // groups), 10 * 3600)
-            people = group_of_people(self.plan, group)
-            yield [registration(number, born, _command(f"volunteer:{number}")) for number, born in people]
+            people = [
+                NewPerson(volunteer_number=number, born=born)
+                for number, born in group_of_people(self.plan, group)
+            ]
+            ids = [_on_file(outcome) for outcome in await directory.register(people, CLIENT)]
+            if flying is not None:
+                _accepted(await flying)
+            flying = self.ledger.submit(
+                [registration(id_, _command(f"volunteer:{id_}")) for id_ in ids], PEOPLE
+            )
+            self.on_progress("志愿者 people", group * GROUP + len(ids), self.plan.volunteers)
+        if flying is not None:
+            _accepted(await flying)
+        await self._mark("people")
 
     # a week
 
@@ -319,7 +337,8 @@ class _Load:
             self.on_progress("小票 baskets", some.stop, plan.baskets)
 
     async def _shoppers(self, numbers: list[str], day: date) -> list[Shopper]:
-        points = await self.ledger.database.read(points_of, self.ledger.id, numbers, day)
+        people = await directory_of(self.ledger).by_number(numbers)
+        points = await self.ledger.database.read(points_of, self.ledger.id, people, day)
         return [Shopper(number, points.get(number, 0)) for number in numbers]
 
     async def _take_back(self, at: int) -> None:
@@ -348,12 +367,12 @@ class _Load:
         for reference, (sequence, _) in (
             await self.ledger.database.read(sold_baskets, self.ledger.id, wrong)
         ).items():
-            await market.reverse(sequence, "重复录入", _command(f"reverse:{reference}"))
+            await market.reverse(sequence, "not-wanted", _command(f"reverse:{reference}"))
         records = [record_id(n) for _, records in days for n in records if n % REVERSE_RECORD_EVERY == 12_000]
         for record, sequence in (
             await self.ledger.database.read(credited_records, self.ledger.id, records)
         ).items():
-            await hours.reverse(sequence, "时数有误", _command(f"reverse:{record}"))
+            await hours.reverse(sequence, "typed-twice", _command(f"reverse:{record}"))
 
     def _until(self, at: int) -> int:
         """How many seconds of a day there are: all, of today those that are over."""
@@ -370,6 +389,12 @@ def _accepted(results: Iterable[Result]) -> None:
     for result in results:
         if isinstance(result, Refusal):
             raise DemoRefused(f"the ledger refused a part of the demo city: {result!r}")
+
+
+def _on_file(outcome: str | PersonDataInvalid) -> str:
+    if isinstance(outcome, PersonDataInvalid):
+        raise DemoRefused(f"the people store refused a part of the demo city: {outcome!r}")
+    return outcome
 
 
 def _command(key: str) -> Command:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 
 from sqlalchemy import Connection, func, select
 
 from pointsbank.hours.tables import service_records
 from pointsbank.market.tables import deliveries, receipt_lines, receipts
-from pointsbank.people import volunteers
 from pointsbank.people.tables import volunteers as people_table
+from pointsbank.people.volunteers import Volunteer
 from pointsbank.places.stations import counts
 from pointsbank.points.lots import lots_of
 
@@ -31,9 +32,10 @@ def delivered(connection: Connection, ledger_id: int) -> set[str]:
     return set(connection.execute(select(t.reference).where(t.ledger_id == ledger_id)).scalars())
 
 
-def points_of(connection: Connection, ledger_id: int, numbers: list[str], day: date) -> dict[str, int]:
+def points_of(
+    connection: Connection, ledger_id: int, people: Mapping[str, Volunteer], day: date
+) -> dict[str, int]:
     """Points that volunteers may spend on a day, in hundredths, by number."""
-    people = volunteers.by_number(connection, ledger_id, numbers)
     held = lots_of(connection, ledger_id, [person.wallet for person in people.values()])
     first = day.isoformat()
     return {

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import date
 
 from sqlalchemy import Connection, select
 
 from pointsbank.hours.model import HOLDING, Interval, Judgement, RecordFields, ServiceRecord
+from pointsbank.hours.postings import hidden_text
 from pointsbank.hours.tables import service_records
-from pointsbank.intake.lines import filed_id, kept_text, parts_of
-from pointsbank.people import volunteers
-from pointsbank.people.volunteers import Volunteer
+from pointsbank.intake.lines import filed_id, kept_text
+from pointsbank.people.directory import Directory
+from pointsbank.people.volunteers import Volunteer, registered
 from pointsbank.places.stations import StationDays, station_days
 from pointsbank.policy.calendar import day_of_minute, local_minute
-from pointsbank.store.lists import fetched, is_one_of
+from pointsbank.store.lists import fetched, in_hex, is_one_of
 from pointsbank.store.tables import subjects
 
 
@@ -39,56 +40,73 @@ class HoursDesk:
     `longest_session` in minutes: how far back the records of a year may reach into the year before.
     """
 
-    def __init__(self, longest_session: int) -> None:
+    def __init__(self, longest_session: int, directory: Directory) -> None:
         self.people: dict[str, Volunteer | None] = {}
+        """By number; what is known of them is by id: two numbers may be one person's."""
         self.versions: dict[str, int] = {}
         self._longest_session = longest_session
+        self._directory = directory
         self._years: dict[str, int] = {}
         self._stations: dict[str, StationDays] = {}
-        self._contents: dict[str, str | None] = {}
+        self._contents: dict[str, bytes | None] = {}
+        """Fingerprints by record id."""
         self._since: dict[str, int] = {}
         self._intervals: defaultdict[str, list[Interval]] = defaultdict(list)
         self._minutes: defaultdict[str, Counter[date | int]] = defaultdict(Counter)
 
     # HoursContext
 
-    def content_of(self, record_id: str) -> tuple[str, ...] | None:
-        text = self._contents[record_id]
-        return None if text is None else parts_of(text)
+    def is_repeated(self, fields: RecordFields) -> bool | None:
+        first = self._contents[fields.record_id]
+        return None if first is None else first == self.fingerprint(fields)
 
     def born(self, volunteer: str) -> date | None:
         person = self.people[volunteer]
-        return person.born if person else None
+        # of whom no birth date is on file is old enough for nothing
+        return None if person is None else person.born or date.max
 
     def knows_station(self, station: str, day: str) -> bool:
         known = self._stations.get(station)
         return known is not None and known.is_open(day)
 
     def accepted_intervals(self, volunteer: str) -> list[Interval]:
-        return self._intervals.get(volunteer, [])
+        return self._intervals.get(self._id(volunteer), [])
 
     def minutes_of_day(self, volunteer: str, day: date) -> int:
-        used = self._minutes.get(volunteer)
+        used = self._minutes.get(self._id(volunteer))
         return used[day] if used is not None else 0
 
     def minutes_of_year(self, volunteer: str, year: int) -> int:
-        used = self._minutes.get(volunteer)
+        used = self._minutes.get(self._id(volunteer))
         return used[year] if used is not None else 0
+
+    def _id(self, number: str) -> str:
+        person = self.people[number]
+        return person.id if person is not None else ""
 
     # carrying forward
 
-    def take(self, record: ServiceRecord, judgement: Judgement) -> None:
+    def fingerprint(self, fields: tuple[str, ...]) -> bytes:
+        """The keyed hash of a line, by which a repetition is told."""
+        return self._directory.request("record", kept_text(fields))
+
+    def sealed(self, fields: RecordFields, *, refused: bool) -> bytes:
+        """What of a line documents do not show, under the key of its volunteer, or nobody's."""
+        what = f"record {filed_id(fields.record_id)}"
+        return self._directory.seal(self.people[fields.volunteer], what, hidden_text(fields, refused=refused))
+
+    def take(self, record: ServiceRecord, judgement: Judgement, fingerprint: bytes) -> None:
         """Remember a record that took its id, so that the next one is judged after it."""
         fields = record.fields
-        self._contents[fields.record_id] = kept_text(fields)
+        self._contents[fields.record_id] = fingerprint
         if judgement.verdict in ("accepted", "submitted"):
-            day = day_of_minute(record.session_start)
-            self._use(fields.volunteer, (record.start, record.end), day, judgement.creditable_minutes)
-            self.versions[fields.volunteer] += 1
+            day, person = day_of_minute(record.session_start), self._id(fields.volunteer)
+            self._use(person, (record.start, record.end), day, judgement.creditable_minutes)
+            self.versions[person] += 1
 
-    def _use(self, volunteer: str, interval: Interval, day: date, creditable: int) -> None:
-        insort(self._intervals[volunteer], interval)
-        used = self._minutes[volunteer]
+    def _use(self, person: str, interval: Interval, day: date, creditable: int) -> None:
+        insort(self._intervals[person], interval)
+        used = self._minutes[person]
         used[day] += creditable
         used[day.year] += creditable
 
@@ -108,15 +126,16 @@ class HoursDesk:
             if fields.station not in self._stations:
                 lacking.codes.add(fields.station)
             number, since = fields.volunteer, self._needed_since(fields.session_start)
-            if self.people.get(number) is None or since < self._since[number]:
+            person = self.people.get(number)
+            if person is None or since < self._since[person.id]:
                 lacking.numbers[number] = min(since, lacking.numbers.get(number, since))
         return lacking
 
     def goes_back(self, records: Iterable[RecordFields]) -> bool:
         """Whether known volunteers must be loaded anew, and so everything judged of them must be on file."""
         return any(
-            self.people.get(fields.volunteer) is not None
-            and self._needed_since(fields.session_start) < self._since[fields.volunteer]
+            (person := self.people.get(fields.volunteer)) is not None
+            and self._needed_since(fields.session_start) < self._since[person.id]
             for fields in records
         )
 
@@ -130,27 +149,35 @@ class HoursDesk:
             since = self._years[year] = first - self._longest_session
         return since
 
-    def load(self, connection: Connection, ledger_id: int, lacking: Lacking) -> None:
-        """Load records by id, and volunteers with what was accepted of them, from one snapshot."""
+    def load(
+        self, connection: Connection, ledger_id: int, lacking: Lacking, known: Mapping[str, Volunteer]
+    ) -> None:
+        """Load records by id, and volunteers with what was accepted of them, from one snapshot.
+
+        `known` are those whom the people store knows under the numbers that are lacking.
+        """
         self._load_contents(connection, ledger_id, lacking.ids)
         if lacking.codes:
             filed = {filed_id(code): code for code in lacking.codes}
             found = station_days(connection, ledger_id, filed)
             self._stations |= {filed[code]: station for code, station in found.items()}
-        numbers = lacking.numbers
-        filed = {filed_id(number): number for number in numbers}
-        self.people |= dict.fromkeys(numbers)
-        self.people |= {
-            filed[n]: person for n, person in volunteers.by_number(connection, ledger_id, filed).items()
-        }
-        for number, since in numbers.items():
-            self._since[number] = since
-            self._intervals.pop(number, None)
-            self._minutes.pop(number, None)
-        known = {filed_id(number): number for number in numbers if self.people[number] is not None}
-        if known:
-            self._load_versions(connection, ledger_id, list(known.values()))
-            self._load_accepted(connection, ledger_id, known)
+        self.people |= dict.fromkeys(lacking.numbers)
+        ours = registered(connection, ledger_id, {person.id for person in known.values()}) if known else set()
+        loaded: dict[str, int] = {}
+        for number, person in known.items():
+            if person.id in ours:
+                self.people[number] = person
+                since = lacking.numbers[number]
+                loaded[person.id] = min(
+                    since, loaded.get(person.id, since), self._since.get(person.id, since)
+                )
+        for person_id, since in loaded.items():
+            self._since[person_id] = since
+            self._intervals.pop(person_id, None)
+            self._minutes.pop(person_id, None)
+        if loaded:
+            self._load_versions(connection, ledger_id, loaded)
+            self._load_accepted(connection, ledger_id, loaded)
 
     def _load_contents(self, connection: Connection, ledger_id: int, ids: set[str]) -> None:
         self._contents |= dict.fromkeys(ids)
@@ -158,36 +185,33 @@ class HoursDesk:
         t = service_records.c
         rows = fetched(
             connection,
-            select(t.record_id, t.fields).where(
+            select(t.record_id, in_hex(connection, t.fingerprint)).where(
                 t.ledger_id == ledger_id, is_one_of(connection, t.record_id, filed)
             ),
         )
-        self._contents |= {filed[record_id]: text for record_id, text in rows}
+        self._contents |= {filed[record_id]: bytes.fromhex(text) for record_id, text in rows}
 
-    def _load_versions(self, connection: Connection, ledger_id: int, numbers: Sequence[str]) -> None:
-        people = [(number, person) for number in numbers if (person := self.people[number]) is not None]
+    def _load_versions(self, connection: Connection, ledger_id: int, people: Iterable[str]) -> None:
+        of = {Volunteer(person).subject: person for person in people}
         t = subjects.c
         rows = fetched(
             connection,
             select(t.subject, t.version).where(
-                t.ledger_id == ledger_id,
-                is_one_of(connection, t.subject, [person.subject for _, person in people]),
+                t.ledger_id == ledger_id, is_one_of(connection, t.subject, of)
             ),
         )
-        versions = {row[0]: row[1] for row in rows}
-        for number, person in people:
-            self.versions[number] = versions.get(person.subject, 0)
+        self.versions |= dict.fromkeys(of.values(), 0) | {of[subject]: version for subject, version in rows}
 
-    def _load_accepted(self, connection: Connection, ledger_id: int, numbers: dict[str, str]) -> None:
+    def _load_accepted(self, connection: Connection, ledger_id: int, since: Mapping[str, int]) -> None:
         t = service_records.c
         rows = fetched(
             connection,
             select(t.volunteer, t.start_minute, t.end_minute, t.day, t.creditable).where(
                 t.ledger_id == ledger_id,
-                is_one_of(connection, t.volunteer, numbers),
+                is_one_of(connection, t.volunteer, since),
                 t.state.in_(HOLDING),
-                t.start_minute >= min(self._since[number] for number in numbers.values()),
+                t.start_minute >= min(since.values()),
             ),
         )
-        for volunteer, start, end, day, creditable in rows:
-            self._use(numbers[volunteer], (start, end), date.fromisoformat(day), creditable)
+        for person, start, end, day, creditable in rows:
+            self._use(person, (start, end), date.fromisoformat(day), creditable)

@@ -32,7 +32,10 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def explain(verdict: HoursVerdict, facts: Facts) -> str:
-    """One Chinese sentence or two: what happened, what it means for the points, and what to do now."""
+    """One Chinese sentence or two: what happened, what it means for the points, and what to do now.
+
+    No sentence repeats a cell but the record id of a conflict: a report is passed around, and cells may be about people.
+    """
     return _SENTENCES[verdict](facts)
 
 
@@ -137,18 +140,17 @@ def _conflict(facts: Facts) -> str:
     )
 
 
-def _unknown_volunteer(facts: Facts) -> str:
-    return f"查无此志愿者：编号{_value(facts, 1)}未登记。本条未入账。请核对编号，或先登记再用新记录编号导入。"
+def _unknown_volunteer(_facts: Facts) -> str:
+    return "查无此志愿者：所填编号未登记。本条未入账。请核对编号，或先登记再用新记录编号导入。"
 
 
-def _unknown_station(facts: Facts) -> str:
-    return f"查无此服务站：编码{_value(facts, 5)}未登记。本条未入账。请核对编码后用新记录编号导入。"
+def _unknown_station(_facts: Facts) -> str:
+    return "查无此服务站：所填编码未登记。本条未入账。请核对编码后用新记录编号导入。"
 
 
-def _unknown_category(facts: Facts) -> str:
+def _unknown_category(_facts: Facts) -> str:
     return (
-        f"查无此服务类别：代码{_value(facts, 4)}不在现行规则中（区分大小写）。本条未入账。"
-        "请核对类别代码后用新记录编号导入。"
+        "查无此服务类别：所填代码不在现行规则中（区分大小写）。本条未入账。请核对类别代码后用新记录编号导入。"
     )
 
 
@@ -196,9 +198,9 @@ def _overlap(facts: Facts) -> str:
     )
 
 
-def _unknown_activity(facts: Facts) -> str:
+def _unknown_activity(_facts: Facts) -> str:
     return (
-        f"活动未获批准：活动{_value(facts, 2)}没有在开始前获批。本条未提交。"
+        "活动未获批准：所填活动没有在开始前获批。本条未提交。"
         "活动须先批后办；请核对活动编号后用新记录编号提交。"
     )
 

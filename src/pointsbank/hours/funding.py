@@ -18,7 +18,6 @@ from pointsbank.engine.registry import Ledger
 from pointsbank.hours.postings import HOURS, attached, reversal_drafts
 from pointsbank.hours.tables import service_records, unfunded_credits
 from pointsbank.hours.trails import Filed, filed_records
-from pointsbank.intake.lines import filed_id
 from pointsbank.ledger.chart import POINT
 from pointsbank.ledger.model import RECORDED_AT, SEQUENCE, Change, Draft, Movement, Row
 from pointsbank.ledger.refusals import InsufficientBalance, Refusal
@@ -99,9 +98,10 @@ class Funding:
         row = Row(
             "service_records",
             (
-                supplement, filed_id(person.number), record.content, "accepted",
+                supplement, person.id, record.content, "accepted",
                 "pending" if on_notice else "credited", record.day, 0, 0, 0, 0, credit.points, category, station,
                 policy, lot, record.available_on if on_notice else "", SEQUENCE, 0, salt, RECORDED_AT,
+                b"", b"",
             ),
         )  # fmt: skip
         return Draft(

@@ -99,8 +99,8 @@ class Judgement(Struct, frozen=True, gc=False):
 class HoursContext(Protocol):
     """What the rules ask about the bank as it stands before the record."""
 
-    def content_of(self, record_id: str) -> tuple[str, ...] | None:
-        """The 13 fields of the line that took the id, whatever its verdict; None if the id is free."""
+    def is_repeated(self, fields: RecordFields) -> bool | None:
+        """Whether the line that took the id, whatever its verdict, had these fields; None if the id is free."""
 
     def born(self, volunteer: str) -> date | None:
         """The date of birth; None if nobody has this volunteer id."""

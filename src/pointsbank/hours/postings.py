@@ -8,7 +8,7 @@ from hashlib import sha256
 import msgspec
 
 from pointsbank.engine.commands import attach, request_digest
-from pointsbank.hours.model import Judgement
+from pointsbank.hours.model import Judgement, RecordFields
 from pointsbank.intake.lines import Place, filed_id, kept_text, line_row
 from pointsbank.ledger.chart import MINUTE, POINT
 from pointsbank.ledger.model import RECORDED_AT, SEQUENCE, Attachment, Change, Draft, Movement, Row
@@ -43,6 +43,12 @@ class Judged(msgspec.Struct, frozen=True, gc=False):
     """First day on which the points may be spent; empty if at once."""
     effective_at: int = 0
     salt: bytes = b""
+    request: bytes = b""
+    """Keyed hash of the line as it came in: what a repetition is told by."""
+    content: str = ""
+    """The fields as the document shows them: without numbers, names and free text."""
+    sealed: bytes = b""
+    """The rest, or all of a refused line, under the key of the person."""
     waiting: Waiting | None = None
     """What a record brings along that waits for another person to verify it."""
 
@@ -66,10 +72,8 @@ def category_account(code: str) -> str:
 def record_draft(judged: Judged, client: str, actor: str) -> Draft:
     """What a judged line writes: always its verdict, a record if it takes the id, postings if it is accepted."""
     judgement, place, fields, volunteer = judged.judgement, judged.place, judged.fields, judged.volunteer
-    verdict = judgement.verdict
-    content = kept_text(fields)
+    verdict, content, request = judgement.verdict, judged.content, judged.request
     key = f"{place.source}:{place.line}"
-    request = request_digest("record", content)
     if verdict == "accepted":
         assert volunteer is not None
         subject = volunteer.subject
@@ -110,7 +114,8 @@ def record_draft(judged: Judged, client: str, actor: str) -> Draft:
             touches=tuple(subject for subject, _ in guarded),
             rows=(line_row(place, fields[0], verdict, judgement.minutes), *judged.waiting.rows),
         )
-    row = line_row(place, fields[0], verdict)
+    # what is no record may have anything in the place of its id
+    row = line_row(place, "" if verdict == "malformed" else fields[0], verdict)
     return Draft(
         "judge-record",
         key,
@@ -121,6 +126,20 @@ def record_draft(judged: Judged, client: str, actor: str) -> Draft:
         reads=((volunteer.subject, judged.version),) if judged.is_new and volunteer else (),
         rows=(row, _record_row(judged, content)) if judged.is_new else (row,),
     )
+
+
+def shown_fields(
+    fields: RecordFields, person_id: str, activity_name: str = "", stated: str = ""
+) -> RecordFields:
+    """A record's fields as documents show them: ids for people, no free text."""
+    return fields._replace(
+        volunteer=person_id, activity_name=activity_name or fields.activity, recorded_by=stated or "-"
+    )
+
+
+def hidden_text(fields: tuple[str, ...], *, refused: bool) -> str:
+    """What of a line is sealed: all of a refused one, else what `shown_fields` leaves out."""
+    return kept_text(fields if refused else (fields[1], fields[3], fields[11]))
 
 
 def _movements(judged: Judged, volunteer: Volunteer) -> tuple[Movement, ...]:
@@ -146,11 +165,13 @@ def attached(record_id: str, salt: bytes, content: str) -> Attachment:
 def _record_row(judged: Judged, content: str) -> Row:
     j, accepted = judged.judgement, judged.judgement.verdict == "accepted"
     state = "pending" if judged.available_on else "credited"
+    # words of a line that is no known person's, or names no known place, may be about anybody
+    known = j.verdict not in ("unknown_volunteer", "unknown_station", "unknown_category")
     return Row(
         "service_records",
         (
             filed_id(judged.fields[0]),
-            filed_id(judged.fields[1]),
+            judged.volunteer.id if judged.volunteer else "",
             content,
             j.verdict,
             state if accepted else "refused",
@@ -160,8 +181,8 @@ def _record_row(judged: Judged, content: str) -> Row:
             j.minutes,
             j.creditable_minutes,
             j.points,
-            filed_id(judged.fields[4]),
-            filed_id(judged.fields[5]),
+            filed_id(judged.fields[4]) if known else "",
+            filed_id(judged.fields[5]) if known else "",
             judged.policy,
             _lot(judged) if accepted and j.points else "",
             judged.available_on,
@@ -169,6 +190,8 @@ def _record_row(judged: Judged, content: str) -> Row:
             0,
             judged.salt,
             RECORDED_AT,
+            judged.request,
+            judged.sealed,
         ),
     )
 
@@ -178,7 +201,7 @@ class PendingRecord(msgspec.Struct, frozen=True):
 
     record_id: str
     content: str
-    """The 13 fields as the document keeps them."""
+    """The 13 fields as the document shows them."""
     volunteer: Volunteer
     points: int
     lot: str

@@ -16,6 +16,7 @@ from pointsbank.hours.explain import SHORT_CHINESE, SHORT_ENGLISH, Facts, explai
 from pointsbank.hours.model import HoursVerdict
 from pointsbank.intake.cells import report_cell
 from pointsbank.intake.sheet_error import SheetError
+from pointsbank.people.identity import masked_number
 
 __all__ = ["Facts", "ReportWriter", "explain", "report_path"]
 
@@ -51,10 +52,13 @@ class ReportWriter:
     def write(self, line_no: int, verdict: HoursVerdict, facts: Facts) -> None:
         """Adds the verdict on one line of the sheet; `facts.fields` are its fields."""
         fields = facts.fields
+        # a report is passed around: of a number it shows what tells it from its neighbours, and cells that may have
+        # slipped into the wrong column it does not repeat
+        is_whole = len(fields) == WIDTH
         cells = (
             str(line_no),
-            fields[0] if fields else "",
-            fields[1] if len(fields) == WIDTH else "",
+            fields[0] if is_whole and verdict != "malformed" else "",
+            masked_number(fields[1]) if is_whole else "",
             SHORT_CHINESE[verdict],
             explain(verdict, facts),
             str(facts.minutes),

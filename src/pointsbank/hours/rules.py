@@ -92,10 +92,10 @@ def parse_record(fields: tuple[str, ...], policy: Policy) -> ServiceRecord | Non
 
 def id_taken(record: ServiceRecord, context: HoursContext, policy: Policy) -> HoursVerdict | None:
     """The first well-formed line with an id takes it, whatever its verdict."""
-    first = context.content_of(record.fields.record_id)
-    if first is None:
+    is_repeated = context.is_repeated(record.fields)
+    if is_repeated is None:
         return None
-    return "duplicate" if first == record.fields else "conflict"
+    return "duplicate" if is_repeated else "conflict"
 
 
 def unknown_volunteer(record: ServiceRecord, context: HoursContext, policy: Policy) -> HoursVerdict | None:

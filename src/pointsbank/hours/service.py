@@ -28,6 +28,7 @@ from pointsbank.hours.postings import (
     record_draft,
     release_draft,
     reversal_drafts,
+    shown_fields,
 )
 from pointsbank.hours.refusals import WrongState
 from pointsbank.hours.rules import judge_record, parse_record
@@ -35,10 +36,11 @@ from pointsbank.hours.sheets import Sheet, Sheets, needs_verification
 from pointsbank.hours.submission import step_row
 from pointsbank.hours.tables import service_records
 from pointsbank.hours.trails import record_of_entry
-from pointsbank.intake.lines import LineVerdict, Place, effective_micros, verdicts_at
+from pointsbank.intake.lines import LineVerdict, Place, effective_micros, kept_text, verdicts_at
 from pointsbank.ledger.model import Draft, OpenAccount, Receipt
 from pointsbank.ledger.refusals import GroupRefused, Refusal, UnknownEntry
-from pointsbank.people import volunteers
+from pointsbank.people.directory import directory_of
+from pointsbank.people.volunteers import Volunteer
 from pointsbank.points.lots import Fund, fund_opening
 from pointsbank.policy.book import NoPolicyError, PolicyBook
 from pointsbank.policy.calendar import (
@@ -107,7 +109,10 @@ class HoursService:
         self._longest_session = 60 * max(policy.session_max_hours for policy in policies.policies)
         self._desk: HoursDesk | None = None
         """What is remembered between two calls. Who works at it takes it away, so that nobody else judges on it."""
-        self._preview_desk = HoursDesk(self._longest_session)
+        self._preview_desk: HoursDesk | None = None
+
+    def _fresh_desk(self) -> HoursDesk:
+        return HoursDesk(self._longest_session, directory_of(self._ledger))
 
     async def open_accounts(self, client: str = "system") -> None:
         """Open the accounts of the policies' funds and categories; those that are open stay as they are."""
@@ -139,7 +144,7 @@ class HoursService:
             if not left:
                 break
             if desk is None or desk.size > DESK_SIZE:
-                desk = HoursDesk(self._longest_session)
+                desk = self._fresh_desk()
             refused = await self._land(
                 await self._send(desk, source, left, command, by=by, reason=reason), source, verdicts
             )
@@ -164,7 +169,7 @@ class HoursService:
         For lines without a verdict, in a ledger into which nobody else brings hours meanwhile, such as that of a
         replay: what this call has sent is not all or nothing. Yields the verdicts, chunk by chunk.
         """
-        desk = HoursDesk(self._longest_session)
+        desk = self._fresh_desk()
         flying: deque[_Flight] = deque()
         for chunk in chunks:
             lines = list(chunk)
@@ -172,20 +177,20 @@ class HoursService:
                 while flying:
                     for verdicts in await self._settle(flying, source, command):
                         yield verdicts
-                desk = HoursDesk(self._longest_session)
+                desk = self._fresh_desk()
             flying.append(await self._send(desk, source, lines, command, atomic=False))
             if len(flying) > AHEAD:
                 for verdicts in await self._settle(flying, source, command):
                     yield verdicts
                 if not flying:  # all were judged anew, and the desk remembers what did not come about
-                    desk = HoursDesk(self._longest_session)
+                    desk = self._fresh_desk()
         while flying:
             for verdicts in await self._settle(flying, source, command):
                 yield verdicts
 
     async def preview(self, source: str, lines: Sequence[Line]) -> list[LineVerdict]:
         """What `submit` would say, lines before these included in the judgement; nothing is written."""
-        desk = self._preview_desk
+        desk = self._preview_desk = self._preview_desk or self._fresh_desk()
         await self._load(desk, lines)
         known = await self._on_file(source, lines)
         new = [line for line in lines if line[0] not in known]
@@ -196,13 +201,18 @@ class HoursService:
 
     async def _on_file(self, source: str, lines: Sequence[Line]) -> dict[int, LineVerdict]:
         """The verdicts that these lines have already."""
-        numbers = [number for number, _ in lines]
-        return await self._ledger.database.read(verdicts_at, self._ledger.id, source, numbers)
+        ids = {number: fields[0] if fields else "" for number, fields in lines}
+        found = await self._ledger.database.read(verdicts_at, self._ledger.id, source, list(ids))
+        # a malformed line is filed under no id
+        return {
+            n: known if known.id else msgspec.structs.replace(known, id=ids[n]) for n, known in found.items()
+        }
 
     async def _load(self, desk: HoursDesk, lines: Sequence[Line]) -> None:
         lacking = desk.lacks(_well_formed(lines))
         if lacking:
-            await self._ledger.database.read(desk.load, self._ledger.id, lacking)
+            people = await directory_of(self._ledger).by_number(lacking.numbers)
+            await self._ledger.database.read(desk.load, self._ledger.id, lacking, people)
 
     async def _send(
         self,
@@ -283,21 +293,22 @@ class HoursService:
         salt: bytes,
         sheet: Sheet | None = None,
     ) -> Judged:
-        policy = self._policy_for(fields)
+        policy, request = self._policy_for(fields), desk.fingerprint(fields)
         record = parse_record(fields, policy) if policy else None
         if policy is None or record is None:
-            return Judged(place, fields or ("",), _MALFORMED)
+            return Judged(place, fields or ("",), _MALFORMED, request=request)
         if sheet is not None and needs_verification(policy):
-            return sheet.judge(place, record, policy, now, salt)
+            return sheet.judge(place, record, policy, now, salt, request)
         judgement = judge_record(record, desk, policy)
         if judgement.verdict == "accepted" and not self._brings_own_time and _is_ahead(record, policy, now):
             judgement = Judgement("recorded_early")
         if judgement.verdict in _TAKES_NO_ID:
-            return Judged(place, fields, judgement)
-        number = record.fields.volunteer
-        volunteer = desk.people[number]
-        version = desk.versions[number] if volunteer else 0
-        desk.take(record, judgement)
+            return Judged(place, fields, judgement, request=request)
+        volunteer = desk.people[record.fields.volunteer]
+        version = desk.versions[volunteer.id] if volunteer else 0
+        desk.take(record, judgement, request)
+        refused = judgement.verdict != "accepted"
+        person = volunteer.id if volunteer else ""
         return Judged(
             place,
             fields,
@@ -311,6 +322,9 @@ class HoursService:
             _notice(judgement, policy, now),
             effective_micros(record.session_end * 60, policy.timezone),
             salt,
+            request,
+            "" if refused else kept_text(shown_fields(record.fields, person)),
+            desk.sealed(record.fields, refused=refused),
         )
 
     def _policy_for(self, fields: tuple[str, ...]) -> Policy | None:
@@ -357,17 +371,17 @@ class HoursService:
             found = await self._ledger.database.read(record_of_entry, self._ledger.id, sequence)
             if found is None:
                 return UnknownEntry(sequence)
-            record_id, number, state, released_by, steps = found
+            record_id, person_id, state, released_by, steps = found
             if state == "objected":  # whoever decides the objection reverses it, or not
                 return WrongState(record_id, state)
-            people = await self._ledger.database.read(volunteers.by_number, self._ledger.id, [number])
+            person = Volunteer(person_id)
             zone = self._policies.policies[-1].timezone
             drafts = reversal_drafts(
                 record_id,
                 state,
                 sequence,
                 released_by,
-                people[number],
+                person,
                 reason,
                 effective_at=start_of_day(city_day(self._ledger.writer.clock.now(), zone), zone),
                 client=command.client,
@@ -380,7 +394,7 @@ class HoursService:
                     *supplement_reversals(
                         record_id,
                         supplement,
-                        people[number],
+                        person,
                         reason,
                         effective_at=drafts[-1].effective_at,
                         client=command.client,
@@ -479,8 +493,7 @@ def pending_records(
         .limit(limit),
     )
     rows = sorted(found, key=lambda row: (row[5], row[0]))
-    people = volunteers.by_number(connection, ledger_id, {row[2] for row in rows})
     return [
-        PendingRecord(row[0], row[1], people[row[2]], row[3], row[4], row[5], bytes.fromhex(row[6]))
+        PendingRecord(row[0], row[1], Volunteer(row[2]), row[3], row[4], row[5], bytes.fromhex(row[6]))
         for row in rows
     ]

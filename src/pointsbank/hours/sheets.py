@@ -19,7 +19,7 @@ from pointsbank.engine.registry import Ledger
 from pointsbank.hours.context import HoursDesk
 from pointsbank.hours.four_eyes import Ties, may_not_record
 from pointsbank.hours.model import HoursVerdict, Judgement, RecordFields, ServiceRecord
-from pointsbank.hours.postings import Judged, Waiting
+from pointsbank.hours.postings import Judged, Waiting, shown_fields
 from pointsbank.hours.refusals import TooManyLines
 from pointsbank.hours.rules import is_after_deadline, judge_record
 from pointsbank.hours.submission import (
@@ -32,8 +32,8 @@ from pointsbank.hours.submission import (
 )
 from pointsbank.hours.trails import Sums, acts_since, credited_since, limit_subjects, sums_of
 from pointsbank.intake.lines import Place, filed_id
-from pointsbank.people import volunteers
-from pointsbank.people.volunteers import Volunteer
+from pointsbank.people.directory import directory_of
+from pointsbank.people.volunteers import Volunteer, registered
 from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.calendar import (
     city_day,
@@ -76,7 +76,8 @@ class Sheets:
         """The sheet on which these lines are judged; the desk has loaded their volunteers."""
         read = [RecordFields._make(f) for f in lines if len(f) == len(RecordFields._fields)]
         now = self._ledger.writer.clock.now()
-        facts = await self._ledger.database.read(self._load, read, desk, by, now)
+        stated = await directory_of(self._ledger).by_number({f.recorded_by for f in read})
+        facts = await self._ledger.database.read(self._load, read, desk, by, now, stated)
         days = {d for f in read if (d := _day_of(f)) is not None} | {city_day(now, self._zone)}
         homes: dict[date, dict[str, str]] = {}
         if by.person and self._household:
@@ -86,7 +87,13 @@ class Sheets:
         return Sheet(desk, by, reason, self._zone, homes, *facts)
 
     def _load(
-        self, connection: Connection, lines: Sequence[RecordFields], desk: HoursDesk, by: By, now: int
+        self,
+        connection: Connection,
+        lines: Sequence[RecordFields],
+        desk: HoursDesk,
+        by: By,
+        now: int,
+        known: dict[str, Volunteer],
     ) -> tuple[dict[str, Activity], dict[str, Volunteer], dict[str, int], Sums, frozenset[tuple[str, str]]]:
         ledger_id = self._ledger.id
         named = {filed_id(f.activity) for f in lines}
@@ -94,7 +101,8 @@ class Sheets:
         people = {p.id for f in lines if (p := desk.people.get(f.volunteer))}
         today = city_day(now, self._zone).isoformat()
         weeks = {week_of_day(day) for f in lines if (day := _day_of(f)) is not None}
-        stated = volunteers.by_number(connection, ledger_id, {filed_id(f.recorded_by) for f in lines})
+        ours = registered(connection, ledger_id, {person.id for person in known.values()})
+        stated = {number: person for number, person in known.items() if person.id in ours}
         subjects = {s for activity in activities for s in limit_subjects(activity, by.name)}
         since = now - self._days * _DAY_MICROS
         return (
@@ -126,7 +134,9 @@ class Sheet(msgspec.Struct):
     sums: Sums
     credited: frozenset[tuple[str, str]]
 
-    def judge(self, place: Place, record: ServiceRecord, policy: Policy, now: int, salt: bytes) -> Judged:
+    def judge(
+        self, place: Place, record: ServiceRecord, policy: Policy, now: int, salt: bytes, request: bytes
+    ) -> Judged:
         """The verdict on a line, and the rows of the record that waits."""
         minute = city_second(now, self.zone) // 60
         if policy.safeguards.recording_evidence == "server":
@@ -134,13 +144,16 @@ class Sheet(msgspec.Struct):
         verdict = self._verdict(record, policy, now)
         fields = record.fields
         if verdict in ("malformed", "duplicate", "conflict"):
-            return Judged(place, fields, Judgement(verdict))
+            return Judged(place, fields, Judgement(verdict), request=request)
         volunteer = self.desk.people[fields.volunteer]
-        version = self.desk.versions[fields.volunteer] if volunteer else 0
+        version = self.desk.versions[volunteer.id] if volunteer else 0
         judgement = Judgement(verdict, record.minutes) if verdict == "submitted" else Judgement(verdict)
-        self.desk.take(record, judgement)
+        self.desk.take(record, judgement, request)
+        sealed = self.desk.sealed(fields, refused=verdict != "submitted")
         waiting = (
-            self._waiting(record, volunteer, policy, now) if volunteer and verdict == "submitted" else None
+            self._waiting(record, volunteer, policy, now, request, sealed)
+            if volunteer and verdict == "submitted"
+            else None
         )
         return Judged(
             place,
@@ -155,6 +168,9 @@ class Sheet(msgspec.Struct):
             "",
             now,
             salt,
+            request,
+            "",
+            sealed,
             waiting,
         )
 
@@ -190,19 +206,29 @@ class Sheet(msgspec.Struct):
     def _is_late(self, record: ServiceRecord, policy: Policy) -> bool:
         return is_after_deadline(record, policy)
 
-    def _waiting(self, record: ServiceRecord, volunteer: Volunteer, policy: Policy, now: int) -> Waiting:
+    def _waiting(
+        self,
+        record: ServiceRecord,
+        volunteer: Volunteer,
+        policy: Policy,
+        now: int,
+        fingerprint: bytes,
+        sealed: bytes,
+    ) -> Waiting:
         fields, today = record.fields, city_day(now, self.zone)
         activity = self.activities.get(filed_id(fields.activity))
         activity_id = activity.activity_id if activity is not None else ""
-        stated = self.stated.get(filed_id(fields.recorded_by))
+        stated = self.stated.get(fields.recorded_by)
         place = (activity_id, self.by.name, today.isoformat(), volunteer.id, week_of(record))
         self.sums.add(*place, record.minutes)
         is_late = self._is_late(record, policy)
         # nobody knows whether a name that the bank does not know is that of the verifier
         is_large = above_limits(record.minutes, self.sums.most(*place), policy)
         level = 2 if is_late or stated is None or is_large or needs_two_people(self.by, policy) else 1
+        title = activity.title if activity is not None else ""
+        shown = shown_fields(fields, volunteer.id, title, stated.id if stated is not None else "")
         rows = submitted_rows(
-            record,
+            msgspec.structs.replace(record, fields=shown),
             volunteer,
             policy,
             self.by,
@@ -215,6 +241,8 @@ class Sheet(msgspec.Struct):
             is_late=is_late,
             reason=self.reason,
             stated_by=stated.id if stated is not None else "",
+            fingerprint=fingerprint,
+            sealed=sealed,
         )
         limits = tuple((s, self.versions[s]) for s in limit_subjects(activity_id, self.by.name))
         for subject, _ in limits:

@@ -39,6 +39,7 @@ from pointsbank.hours.trails import (
 from pointsbank.intake.lines import filed_id, kept_text
 from pointsbank.ledger.model import RECORDED_AT, Change, Draft, Row
 from pointsbank.ledger.refusals import Refusal
+from pointsbank.people.directory import directory_of
 from pointsbank.people.volunteers import Volunteer
 from pointsbank.places.stations import StationDays, station_days
 from pointsbank.policy.book import PolicyBook
@@ -88,17 +89,18 @@ class _Facts(msgspec.Struct, frozen=True):
 class _Claims:
     """A `HoursContext` over what is held, by person id; what was just judged is held too."""
 
-    def __init__(self, facts: _Facts) -> None:
+    def __init__(self, facts: _Facts, known: Mapping[str, Volunteer]) -> None:
         self._facts = facts
+        self._known = known
 
-    def content_of(self, record_id: str) -> tuple[str, ...] | None:
+    def is_repeated(self, fields: RecordFields) -> bool | None:
         return (
             None  # a record id is made of an attendance and its round, and the attendance's state guards it
         )
 
     def born(self, volunteer: str) -> date | None:
-        person = self._facts.people.get(volunteer)
-        return person.born if person else None
+        person = self._known.get(volunteer)
+        return None if person is None else person.born or date.max
 
     def knows_station(self, station: str, day: str) -> bool:
         known = self._facts.stations.get(station)
@@ -152,7 +154,9 @@ class Submitting:
                 if refusal is not None:
                     return refusal
                 ties = await self._ties(facts, by)
-                drafts, outcomes = self._judge_all(facts, ties, by, command, reason, done)
+                known = await directory_of(self._ledger).by_id(facts.people)
+                claims = _Claims(facts, known)
+                drafts, outcomes = self._judge_all(facts, claims, ties, by, command, reason, done)
                 if not drafts:
                     break
                 await self._land(drafts, outcomes, done)
@@ -178,6 +182,7 @@ class Submitting:
     def _judge_all(
         self,
         facts: _Facts,
+        claims: _Claims,
         ties: Ties,
         by: By,
         command: Command,
@@ -186,7 +191,7 @@ class Submitting:
     ) -> tuple[list[Draft], list[LineOutcome]]:
         drafts: list[Draft] = []
         outcomes: list[LineOutcome] = []
-        claims, now = _Claims(facts), self._ledger.writer.clock.now()
+        now = self._ledger.writer.clock.now()
         versions = dict(facts.versions)
         for attendance in facts.attendances:
             if attendance.person_id in done:
@@ -415,6 +420,8 @@ def submitted_rows(
     stated_by: str = "",
     follows: str = "",
     attendance: Attendance | None = None,
+    fingerprint: bytes = b"",
+    sealed: bytes = b"",
 ) -> tuple[Row, ...]:
     """The rows of a record that waits: the record itself, its trail, and the first steps of its life.
 
@@ -427,9 +434,9 @@ def submitted_rows(
         Row(
             "service_records",
             (
-                record_id, filed_id(person.number), kept_text(fields), "submitted", "submitted", day.isoformat(),
+                record_id, person.id, kept_text(fields), "submitted", "submitted", day.isoformat(),
                 record.start, record.end, record.minutes, 0, 0, filed_id(fields.category), filed_id(fields.station),
-                policy.version, "", "", 0, 0, os.urandom(16), RECORDED_AT,
+                policy.version, "", "", 0, 0, os.urandom(16), RECORDED_AT, fingerprint, sealed,
             ),
         ),
         Row(

@@ -26,11 +26,15 @@ service_records = table(
     column("released_by", Big),
     column("salt", LargeBinary),
     column("recorded_at", Big),
+    column("fingerprint", LargeBinary),
+    column("sealed", LargeBinary),
     key=("record_id",),
 )
 """`state`: refused, submitted (waits for a verifier), checked (waits for the second level), pending (on public
-notice), objected (frozen by an objection), credited, rejected, withdrawn, reversed. `fields` are the 13 as they
-came in, joined by U+001F. `start_minute`/`end_minute` are the attendance in the session, local minutes since 1970."""
+notice), objected (frozen by an objection), credited, rejected, withdrawn, reversed. `volunteer` is the person's id, empty if
+nobody has the number. `fields` are the 13, joined by U+001F, with ids for people and without free text; empty of a
+refused line. What came in stands in `sealed`, under the person's key; `fingerprint` is a keyed hash of it, by which a
+repetition is told. `start_minute`/`end_minute` are the attendance in the session, local minutes since 1970."""
 
 Index(
     "service_records_volunteer_idx",

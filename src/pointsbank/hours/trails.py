@@ -209,19 +209,18 @@ def held_intervals(
 ) -> dict[str, list[Interval]]:
     """Intervals that records of these people hold, in order, by person; those that end after `since` (local minute)."""
     t = service_records.c
-    by_number = {person.number: id_ for id_, person in people.items()}
     rows = fetched(
         connection,
         select(t.volunteer, t.start_minute, t.end_minute).where(
             t.ledger_id == ledger_id,
-            is_one_of(connection, t.volunteer, by_number),
+            is_one_of(connection, t.volunteer, people),
             t.state.in_(HOLDING),
             t.end_minute > since,
         ),
     )
     found: dict[str, list[Interval]] = {id_: [] for id_ in people}
-    for number, start, end in rows:
-        found[by_number[str(number)]].append((int(start), int(end)))
+    for person, start, end in rows:
+        found[str(person)].append((int(start), int(end)))
     for intervals in found.values():
         intervals.sort()
     return found
@@ -232,21 +231,20 @@ def used_minutes(
 ) -> Counter[tuple[str, date | int]]:
     """Creditable minutes that these people have used up, by person and day and by person and year."""
     t = service_records.c
-    by_number = {person.number: id_ for id_, person in people.items()}
     rows = fetched(
         connection,
         select(t.volunteer, t.day, func.sum(t.creditable).label("used"))
         .where(
             t.ledger_id == ledger_id,
-            is_one_of(connection, t.volunteer, by_number),
+            is_one_of(connection, t.volunteer, people),
             t.state.in_(BOOKED),
             t.creditable > 0,
         )
         .group_by(t.volunteer, t.day),
     )
     used: Counter[tuple[str, date | int]] = Counter()
-    for number, text, minutes in rows:
-        person, day = by_number[str(number)], date.fromisoformat(str(text))
+    for row_person, text, minutes in rows:
+        person, day = str(row_person), date.fromisoformat(str(text))
         used[person, day] += int(minutes or 0)
         used[person, day.year] += int(minutes or 0)
     return used
@@ -336,7 +334,7 @@ def subjects_of(record: Filed, people: Mapping[str, Volunteer]) -> tuple[str, ..
 def record_of_entry(
     connection: Connection, ledger_id: int, sequence: int
 ) -> tuple[str, str, str, int, int] | None:
-    """Record, volunteer's number, state, the entry of its release, and how many steps its life has had."""
+    """Record, person, state, the entry of its release, and how many steps its life has had."""
     t, step = service_records.c, record_steps.c
     row = connection.execute(
         select(t.record_id, t.volunteer, t.state, t.released_by).where(

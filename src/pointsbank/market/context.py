@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 import msgspec
 from sqlalchemy import Connection, func, select
 
-from pointsbank.intake.lines import filed_id, parts_of
+from pointsbank.intake.lines import Place, filed_id
 from pointsbank.ledger.chart import POINT
 from pointsbank.market.model import Basket, BasketJudgement
-from pointsbank.market.postings import basket_content
+from pointsbank.market.postings import basket_content, basket_request
 from pointsbank.market.tables import receipt_lines, receipts
-from pointsbank.people import volunteers
-from pointsbank.people.volunteers import Volunteer
+from pointsbank.people.directory import Directory
+from pointsbank.people.volunteers import Volunteer, registered
 from pointsbank.places.stations import Station, StationDays, station_days
 from pointsbank.points.lots import HeldLot, accounts_at, lots_named
 from pointsbank.store.lists import fetched, is_one_of
 from pointsbank.store.tables import balances, subjects
+
+REFUSED_MARK: Final = "hmac:"
 
 
 class Catalogue:
@@ -50,11 +53,13 @@ class Catalogue:
 class Counterfoil:
     """The shop's side of the bank: a `BasketContext` over what is on file, and what was sold since."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, directory: Directory) -> None:
         self.catalogue = catalogue
+        self._directory = directory
         self.stations: dict[str, StationDays] = {}
         """By code as it is written. Whether a shop is open is asked anew: it may close any day."""
         self.people: dict[str, Volunteer | None] = {}
+        """By number; what is known of them is by id: two numbers may be one person's."""
         self.versions: dict[str, int] = {}
         self._wallets: dict[str, list[HeldLot]] = {}
         self._contents: dict[str, str | None] = {}
@@ -65,9 +70,29 @@ class Counterfoil:
 
     # BasketContext
 
-    def content_of(self, receipt_no: str) -> tuple[object, ...] | None:
-        text = self._contents.get(receipt_no)
-        return None if text is None else _content(text)
+    def is_repeated(self, basket: Basket) -> bool | None:
+        first = self._contents.get(basket.receipt_no)
+        return None if first is None else first in {self.content(basket, sold=s) for s in (True, False)}
+
+    def content(self, basket: Basket, *, sold: bool) -> str:
+        """What a basket's document keeps: of one that was sold who took what, of another a keyed hash.
+
+        In a basket that was refused any cell may be about somebody.
+        """
+        if sold:
+            return basket_content(basket, self._id(basket.volunteer))
+        return (
+            REFUSED_MARK
+            + self._directory.request("refused basket", basket_content(basket, basket.volunteer)).hex()
+        )
+
+    def request(self, basket: Basket, place: Place | None) -> bytes:
+        """What a repetition of the command is told by."""
+        return self._directory.request(*basket_request(basket, place))
+
+    def _id(self, number: str) -> str:
+        person = self.people.get(number)
+        return person.id if person else ""
 
     def knows_volunteer(self, volunteer: str) -> bool:
         return self.people.get(volunteer) is not None
@@ -82,34 +107,34 @@ class Counterfoil:
         return known.station if known else None
 
     def pieces_bought(self, volunteer: str, sku: str, month: str) -> int:
-        return self._bought[volunteer, sku, month]
+        return self._bought[self._id(volunteer), sku, month]
 
     def stock(self, station: str, sku: str) -> int:
         return self._stock[station, filed_id(sku)]
 
     def points(self, volunteer: str) -> int:
-        return sum(lot.balance for lot in self._wallets[volunteer])
+        return sum(lot.balance for lot in self._wallets[self._id(volunteer)])
 
     # carrying forward
 
     def take(self, basket: Basket, judgement: BasketJudgement) -> None:
         """Remember a basket that took its number, so that the next one is judged after it."""
-        self._contents[basket.receipt_no] = basket_content(basket)
+        self._contents[basket.receipt_no] = self.content(basket, sold=judgement.verdict == "accepted")
         if judgement.verdict == "accepted":
-            self.versions[basket.volunteer] += 1
-            self._wallets[basket.volunteer] = _after_spending(
-                self._wallets[basket.volunteer], judgement.price
-            )
+            person = self._id(basket.volunteer)
+            self.versions[person] += 1
+            self._wallets[person] = _after_spending(self._wallets[person], judgement.price)
             for sku, pieces in judgement.pieces.items():
                 self._stock[basket.station, filed_id(sku)] -= pieces
-                self._bought[basket.volunteer, sku, basket.month] += pieces
+                self._bought[person, sku, basket.month] += pieces
 
     def take_expired(self, volunteer: str, day: str) -> list[HeldLot]:
         """The lots whose last day is before `day` leave the wallet before the basket."""
-        held = self._wallets.get(volunteer, [])
+        person = self._id(volunteer)
+        held = self._wallets.get(person, [])
         expired = [lot for lot in held if lot.expires_on < day]
         if expired:
-            self._wallets[volunteer] = held[len(expired) :]
+            self._wallets[person] = held[len(expired) :]
         return expired
 
     # loading
@@ -119,23 +144,36 @@ class Counterfoil:
         """How much the counterfoil remembers: it is left for a fresh one when that grows too much."""
         return len(self.people) + len(self._contents)
 
-    def load(self, connection: Connection, ledger_id: int, baskets: Sequence[Basket]) -> None:
+    def meet(self, baskets: Sequence[Basket]) -> bool:
+        """Whether two of these baskets are one person's."""
+        return len({self._id(b.volunteer) or b.volunteer for b in baskets}) < len(baskets)
+
+    def lacks(self, baskets: Sequence[Basket]) -> set[str]:
+        """Numbers of people who are not known yet."""
+        return {b.volunteer for b in baskets if not self.people.get(b.volunteer)}
+
+    def load(
+        self,
+        connection: Connection,
+        ledger_id: int,
+        baskets: Sequence[Basket],
+        known: Mapping[str, Volunteer],
+    ) -> None:
         """Load what the rules ask about these baskets and is not there yet, from one snapshot.
 
-        What was not there may have come since: unknown people and places are looked for again.
+        `known` are those whom the people store knows under the numbers that were lacking. What was not there may have
+        come since: unknown people and places are looked for again.
         """
         self._load_contents(connection, ledger_id, {b.receipt_no for b in baskets} - self._contents.keys())
         codes = {filed_id(b.station): b.station for b in baskets}
         self.stations |= {
             codes[code]: known for code, known in station_days(connection, ledger_id, codes).items()
         }
-        people = self._load_people(
-            connection, ledger_id, {b.volunteer for b in baskets if not self.people.get(b.volunteer)}
-        )
+        people = self._load_people(connection, ledger_id, self.lacks(baskets), known)
         shops = {b.station for b in baskets if b.station in self.stations} - self._shops
         self._load_balances(connection, ledger_id, people, shops)
-        known = [b for b in baskets if self.people[b.volunteer]]
-        self._load_bought(connection, ledger_id, {(b.volunteer, b.month) for b in known} - self._months)
+        months = {(person, b.month) for b in baskets if (person := self._id(b.volunteer))}
+        self._load_bought(connection, ledger_id, months - self._months)
 
     def _load_contents(self, connection: Connection, ledger_id: int, references: set[str]) -> None:
         if not references:
@@ -151,27 +189,28 @@ class Counterfoil:
         )
         self._contents |= {filed[reference]: content for reference, content in rows}
 
-    def _load_people(self, connection: Connection, ledger_id: int, numbers: set[str]) -> dict[str, Volunteer]:
+    def _load_people(
+        self, connection: Connection, ledger_id: int, numbers: set[str], known: Mapping[str, Volunteer]
+    ) -> list[Volunteer]:
+        """The people who are here for the first time."""
         if not numbers:
-            return {}
+            return []
         self.people |= dict.fromkeys(numbers)
-        filed = {filed_id(number): number for number in numbers}
-        found = {
-            filed[number]: person
-            for number, person in volunteers.by_number(connection, ledger_id, filed).items()
-        }
+        ours = registered(connection, ledger_id, {person.id for person in known.values()}) if known else set()
+        found = {number: person for number, person in known.items() if person.id in ours}
         self.people |= found
-        self.versions |= versions_of(connection, ledger_id, found)
-        return found
+        new = {person.id: person for person in found.values() if person.id not in self.versions}
+        self.versions |= versions_of(connection, ledger_id, new)
+        return list(new.values())
 
     def _load_balances(
-        self, connection: Connection, ledger_id: int, people: dict[str, Volunteer], shops: set[str]
+        self, connection: Connection, ledger_id: int, people: Sequence[Volunteer], shops: set[str]
     ) -> None:
         """What wallets and shelves hold, in two look-ups for all of them."""
         self._shops |= shops
         by_path: dict[str, str] = {self.stations[code].station.stock: code for code in shops}
-        by_wallet = {person.wallet: number for number, person in people.items()}
-        self._wallets |= {number: [] for number in people}
+        by_wallet = {person.wallet: person.id for person in people}
+        self._wallets |= {person.id: [] for person in people}
         if not by_path and not by_wallet:
             return
         paths = accounts_at(connection, ledger_id, [*by_path, *by_wallet])
@@ -196,21 +235,20 @@ class Counterfoil:
         if not months:
             return
         self._months |= months
-        filed = {(filed_id(volunteer), month): volunteer for volunteer, month in months}
         t = receipt_lines.c
         rows = connection.execute(
             select(t.volunteer, t.sku, t.month, func.sum(t.pieces))
             .where(
                 t.ledger_id == ledger_id,
-                is_one_of(connection, t.volunteer, {volunteer for volunteer, _ in filed}),
-                is_one_of(connection, t.month, {month for _, month in filed}),
+                is_one_of(connection, t.volunteer, {person for person, _ in months}),
+                is_one_of(connection, t.month, {month for _, month in months}),
                 t.state == "sold",
             )
             .group_by(t.volunteer, t.sku, t.month)
         )
-        for volunteer, sku, month, pieces in rows:
-            if (volunteer, month) in filed:
-                self._bought[filed[volunteer, month], sku, month] += int(pieces)
+        for person, sku, month, pieces in rows:
+            if (person, month) in months:
+                self._bought[person, sku, month] += int(pieces)
 
 
 def _after_spending(held: list[HeldLot], price: int) -> list[HeldLot]:
@@ -224,15 +262,12 @@ def _after_spending(held: list[HeldLot], price: int) -> list[HeldLot]:
     return left
 
 
-def _content(text: str) -> tuple[object, ...]:
-    at, terminal, station, volunteer, *lines = parts_of(text)
-    return (at, terminal, station, volunteer, tuple(zip(lines[::2], lines[1::2], strict=True)))
-
-
-def versions_of(connection: Connection, ledger_id: int, people: dict[str, Volunteer]) -> dict[str, int]:
-    """Versions of volunteers' subjects, by volunteer number."""
+def versions_of(connection: Connection, ledger_id: int, people: Mapping[str, Volunteer]) -> dict[str, int]:
+    """Versions of volunteers' subjects, by id."""
+    if not people:
+        return {}
     t = subjects.c
-    by_subject = {person.subject: number for number, person in people.items()}
+    by_subject = {person.subject: id_ for id_, person in people.items()}
     rows = fetched(
         connection,
         select(t.subject, t.version).where(

@@ -108,8 +108,8 @@ class BasketJudgement(Struct, frozen=True):
 class BasketContext(Protocol):
     """What the rules ask about the bank as it stands before the basket."""
 
-    def content_of(self, receipt_no: str) -> tuple[object, ...] | None:
-        """The content of the first basket with this number, whatever its verdict; None if it is free."""
+    def is_repeated(self, basket: Basket) -> bool | None:
+        """Whether the first basket with this number, whatever its verdict, was the same; None if it is free."""
 
     def knows_volunteer(self, volunteer: str) -> bool:
         """Whether somebody has this volunteer id."""

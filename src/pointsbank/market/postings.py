@@ -37,10 +37,10 @@ def sku_commodity(sku: str) -> Commodity:
     return Commodity(sku_code(sku), scale=0, has_lots=True)
 
 
-def basket_content(basket: Basket) -> str:
-    """What a repetition of the number is compared by, as one text."""
+def basket_content(basket: Basket, holder: str) -> str:
+    """What a repetition of the number is compared by, as one text. `holder` is the person's id, never a number."""
     lines = [part for line in basket.lines for part in line]
-    return kept_text((basket.at, basket.terminal, basket.station, basket.volunteer, *lines))
+    return kept_text((basket.at, basket.terminal, basket.station, holder, *lines))
 
 
 class JudgedBasket(msgspec.Struct, frozen=True):
@@ -56,6 +56,8 @@ class JudgedBasket(msgspec.Struct, frozen=True):
     unit_prices: tuple[tuple[str, int], ...] = ()
     effective_at: int = 0
     salt: bytes = b""
+    request: bytes = b""
+    content: str = ""
 
     @property
     def is_new(self) -> bool:
@@ -63,11 +65,11 @@ class JudgedBasket(msgspec.Struct, frozen=True):
         return self.judgement.verdict not in ("malformed", "duplicate", "conflict")
 
 
-def basket_request(basket: Basket, place: Place | None) -> bytes:
+def basket_request(basket: Basket, place: Place | None) -> tuple[str, ...]:
     """What a repetition of the command is told by. Number and time of a till's basket are ours, not its own."""
     own = (basket.receipt_no, basket.at) if place else ()
     lines = (part for line in basket.lines for part in line)
-    return request_digest("basket", *own, basket.terminal, basket.station, basket.volunteer, *lines)
+    return ("basket", *own, basket.terminal, basket.station, basket.volunteer, *lines)
 
 
 def basket_draft(judged: JudgedBasket, command: Command) -> Draft:
@@ -77,7 +79,14 @@ def basket_draft(judged: JudgedBasket, command: Command) -> Draft:
     rows: list[Row] = []
     if judged.place is not None:
         rows.append(
-            line_row(judged.place, basket.receipt_no, judgement.verdict, 0, judgement.price, posts=accepted)
+            line_row(
+                judged.place,
+                _id(basket.receipt_no, judgement.verdict),
+                judgement.verdict,
+                0,
+                judgement.price,
+                posts=accepted,
+            )
         )
     if judged.is_new:
         rows.append(_receipt_row(judged))
@@ -86,7 +95,7 @@ def basket_draft(judged: JudgedBasket, command: Command) -> Draft:
         kind="basket" if accepted else "judge-basket",
         key=command.key,
         client=command.client,
-        request=basket_request(basket, judged.place),
+        request=judged.request,
         effective_at=judged.effective_at,
         actor=command.actor,
         place=filed_id(basket.station),
@@ -94,6 +103,11 @@ def basket_draft(judged: JudgedBasket, command: Command) -> Draft:
         rows=tuple(rows),
     )
     return _with_goods(draft, judged, rows) if accepted else draft
+
+
+def _id(id_: str, verdict: str) -> str:
+    """The id under which a line is filed: what is no basket and no return may have anything in its place."""
+    return "" if verdict == "malformed" else id_
 
 
 def _with_goods(draft: Draft, judged: JudgedBasket, rows: list[Row]) -> Draft:
@@ -108,10 +122,12 @@ def _with_goods(draft: Draft, judged: JudgedBasket, rows: list[Row]) -> Draft:
     if judgement.price:
         movements.insert(0, Movement(volunteer.wallet, station.redeemed, POINT.code, judgement.price))
     prices = dict(judged.unit_prices)
-    reference, number = filed_id(basket.receipt_no), filed_id(basket.volunteer)
+    reference = filed_id(basket.receipt_no)
     lines = [
         Row(
-            "receipt_lines", (reference, sku, pieces, prices[sku], number, basket.month, "sold"), key_length=2
+            "receipt_lines",
+            (reference, sku, pieces, prices[sku], volunteer.id, basket.month, "sold"),
+            key_length=2,
         )
         for sku, pieces in judgement.pieces.items()
     ]
@@ -119,7 +135,7 @@ def _with_goods(draft: Draft, judged: JudgedBasket, rows: list[Row]) -> Draft:
         draft,
         movements=tuple(movements),
         metadata=(("policy", judged.policy),),
-        documents=(attach("receipt", reference, judged.salt, basket_content(basket)),),
+        documents=(attach("receipt", reference, judged.salt, judged.content),),
         touches=(volunteer.subject,),
         counters=(f"receipt:{filed_id(basket.terminal)}",),
         rows=(*rows, *lines),
@@ -133,14 +149,14 @@ def _receipt_row(judged: JudgedBasket) -> Row:
         "receipts",
         (
             filed_id(basket.receipt_no),
-            basket_content(basket),
+            judged.content,
             judgement.verdict,
             "sold" if accepted else "refused",
             basket.at,
             terminal,
             number_of(f"receipt:{terminal}") if accepted else 0,
-            filed_id(basket.station),
-            filed_id(basket.volunteer),
+            filed_id(basket.station) if judged.station else "",
+            judged.volunteer.id if judged.volunteer else "",
             judgement.price,
             judged.policy,
             SEQUENCE if accepted else 0,
@@ -203,7 +219,14 @@ def return_draft(judged: JudgedReturn, command: Command) -> Draft:
     rows: list[Row] = []
     if judged.place is not None:
         rows.append(
-            line_row(judged.place, line.return_no, judgement.verdict, 0, judgement.points, posts=accepted)
+            line_row(
+                judged.place,
+                _id(line.return_no, judgement.verdict),
+                judgement.verdict,
+                0,
+                judgement.points,
+                posts=accepted,
+            )
         )
     if judged.is_new:
         rows.append(_return_row(judged))

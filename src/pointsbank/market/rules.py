@@ -124,10 +124,10 @@ def malformed(basket: Basket, context: BasketContext, policy: Policy) -> BasketV
 
 def number_taken(basket: Basket, context: BasketContext, policy: Policy) -> BasketVerdict | None:
     """The first basket processed with a number takes it, whatever its verdict."""
-    first = context.content_of(basket.receipt_no)
-    if first is None:
+    is_repeated = context.is_repeated(basket)
+    if is_repeated is None:
         return None
-    return "duplicate" if first == basket.content else "conflict"
+    return "duplicate" if is_repeated else "conflict"
 
 
 def bad_quantity(basket: Basket, context: BasketContext, policy: Policy) -> BasketVerdict | None:

@@ -48,6 +48,7 @@ from pointsbank.market.sold import (
     load_sold,
     return_on_file,
 )
+from pointsbank.people.directory import directory_of
 from pointsbank.points.lots import expiry
 from pointsbank.policy.book import NoPolicyError, PolicyBook
 from pointsbank.policy.calendar import city_day, local_day, local_second
@@ -179,7 +180,7 @@ class MarketService:
             if not left:
                 break
             if foil is None or foil.size > FOIL_SIZE:
-                foil = Counterfoil(self._catalogue)
+                foil = Counterfoil(self._catalogue, directory_of(self._ledger))
             refusal = await self._try_to_sell(foil, orders, left, sales)
             if refusal is not None:
                 foil = None
@@ -193,7 +194,10 @@ class MarketService:
         self, foil: Counterfoil, orders: Sequence[Order], left: list[int], sales: dict[int, Sale]
     ) -> Refusal | None:
         """One try; gives the refusal after which those that were not sold must be tried again."""
-        await self._ledger.database.read(foil.load, self._ledger.id, [orders[i][1] for i in left])
+        baskets = [orders[i][1] for i in left]
+        lacking = foil.lacks(baskets)
+        people = await directory_of(self._ledger).by_number(lacking) if lacking else {}
+        await self._ledger.database.read(foil.load, self._ledger.id, baskets, people)
         drafts: list[Draft] = []
         handed: list[tuple[int, JudgedBasket, int]] = []
         refused: dict[int, Sale] = {}
@@ -206,7 +210,7 @@ class MarketService:
             else:
                 refused[i] = Sale(basket, judged.judgement)
         # Two baskets of one person rest on each other: if the first is not sold, the second was judged wrongly.
-        atomic = len({orders[i][1].volunteer for i in left}) < len(left)
+        atomic = foil.meet(baskets)
         results = await self._ledger.submit(drafts, MARKET, atomic=atomic) if drafts else []
         refusal: Refusal | None = None
         replayed = []
@@ -238,7 +242,7 @@ class MarketService:
             place, basket, command = orders[i]
             entry = await read(entry_by_key, ledger_id, command.client, command.key)
             if entry is not None:
-                if entry.request != basket_request(basket, place):
+                if entry.request != directory_of(self._ledger).request(*basket_request(basket, place)):
                     raise MarketRefused(KeyConflict(command.key))
                 reference, price = await read(basket_on_file, ledger_id, entry.sequence)
                 basket = msgspec.structs.replace(basket, receipt_no=basket.receipt_no if place else reference)
@@ -255,23 +259,27 @@ class MarketService:
     ) -> tuple[list[Draft], JudgedBasket]:
         policy, second = self._policy_for(basket.at), local_second(basket.at)
         if policy is None or second is None:
-            return [], JudgedBasket(basket, BasketJudgement("malformed"), place)
+            refused = BasketJudgement("malformed")
+            return [], JudgedBasket(basket, refused, place, request=foil.request(basket, place))
         effective_at = effective_micros(second, policy.timezone)
         today = basket.at[:10]
         due = foil.take_expired(basket.volunteer, today) if self._expires_first else []
         expiring = [expiry(held, date.fromisoformat(today), effective_at, command.client) for held in due]
         judgement = judge_basket(basket, foil, policy)
+        person = foil.people.get(basket.volunteer)
         judged = JudgedBasket(
             basket,
             judgement,
             place,
-            foil.people.get(basket.volunteer),
+            person,
             foil.station(basket.station),
-            foil.versions.get(basket.volunteer, 0),
+            foil.versions[person.id] if person else 0,
             policy.version,
             price_list(policy, tuple(judgement.pieces)),
             effective_at,
             new_salt(),
+            foil.request(basket, place),
+            foil.content(basket, sold=judgement.verdict == "accepted"),
         )
         if judged.is_new and (judgement.verdict == "accepted" or self._keeps_refusals):
             foil.take(basket, judgement)

@@ -12,7 +12,7 @@ from pointsbank.market.context import Catalogue
 from pointsbank.market.model import PaidReceipt, ReturnLine
 from pointsbank.market.postings import SoldReceipt, sku_code
 from pointsbank.market.tables import receipt_lines, receipts, returns
-from pointsbank.people import volunteers
+from pointsbank.people.volunteers import Volunteer
 from pointsbank.points.lots import HeldLot, lots_of
 from pointsbank.store.lists import is_one_of
 from pointsbank.store.tables import entries, postings, subjects
@@ -75,7 +75,6 @@ def load_sold(
     returned: Counter[str] = Counter()
     for sku, pieces, _ in back:
         returned[sku] += pieces
-    person = volunteers.by_number(connection, ledger_id, [receipt.volunteer])[receipt.volunteer]
     moved = _moved(connection, ledger_id, catalogue, [receipt.sequence, *(sequence for *_, sequence in back)])
     taken = moved.get(receipt.sequence, [])
     given: dict[str, Counter[str]] = {}
@@ -90,7 +89,7 @@ def load_sold(
     sold = SoldReceipt(
         reference,
         receipt.terminal,
-        person,
+        Volunteer(receipt.volunteer),
         catalogue.station(connection, ledger_id, receipt.station),
         version or 0,
         tuple((lot, amount) for commodity, lot, amount in taken if commodity == "POINT"),

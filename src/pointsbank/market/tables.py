@@ -23,7 +23,8 @@ receipts = table(
     key=("reference",),
 )
 """`reference` is the external number (小票号) or the id that we gave; `number` the terminal's own series, without
-gap. `state`: sold, reversed, refused; a return leaves it sold."""
+gap. `volunteer` is the person's id, empty if nobody has the number. `content` of a basket that was sold is what was
+asked for, with that id; of a refused one a keyed hash. `state`: sold, reversed, refused; a return leaves it sold."""
 Index("receipts_terminal_idx", receipts.c.ledger_id, receipts.c.terminal, receipts.c.number)
 Index("receipts_sequence_idx", receipts.c.ledger_id, receipts.c.sequence)
 Index("receipts_volunteer_idx", receipts.c.ledger_id, receipts.c.volunteer, receipts.c.at)

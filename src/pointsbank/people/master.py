@@ -84,7 +84,7 @@ class MasterKeys:
 
 def generate() -> MasterKey:
     """A fresh random master key."""
-    return _key(secrets.token_bytes(KEY_BYTES))
+    return key_of(secrets.token_bytes(KEY_BYTES))
 
 
 def parse(text: str, source: str) -> MasterKeys:
@@ -176,10 +176,11 @@ def _parse_one(word: str, source: str) -> MasterKey:
         secret = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except ValueError:
         secret = b""
-    if prefix != _PREFIX or len(secret) != KEY_BYTES or _key(secret).id != key_id:
+    if prefix != _PREFIX or len(secret) != KEY_BYTES or key_of(secret).id != key_id:
         raise MasterKeyError(f"{source} 不是主密钥，或抄写有误 / is not a master key, or was mistyped")
     return MasterKey(key_id, secret)
 
 
-def _key(secret: bytes) -> MasterKey:
+def key_of(secret: bytes) -> MasterKey:
+    """The master key with this secret of 32 bytes."""
     return MasterKey(sha256(b"pointsbank master key id\0" + secret).hexdigest()[:16], secret)

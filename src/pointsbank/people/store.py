@@ -77,10 +77,8 @@ class PeopleStore:
 
     async def upgrade(self, revision: str = "head") -> None:
         """Bring the schema up to date; make the SQLite file, readable by its owner only, if there is none."""
-        if self.database.dialect == "sqlite":
-            self.database.path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(self.database.path, os.O_RDWR | os.O_CREAT, 0o600))
-        await self.write(lambda connection: schema.upgrade(connection, revision))
+        await self.close()
+        await _upgrade(self.database, revision)
 
     async def open(self) -> None:
         """Make ready: the schema is checked, the indexes' root is opened, whom the erasure list names is forgotten.
@@ -194,31 +192,39 @@ class PeopleStore:
 
     def _opened(self) -> Engine | AsyncEngine:
         if self.database.dialect == "postgresql":
-            return create_async_engine(
-                "postgresql+asyncpg" + self.database.url.removeprefix("postgresql"),
-                hide_parameters=True,  # an error's text goes to the log; the values are about people
-                pool_size=4,
-                max_overflow=4,
-                connect_args={
-                    "server_settings": {
-                        "application_name": "pointsbank people",
-                        "synchronous_commit": "on",
-                        "jit": "off",
-                    }
-                },
-                execution_options={"schema_translate_map": {None: schema.SCHEMA}},
-            )
+            return _postgres_engine(self.database)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="people")
-        engine = create_engine(
-            "sqlite://",
-            module=sqlite3,
-            creator=lambda: _connect(self.database.path),
-            poolclass=QueuePool,
-            pool_size=1,
-            hide_parameters=True,
-        )
-        event.listen(engine, "begin", _begin)
-        return engine
+        return _sqlite_engine(self.database.path)
+
+
+def _postgres_engine(database: Database) -> AsyncEngine:
+    return create_async_engine(
+        "postgresql+asyncpg" + database.url.removeprefix("postgresql"),
+        hide_parameters=True,  # an error's text goes to the log; the values are about people
+        pool_size=4,
+        max_overflow=4,
+        connect_args={
+            "server_settings": {
+                "application_name": "pointsbank people",
+                "synchronous_commit": "on",
+                "jit": "off",
+            }
+        },
+        execution_options={"schema_translate_map": {None: schema.SCHEMA}},
+    )
+
+
+def _sqlite_engine(path: Path) -> Engine:
+    engine = create_engine(
+        "sqlite://",
+        module=sqlite3,
+        creator=lambda: _connect(path),
+        poolclass=QueuePool,
+        pool_size=1,
+        hide_parameters=True,
+    )
+    event.listen(engine, "begin", _begin)
+    return engine
 
 
 def people_store(
@@ -228,6 +234,34 @@ def people_store(
     return PeopleStore(
         people_url(settings), ledger_id, keys, ErasureList(erasures_path(settings)), clock=clock
     )
+
+
+async def upgrade_people(settings: Settings) -> None:
+    """Bring the people store of the settings up to date, or make it. Needs no key: nothing in it is opened."""
+    await _upgrade(Database(people_url(settings)), "head")
+
+
+async def _upgrade(database: Database, revision: str) -> None:
+    if database.dialect == "sqlite":
+        database.path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(database.path, os.O_RDWR | os.O_CREAT, 0o600))
+        await asyncio.to_thread(_upgrade_file, database.path, revision)
+        return
+    engine = _postgres_engine(database)
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(lambda c: schema.upgrade(c, revision))
+    finally:
+        await engine.dispose()
+
+
+def _upgrade_file(path: Path, revision: str) -> None:
+    engine = _sqlite_engine(path)
+    try:
+        with engine.begin() as connection:
+            schema.upgrade(connection, revision)
+    finally:
+        engine.dispose()
 
 
 def people_url(settings: Settings) -> str:

@@ -1,17 +1,14 @@
-"""Who may earn and spend. Only what a rule asks is kept here: no name, no phone, no address."""
+"""Who may earn and spend. A random id, and since when: everything personal is in the people store."""
 
-from sqlalchemy import Index, Text
+from sqlalchemy import Text
 
 from pointsbank.store.tables import Big, column, table
 
 volunteers = table(
     "volunteers",
-    column("number", Text),
     column("volunteer_id", Text),
-    column("born_on", Text),
     column("registered_at", Big),
     column("state", Text),
-    key=("number",),
+    key=("volunteer_id",),
 )
-"""`number` is the city's volunteer number; accounts are named by `volunteer_id`, a random id."""
-Index("volunteers_volunteer_id_key", volunteers.c.ledger_id, volunteers.c.volunteer_id, unique=True)
+"""`volunteer_id` is the person's id in the people store, and the name of the person's accounts."""

@@ -6,12 +6,13 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Connection, func, insert, select, update
 
 from pointsbank.engine.ids import new_id
 from pointsbank.people.master import MasterKeys
 from pointsbank.people.refusals import MasterKeyInUse
-from pointsbank.people.sealing import BlindIndexes, new_key, seal, unseal, unwrap, wrap
+from pointsbank.people.sealing import BlindIndexes, derive, new_key, seal, unseal, unwrap, wrap
 from pointsbank.people.store_tables import person_keys, sealed_values, store_secrets
 
 T = TypeVar("T")
@@ -29,6 +30,10 @@ class PersonKey:
     person_id: str
     id: str
     secret: bytes = field(repr=False)
+    cipher: AESGCM = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "cipher", AESGCM(self.secret))
 
 
 class Vault:
@@ -38,6 +43,8 @@ class Vault:
         self.ledger_id = ledger_id
         self.keys = keys
         self.indexes = BlindIndexes(root, ledger_id)
+        self.nobody = PersonKey("", "ledger", derive(root, f"texts about nobody known, ledger {ledger_id}"))
+        """Seals what came in about somebody whom nobody knows: it outlives every person, and stays in no database."""
 
     def fresh_key(self, person_id: str, now: int) -> tuple[PersonKey, dict[str, Any]]:
         """A new key for a person, and the row that keeps it wrapped."""
@@ -68,11 +75,11 @@ class Vault:
 
     def seal(self, key: PersonKey, what: str, value: str) -> bytes:
         """A value under a person's key, bound to the ledger, the person, the field and the key."""
-        return seal(key.secret, value.encode(), self._about(key, what))
+        return seal(key.cipher, value.encode(), self._about(key, what))
 
     def open(self, key: PersonKey, what: str, sealed: bytes) -> str:
         """The value that was sealed for this person and field. Raises SealBroken."""
-        return unseal(key.secret, sealed, self._about(key, what)).decode()
+        return unseal(key.cipher, sealed, self._about(key, what)).decode()
 
     def values_of(
         self, connection: Connection, person_ids: Iterable[str], fields: Collection[str]

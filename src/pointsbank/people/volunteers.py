@@ -1,4 +1,4 @@
-"""Volunteers: registered with their accounts, found by number. This room opens accounts and never posts."""
+"""Volunteers as the books know them: a random id with accounts. This room opens accounts and never posts."""
 
 from __future__ import annotations
 
@@ -9,20 +9,23 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from pointsbank.engine.commands import Command, request_digest
-from pointsbank.engine.ids import new_id
 from pointsbank.ledger.model import RECORDED_AT, Draft, OpenAccount, Row
 from pointsbank.people.tables import volunteers
+from pointsbank.people.vault import PersonKey
 from pointsbank.store.lists import fetched, is_one_of
 
 PEOPLE = frozenset(["people"])
 
 
 class Volunteer(msgspec.Struct, frozen=True):
-    """A volunteer as the bank knows one: the city's number, our random id, the date of birth."""
+    """A volunteer: the random id, and of who was looked up in the people store the birth date and the key."""
 
-    number: str
     id: str
-    born: date
+    born: date | None = None
+    key: PersonKey | None = None
+
+    def __repr__(self) -> str:
+        return f"Volunteer({self.id!r})"
 
     @property
     def wallet(self) -> str:
@@ -42,40 +45,28 @@ class Volunteer(msgspec.Struct, frozen=True):
         return f"volunteer:{self.id}"
 
 
-def registration(number: str, born: date, command: Command) -> Draft:
-    """The draft that registers a volunteer and opens the accounts."""
-    person = Volunteer(number, new_id(), born)
+def registration(person_id: str, command: Command) -> Draft:
+    """The draft that registers somebody who is in the people store as a volunteer, and opens the accounts."""
+    person = Volunteer(person_id)
     return Draft(
         kind="register-volunteer",
         key=command.key,
         client=command.client,
-        request=request_digest("register-volunteer", number, born.isoformat()),
+        request=request_digest("register-volunteer", person_id),
         effective_at=0,
         actor=command.actor,
         opens=(OpenAccount(person.wallet), OpenAccount(person.pending), OpenAccount(person.merit)),
-        rows=(Row("volunteers", (number, person.id, born.isoformat(), RECORDED_AT, "active")),),
+        rows=(Row("volunteers", (person_id, RECORDED_AT, "active")),),
     )
 
 
-def by_number(connection: Connection, ledger_id: int, numbers: Iterable[str]) -> dict[str, Volunteer]:
-    """The volunteers with these numbers; who is not listed is not registered."""
+def registered(connection: Connection, ledger_id: int, person_ids: Iterable[str]) -> set[str]:
+    """Which of these people are volunteers of this ledger."""
     t = volunteers.c
     rows = fetched(
         connection,
-        select(t.number, t.volunteer_id, t.born_on).where(
-            t.ledger_id == ledger_id, is_one_of(connection, t.number, numbers)
+        select(t.volunteer_id).where(
+            t.ledger_id == ledger_id, is_one_of(connection, t.volunteer_id, person_ids)
         ),
     )
-    return {number: Volunteer(number, id_, date.fromisoformat(born)) for number, id_, born in rows}
-
-
-def page(connection: Connection, ledger_id: int, after: str = "", limit: int = 5000) -> list[Volunteer]:
-    """Volunteers in the order of their numbers, a page at a time."""
-    t = volunteers.c
-    rows = connection.execute(
-        select(t.number, t.volunteer_id, t.born_on)
-        .where(t.ledger_id == ledger_id, t.number > after)
-        .order_by(t.number)
-        .limit(limit)
-    )
-    return [Volunteer(number, id_, date.fromisoformat(born)) for number, id_, born in rows]
+    return {str(row[0]) for row in rows}

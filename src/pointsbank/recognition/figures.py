@@ -9,7 +9,6 @@ from sqlalchemy import ColumnElement, Connection, Subquery, func, select
 
 from pointsbank.hours.tables import service_records
 from pointsbank.ledger.chart import MINUTE
-from pointsbank.people.tables import volunteers
 from pointsbank.places.tables import memberships, places
 from pointsbank.store.lists import fetched, is_one_of
 from pointsbank.store.tables import accounts, balances, lots
@@ -44,26 +43,19 @@ def lifetime_minutes(connection: Connection, ledger_id: int, people: Iterable[st
 
 def year_minutes(connection: Connection, ledger_id: int, year: int, people: Iterable[str]) -> dict[str, int]:
     """Merit minutes that people (by id) served in a calendar year, by the date of service."""
-    t, v, wanted = service_records.c, volunteers.c, list(people)
-    numbers = fetched(
-        connection,
-        select(v.number, v.volunteer_id).where(
-            v.ledger_id == ledger_id, is_one_of(connection, v.volunteer_id, wanted)
-        ),
-    )
-    by_number = {row[0]: row[1] for row in numbers}
+    t, wanted = service_records.c, list(people)
     rows = fetched(
         connection,
         select(t.volunteer, func.sum(t.minutes))
         .where(
             t.ledger_id == ledger_id,
-            is_one_of(connection, t.volunteer, by_number),
+            is_one_of(connection, t.volunteer, wanted),
             t.state.in_(COUNTS),
             *_within(year),
         )
         .group_by(t.volunteer),
     )
-    return dict.fromkeys(wanted, 0) | {by_number[number]: int(minutes) for number, minutes in rows}
+    return dict.fromkeys(wanted, 0) | {str(person): int(minutes or 0) for person, minutes in rows}
 
 
 def best_of_year(connection: Connection, ledger_id: int, year: int, wanted: int) -> list[tuple[str, int]]:
@@ -71,13 +63,12 @@ def best_of_year(connection: Connection, ledger_id: int, year: int, wanted: int)
 
     Reads the year's records once, in the database: for the yearly job, not for a page.
     """
-    t, v = service_records.c, volunteers.c
+    t = service_records.c
     minutes = func.sum(t.minutes).label("minutes")
     served = (
-        select(v.volunteer_id.label("subject"), minutes)
-        .join_from(service_records, volunteers, (v.ledger_id == t.ledger_id) & (v.number == t.volunteer))
+        select(t.volunteer.label("subject"), minutes)
         .where(t.ledger_id == ledger_id, t.state.in_(COUNTS), *_within(year))
-        .group_by(v.volunteer_id)
+        .group_by(t.volunteer)
         .having(minutes > 0)
         .subquery("served")
     )
@@ -91,15 +82,15 @@ def best_groups(
 
     A record counts for the groups to which its volunteer belonged on the date of service.
     """
-    t, v, m, p = service_records.c, volunteers.c, memberships.c, places.c
+    t, m, p = service_records.c, memberships.c, places.c
     minutes = func.sum(t.minutes).label("minutes")
     served = (
         select(m.group_id.label("subject"), minutes)
-        .join_from(service_records, volunteers, (v.ledger_id == t.ledger_id) & (v.number == t.volunteer))
-        .join(
+        .join_from(
+            service_records,
             memberships,
             (m.ledger_id == t.ledger_id)
-            & (m.person_id == v.volunteer_id)
+            & (m.person_id == t.volunteer)
             & (m.from_day <= t.day)
             & (m.to_day > t.day),
         )

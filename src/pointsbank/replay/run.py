@@ -22,6 +22,9 @@ from pointsbank.ledger.model import MAX_POSTINGS, Draft, Receipt
 from pointsbank.ledger.refusals import DocumentExists, Refusal
 from pointsbank.market.postings import Delivery
 from pointsbank.market.service import MarketService
+from pointsbank.people.directory import directory_of, with_people
+from pointsbank.people.model import NewPerson
+from pointsbank.people.store import PeopleStore
 from pointsbank.people.volunteers import PEOPLE, registration
 from pointsbank.places.stations import PLACES, opening, stations
 from pointsbank.points.service import expire
@@ -57,8 +60,16 @@ class ReplayRefused(Exception):
     """The ledger does not take what the data set needs: nothing after that was written."""
 
 
-async def replay(folder: Path, out: Path, database: Database, on_progress: Progress | None = None) -> Outcome:
+async def replay(
+    folder: Path,
+    out: Path,
+    database: Database,
+    people: Callable[[int], PeopleStore],
+    on_progress: Progress | None = None,
+) -> Outcome:
     """Run the data set in `folder` and write `summary.json` and the verdict files to `out`.
+
+    `people` gives the people store of a ledger (by its id), migrated and not open: the numbers of the files live there.
 
     Two replays of one data set may run at a time (PostgreSQL): each line is booked once, both end alike. Raises
     DatasetError if the input cannot be read, ReplayRefused and RecordRefused if the ledger does not take it;
@@ -67,7 +78,10 @@ async def replay(folder: Path, out: Path, database: Database, on_progress: Progr
     dataset = Dataset(folder)
     policy = msgspec.structs.replace(dataset.policy(), valid_from=date.min, valid_to=date.max)
     name = dataset.ledger
-    async with open_ledger(database, name) as ledger:
+    async with (
+        open_ledger(database, name) as ledger,
+        with_people(ledger, people(ledger.id), exact=True, remembers=True),
+    ):
         run = _Replay(dataset, PolicyBook([policy]), ledger, on_progress or (lambda step, done, total: None))
         before = (await ledger.writer.store.head()).batch
         await run.all_steps()
@@ -137,11 +151,10 @@ class _Replay:
         )
         done = 0
         for chunk in _chunks(enumerate(self.dataset.volunteers()), CHUNK):
+            people = [NewPerson(volunteer_number=v.id, born=v.born) for _, v in chunk]
+            ids = await directory_of(self.ledger).register(people, CLIENT)
             await self._post(
-                [
-                    registration(filed_id(v.id), v.born, _command(f"volunteer:{number}"))
-                    for number, v in chunk
-                ],
+                [registration(id_, _command(f"volunteer:{id_}")) for id_ in ids if isinstance(id_, str)],
                 PEOPLE,
             )
             done += len(chunk)

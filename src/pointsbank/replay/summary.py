@@ -18,7 +18,7 @@ from pointsbank.hours.model import HOURS_VERDICTS
 from pointsbank.intake.lines import DIGEST_MARK, LineVerdict, filed_id, verdicts_of
 from pointsbank.ledger.chart import POINT
 from pointsbank.market.model import BASKET_VERDICTS, RETURN_VERDICTS
-from pointsbank.people.tables import volunteers
+from pointsbank.people.directory import directory_of
 from pointsbank.places.stations import stations
 from pointsbank.policy.model import Policy
 from pointsbank.replay.dataset import Dataset
@@ -52,8 +52,8 @@ async def write_results(
         counts[source] = await _write_verdicts(dataset, ledger, source, verdicts, path)
     read, ledger_id = ledger.database.read, ledger.id
     folded = await read(_fold, ledger_id, marks)
-    ids = await read(_people, ledger_id)
-    people = sorted((person.id, *_held(folded, ids[filed_id(person.id)])) for person in dataset.volunteers())
+    ids = await _ids(dataset, ledger)
+    people = sorted((person.id, *_held(folded, ids[person.id])) for person in dataset.volunteers())
     shelves = {code: station.stock for code, station in (await read(stations, ledger_id)).items()}
     summary = {
         "units": {"points": "hundredths of a point", "merit": "minutes", "stock": "pieces"},
@@ -99,7 +99,7 @@ async def _write_verdicts(
         writer.writerow(("id", "line", "verdict", "minutes", "points"))
         after = -1
         while page := await ledger.database.read(verdicts_of, ledger.id, source, after):
-            if not odd and any(verdict.id.startswith(DIGEST_MARK) for verdict in page):
+            if not odd and any(not v.id or v.id.startswith(DIGEST_MARK) for v in page):
                 odd = _ids_not_filed_as_they_are(dataset, source)
             writer.writerows(_row(verdict, odd) for verdict in page)
             counts.update(verdict.verdict for verdict in page)
@@ -109,12 +109,13 @@ async def _write_verdicts(
 
 
 def _row(verdict: LineVerdict, odd: dict[int, str]) -> tuple[Any, ...]:
-    id_ = odd.get(verdict.line, verdict.id)
+    is_odd = not verdict.id or verdict.id.startswith(DIGEST_MARK)
+    id_ = odd[verdict.line] if is_odd else verdict.id
     return id_, verdict.line, verdict.verdict, verdict.minutes, verdict.points
 
 
 def _ids_not_filed_as_they_are(dataset: Dataset, source: str) -> dict[int, str]:
-    """Ids by line that are filed by their digest: what they were, only the file says."""
+    """Ids by line, for what is filed by its digest or, malformed, under none: what it was, only the file says."""
     lines: Iterator[tuple[int, str]]
     match source:
         case "hours":
@@ -123,7 +124,7 @@ def _ids_not_filed_as_they_are(dataset: Dataset, source: str) -> dict[int, str]:
             lines = ((basket.line_no, basket.receipt_no) for basket in dataset.baskets())
         case _:
             lines = ((line.line_no, line.return_no) for line in dataset.returns())
-    return {number: id_ for number, id_ in lines if filed_id(id_) != id_}
+    return dict(lines)
 
 
 class _Folded(msgspec.Struct):
@@ -183,10 +184,7 @@ def _fold(connection: Connection, ledger_id: int, marks: dict[str, int]) -> _Fol
     return folded
 
 
-def _people(connection: Connection, ledger_id: int) -> dict[str, str]:
-    """The ids of volunteers by their numbers."""
-    t = volunteers.c
-    return {
-        row[0]: row[1]
-        for row in connection.execute(select(t.number, t.volunteer_id).where(t.ledger_id == ledger_id))
-    }
+async def _ids(dataset: Dataset, ledger: Ledger) -> dict[str, str]:
+    """Person ids by the numbers of the files."""
+    found = await directory_of(ledger).by_number(person.id for person in dataset.volunteers())
+    return {number: person.id for number, person in found.items()}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import date
 from typing import Final
 
-from sqlalchemy import Connection
-
+from pointsbank.engine.registry import Ledger
 from pointsbank.intake.forms import Form
-from pointsbank.people import volunteers
+from pointsbank.people.directory import directory_of
+from pointsbank.people.volunteers import registered
 from pointsbank.places.model import OPEN_END, Joining, Leaving, MemberAct
 from pointsbank.policy.calendar import local_day
 
@@ -32,14 +32,15 @@ _ROLES: Final = {
     "head": "head",
 }
 
-Finder = Callable[[Connection, int, Iterable[str]], Mapping[str, str]]
+Finder = Callable[[Ledger, Iterable[str]], Awaitable[Mapping[str, str]]]
 """Finds person ids by volunteer number; who is not listed is not registered."""
 
 
-def by_volunteer_number(connection: Connection, ledger_id: int, numbers: Iterable[str]) -> dict[str, str]:
-    """Person ids by volunteer number, from the registered volunteers."""
-    found = volunteers.by_number(connection, ledger_id, numbers)
-    return {number: person.id for number, person in found.items()}
+async def by_volunteer_number(ledger: Ledger, numbers: Iterable[str]) -> dict[str, str]:
+    """Person ids by volunteer number, of those who are volunteers of the ledger."""
+    found = await directory_of(ledger).by_number(numbers)
+    ours = await ledger.database.read(registered, ledger.id, {person.id for person in found.values()})
+    return {number: person.id for number, person in found.items() if person.id in ours}
 
 
 def number_of_line(fields: tuple[str, ...]) -> str | None:

@@ -96,7 +96,7 @@ class MembersRoster:
 
     async def acts(self, lines: Sequence[SheetLine]) -> list[MemberAct | str]:
         numbers = {number for line in lines if (number := number_of_line(line.fields))}
-        found = await self._ledger.database.read(self._find, self._ledger.id, numbers)
+        found = await self._find(self._ledger, numbers)
         return [_member_act(line, found) for line in lines]
 
     def load(self, connection: Connection, ledger_id: int, acts: Sequence[MemberAct]) -> Atlas:

@@ -180,10 +180,9 @@ WHERE b.ledger_id = $1 AND b.account = ANY($2::integer[]) GROUP BY b.account, l.
 """
 
 _MINUTES = """
-SELECT v.volunteer_id, sum(r.minutes) FROM volunteers v
-JOIN service_records r /*+ service_records_volunteer_idx */
-  ON r.ledger_id = $1 AND r.volunteer = v.number AND r.state IN ('pending', 'objected', 'credited')
-WHERE v.ledger_id = $1 AND v.volunteer_id = ANY($2::text[]) GROUP BY v.volunteer_id
+SELECT r.volunteer, sum(r.minutes) FROM service_records r /*+ service_records_volunteer_idx */
+WHERE r.ledger_id = $1 AND r.volunteer = ANY($2::text[]) AND r.state IN ('pending', 'objected', 'credited')
+GROUP BY r.volunteer
 """
 
 _SPAN = """

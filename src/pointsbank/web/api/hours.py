@@ -19,6 +19,7 @@ from pointsbank.hours.service import RecordRefused
 from pointsbank.hours.tables import service_records
 from pointsbank.ledger.model import Draft
 from pointsbank.ledger.refusals import Refusal
+from pointsbank.people.directory import directory_of
 from pointsbank.web.api.answers import answered, replayed
 from pointsbank.web.api.describe import READING, REFUSALS, WRITING, IdempotencyKey, operation, problems
 from pointsbank.web.api.desks import by_of
@@ -80,7 +81,8 @@ class HoursOut(msgspec.Struct, frozen=True):
 
 class ServiceRecordOut(msgspec.Struct, frozen=True):
     """A record on file: the verdict that took its id, and where it stands (refused, submitted,
-    checked, pending, objected, credited, rejected, withdrawn, reversed)."""
+    checked, pending, objected, credited, rejected, withdrawn, reversed). `volunteer` is empty if nobody
+    had the number, or the account is closed."""
 
     record_id: str
     volunteer: str
@@ -114,7 +116,8 @@ async def submit_records(
     idempotency_key: IdempotencyKey,
 ) -> Response[HoursOut]:
     actor = actor_in(request)
-    digest = request_of("POST", request.scope["path"], data)
+    plain = request_of("POST", request.scope["path"], data)
+    digest = directory_of(bank.ledger).request("hours", plain.hex())  # the request is about people
     # The key is taken by a document-only draft first: a batch is judged line by line and may span several
     # commits,
     # so a repetition of the same key goes on where it stopped, and another request under it is a conflict.
@@ -147,12 +150,18 @@ async def submit_records(
     **operation("One service record with the verdict that took its id.", "查一条服务时长记录"),
 )
 async def get_record(
-    bank: NamedDependency[Bank], record_id: Annotated[str, PathParameter(min_length=1, max_length=200)]
+    bank: NamedDependency[Bank],
+    request: BankRequest,
+    record_id: Annotated[str, PathParameter(min_length=1, max_length=200)],
 ) -> Response[ServiceRecordOut]:
     record = await bank.ask(_record, record_id) if record_id.isprintable() else None
     if record is None:
         raise ProblemError("not-found")
-    return answered(record)
+    asked = [record.volunteer] if record.volunteer else []
+    numbers = (
+        await directory_of(bank.ledger).numbers(asked, actor_in(request).name, "record") if asked else {}
+    )
+    return answered(msgspec.structs.replace(record, volunteer=numbers.get(record.volunteer, "")))
 
 
 def _normalised(record: ServiceRecordIn) -> RecordFields:

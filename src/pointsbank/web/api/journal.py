@@ -53,7 +53,7 @@ class EntryPage(msgspec.Struct, frozen=True):
 class ReversalIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Why an entry is taken back: a code, free of personal data."""
 
-    reason: Annotated[str, Meta(min_length=1, max_length=64, pattern="^[A-Za-z0-9._:-]+$")]
+    reason: Annotated[str, Meta(min_length=1, max_length=64, pattern="^[a-z]{1,24}(-[a-z]{1,24}){0,3}$")]
 
 
 class ReversalOut(msgspec.Struct, frozen=True):

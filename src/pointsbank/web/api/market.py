@@ -20,6 +20,7 @@ from pointsbank.engine.ids import new_id
 from pointsbank.ledger.refusals import KeyConflict
 from pointsbank.market.model import Basket, BasketLine, ReturnLine
 from pointsbank.market.service import MarketRefused
+from pointsbank.people.directory import directory_of
 from pointsbank.policy.calendar import city_second, second_text
 from pointsbank.web.api.answers import answered, replayed
 from pointsbank.web.api.describe import READING, WRITING, IdempotencyKey, operation, problems
@@ -103,7 +104,9 @@ async def sell_basket(
     idempotency_key: IdempotencyKey,
 ) -> Response[ReceiptSlip]:
     actor = actor_in(request)
-    await require_at(bank, actor, "market:sell", station=data.station, volunteer=data.volunteer)
+    known = (await directory_of(bank.ledger).by_number([data.volunteer])).get(data.volunteer)
+    person = known.id if known is not None else ""
+    await require_at(bank, actor, "market:sell", station=data.station, person=person)
     command = Command(actor.client, idempotency_key, actor.name, data.station)
 
     async def sell() -> str | None:
@@ -118,11 +121,11 @@ async def sell_basket(
     asked = (
         data.terminal,
         data.station,
-        data.volunteer,
+        person,
         *(x for ln in data.lines for x in (ln.sku, str(ln.quantity))),
     )
     reference, again = await _once(bank, command, "receipt", sell, asked)
-    slip = await bank.ask(receipt_slip, reference)
+    slip = msgspec.structs.replace(await bank.ask(receipt_slip, reference), volunteer=data.volunteer)
     headers = {"Location": f"/api/v1/market/baskets/{reference}", **replayed(again)}
     return answered(slip, 201, headers)
 
@@ -139,8 +142,11 @@ async def get_basket(
     reference: Annotated[str, PathParameter(min_length=1, max_length=64)],
 ) -> Response[ReceiptSlip]:
     slip: ReceiptSlip | None = await _receipt(bank, reference)
-    await require_at(bank, actor_in(request), "market:read", station=slip.station if slip else "")
-    return answered(_there(slip))
+    actor = actor_in(request)
+    await require_at(bank, actor, "market:read", station=slip.station if slip else "")
+    found = _there(slip)
+    numbers = await directory_of(bank.ledger).numbers([found.volunteer], actor.name, "receipt")
+    return answered(msgspec.structs.replace(found, volunteer=numbers.get(found.volunteer, "")))
 
 
 @post(
@@ -165,7 +171,7 @@ async def take_back(
         actor,
         "market:return",
         station=sale.station if sale else "",
-        volunteer=sale.volunteer if sale else "",
+        person=sale.volunteer if sale else "",
     )
     command = Command(actor.client, idempotency_key, actor.name)
 

@@ -21,7 +21,8 @@ class SoldLine(msgspec.Struct, frozen=True):
 class ReceiptSlip(msgspec.Struct, frozen=True):
     """A receipt (小票). `reference` names it in the city, `number` is the terminal's own, without gap.
 
-    `price` in hundredths of a point; `state` is sold or reversed; `at` is the city's time.
+    `volunteer` is the volunteer number, empty of somebody whose account is closed. `price` in hundredths of a point;
+    `state` is sold or reversed; `at` is the city's time.
     """
 
     reference: str

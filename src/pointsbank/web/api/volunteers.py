@@ -9,7 +9,8 @@ from litestar import Response, Router, get
 from litestar.di import NamedDependency
 from litestar.params import PathParameter
 
-from pointsbank.people.volunteers import by_number
+from pointsbank.people.directory import directory_of
+from pointsbank.people.volunteers import registered
 from pointsbank.readers.balances import Wallet
 from pointsbank.web.api.answers import found, tagged
 from pointsbank.web.api.describe import READING, IfNoneMatch, not_modified, operation, problems
@@ -34,8 +35,9 @@ VolunteerNumber = Annotated[
 async def get_wallet(
     bank: NamedDependency[Bank], number: VolunteerNumber, if_none_match: IfNoneMatch = None
 ) -> Response[Wallet]:
-    known = await bank.ask(by_number, [number]) if number.isprintable() else {}
-    if number not in known:
+    known = await directory_of(bank.ledger).by_number([number])
+    ours = await bank.ask(registered, [person.id for person in known.values()])
+    if number not in known or known[number].id not in ours:
         raise ProblemError("unknown-volunteer", volunteer=number)
     wallet = found(await bank.balances.wallet(known[number].id))
     return tagged(msgspec.structs.replace(wallet, holder=number), str(wallet.sequence), if_none_match)

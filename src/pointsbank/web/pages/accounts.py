@@ -12,8 +12,8 @@ from sqlalchemy import Connection, select
 
 from pointsbank.ledger.refusals import UnknownAccount
 from pointsbank.market.tables import receipts
-from pointsbank.people import volunteers
-from pointsbank.people.tables import volunteers as volunteers_table
+from pointsbank.people.directory import directory_of
+from pointsbank.people.volunteers import Volunteer
 from pointsbank.places.stations import stations
 from pointsbank.places.tables import places as places_table
 from pointsbank.readers.balances import AccountBalance, balances_now, is_plain
@@ -38,7 +38,8 @@ async def search(
 ) -> Response[bytes]:
     """Accounts by volunteer number, station code, id or path."""
     words = q.strip()
-    found = await bank.ask(_find, words) if words else ()
+    known = (await directory_of(bank.ledger).by_number([words])).get(words) if words else None
+    found = await bank.ask(_find, words, known) if words else ()
     return draw(request, "search.html", words=words, found=found, limit=MOST_FOUND, example="")
 
 
@@ -52,6 +53,7 @@ async def show_account(
     """One account: what it holds, and its statement page by page."""
     shown: AccountPage = await bank.ask(_account_page, path, cursor)
     lines = shown.lines
+    holder = shown.holder or await _number(bank, request, path)
     if isinstance(lines, UnknownAccount):
         raise ProblemError("no-such-account", account=path)
     if isinstance(lines, QuestionRefused):
@@ -70,7 +72,7 @@ async def show_account(
         page=lines,
         times=times,
         siblings=shown.siblings,
-        holder=shown.holder,
+        holder=holder,
         kinds=kinds,
         is_first=not cursor,
     )
@@ -94,31 +96,40 @@ def _account_page(connection: Connection, ledger_id: int, path: str, cursor: str
     return AccountPage(holding, lines, siblings, _holder(connection, ledger_id, path))
 
 
+async def _number(bank: Bank, request: BankRequest, path: str) -> str:
+    """The volunteer number of an account's holder: a look at it is written down."""
+    family, _, rest = path.partition(":")
+    if family != "volunteer":
+        return ""
+    person = rest.partition(":")[0]
+    actor = request.scope["state"].get("actor")
+    by = actor.name if actor is not None else "page"
+    return (await directory_of(bank.ledger).numbers([person], by, "account page")).get(person, "")
+
+
 def _holder(connection: Connection, ledger_id: int, path: str) -> str:
-    """What people call the holder of an account: a volunteer's number, a station's code and name."""
+    """What people call a station that holds an account: its code and name."""
     family, _, rest = path.partition(":")
     holder_id = rest.partition(":")[0]
     if not is_plain(path):
         return ""
-    if family == "volunteer":
-        v = volunteers_table.c
-        query = select(v.number).where(v.ledger_id == ledger_id, v.volunteer_id == holder_id)
-    elif family == "station":
-        p = places_table.c
-        query = select(p.code + " " + p.name).where(p.ledger_id == ledger_id, p.place_id == holder_id)
-    else:
+    if family != "station":
         return ""
+    p = places_table.c
+    query = select(p.code + " " + p.name).where(p.ledger_id == ledger_id, p.place_id == holder_id)
     return str(connection.execute(query).scalar_one_or_none() or "")
 
 
-def _find(connection: Connection, ledger_id: int, words: str) -> tuple[FoundAccount, ...]:
+def _find(
+    connection: Connection, ledger_id: int, words: str, known: Volunteer | None
+) -> tuple[FoundAccount, ...]:
     """What was typed may be a number or a name, which the people and the places know, or an account's path
     or id."""
     if not words.isprintable():
         return ()
     paths: list[str] = []
-    for person in volunteers.by_number(connection, ledger_id, [words]).values():
-        paths += [person.wallet, person.pending, person.merit]
+    if known is not None:
+        paths += [known.wallet, known.pending, known.merit]
     codes = [words] if words.isascii() else _stations_named(connection, ledger_id, words)
     for station in stations(connection, ledger_id, codes).values():
         paths += [station.stock, station.redeemed, station.handed_out]
@@ -141,8 +152,14 @@ def _stations_named(connection: Connection, ledger_id: int, words: str) -> list[
     return list(connection.execute(query).scalars())
 
 
-def example_number(connection: Connection, ledger_id: int) -> str:
-    """The number of the volunteer who went shopping last: somebody with a statement worth a look."""
+async def example_number(bank: Bank) -> str:
+    """The number of the volunteer who went shopping last: somebody with a statement worth a look. For the demo."""
+    person: str = await bank.ask(_last_shopper)
+    asked = [person] if person else []
+    return (await directory_of(bank.ledger).numbers(asked, "page", "demo")).get(person, "") if asked else ""
+
+
+def _last_shopper(connection: Connection, ledger_id: int) -> str:
     r = receipts.c
     query = (
         select(r.volunteer)

@@ -21,7 +21,7 @@ async def show_overview(bank: NamedDependency[Bank], request: BankRequest) -> Re
     zone = bank.policies.policies[-1].timezone
     token = request.cookies.get(SESSION_COOKIE)
     actor = await bank.sessions.actor(token) if token else None
-    example = await bank.ask(example_number) if is_open_demo(request, bank) else ""
+    example = await example_number(bank) if is_open_demo(request, bank) else ""
     return draw(
         request,
         "overview.html",

@@ -1,0 +1,239 @@
+"""The people of an open ledger: volunteers by number, and the seals and hashes for what is written about them.
+
+The ledger's database holds random ids. Whoever brings something in under volunteer numbers asks here first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import date
+from typing import Final
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Connection, select
+
+from pointsbank.engine.commands import Command
+from pointsbank.engine.ids import new_id
+from pointsbank.engine.registry import Ledger
+from pointsbank.engine.writer import Result
+from pointsbank.people import identity, registration
+from pointsbank.people.access_log import note
+from pointsbank.people.aliases import surviving
+from pointsbank.people.identity import Malformed
+from pointsbank.people.model import NewPerson, Registered
+from pointsbank.people.refusals import PersonDataInvalid, PersonExists
+from pointsbank.people.registration import Checked
+from pointsbank.people.sealing import SealBroken
+from pointsbank.people.store import PeopleStore
+from pointsbank.people.store_tables import blind_indexes, sealed_values
+from pointsbank.people.vault import chunks
+from pointsbank.people.volunteers import PEOPLE, Volunteer
+from pointsbank.people.volunteers import registration as registration_draft
+from pointsbank.policy.calendar import city_day
+
+NUMBER: Final = "volunteer-number"
+
+MOST_KNOWN: Final = 200_000
+"""People whom a load remembers before it begins anew."""
+
+_OPEN: WeakKeyDictionary[Ledger, Directory] = WeakKeyDictionary()
+
+
+def directory_of(ledger: Ledger) -> Directory:
+    """The people of a ledger that was opened with them."""
+    directory = _OPEN.get(ledger)
+    assert directory is not None, "the ledger was opened without its people"
+    return directory
+
+
+@asynccontextmanager
+async def with_people(
+    ledger: Ledger,
+    store: PeopleStore,
+    *,
+    exact: bool = False,
+    remembers: bool = False,
+    zone: str = "Asia/Shanghai",
+) -> AsyncIterator[Directory]:
+    """Open the people store of a ledger, and let the ledger's rooms find people in it.
+
+    `exact` and `remembers` are for loads: see `Directory`. Raises SchemaOutOfDate, MasterKeyError.
+    """
+    try:
+        await store.open()
+        directory = _OPEN[ledger] = Directory(store, exact=exact, remembers=remembers, zone=zone)
+        yield directory
+    finally:
+        _OPEN.pop(ledger, None)
+        await store.close()
+
+
+class Directory:
+    """Finds people by number, and seals what is written about them.
+
+    With `exact` numbers are what their files say, whatever they look like: a replay's. Elsewhere they have one written
+    form. With `remembers` whom it found it knows for as long as it lives: for loads, while nobody's account is closed.
+    """
+
+    def __init__(
+        self, store: PeopleStore, *, exact: bool = False, remembers: bool = False, zone: str = "Asia/Shanghai"
+    ) -> None:
+        self.store = store
+        self._exact = exact
+        self._known: dict[str, Volunteer] | None = {} if remembers else None
+        self._zone = zone
+
+    async def by_number(self, numbers: Iterable[str]) -> dict[str, Volunteer]:
+        """People by volunteer number as given; a number that nobody has is not listed.
+
+        Of a merged person it is the one who goes on. Whether they are volunteers of the ledger the ledger says.
+        """
+        wanted = set(numbers)
+        found: dict[str, Volunteer] = {}
+        if self._known is not None:
+            found = {number: self._known[number] for number in wanted & self._known.keys()}
+            wanted -= found.keys()
+        by_digest: dict[bytes, list[str]] = {}
+        for number in wanted:  # two spellings of one number are one number
+            if written := self._written(number):
+                by_digest.setdefault(self._digest(written), []).append(number)
+        if by_digest:
+            people = await self.store.read(lambda c: self._load(c, sorted(by_digest)))
+            found |= {number: person for digest, person in people.items() for number in by_digest[digest]}
+            if self._known is not None:
+                if len(self._known) > MOST_KNOWN:
+                    self._known.clear()
+                self._known |= found
+        return found
+
+    async def by_id(self, person_ids: Iterable[str]) -> dict[str, Volunteer]:
+        """People by id, with birth date and key; who is forgotten is not listed."""
+        wanted = sorted(set(person_ids))
+        return await self.store.read(lambda c: self._people(c, wanted)) if wanted else {}
+
+    async def numbers(self, person_ids: Iterable[str], by: str, reason: str) -> dict[str, str]:
+        """Volunteer numbers by person, for what goes out under numbers. One line of the log for all."""
+        wanted, now, vault = list(person_ids), self.store.clock.now(), self.store.vault
+
+        def work(connection: Connection) -> dict[str, dict[str, str]]:
+            note(connection, vault, at=now, actor=by, action="numbers", field=reason)
+            return vault.values_of(connection, wanted, (NUMBER,))
+
+        values = await self.store.write(work)
+        return {person: v[NUMBER] for person, v in values.items() if NUMBER in v}
+
+    async def enrol(
+        self, ledger: Ledger, people: Sequence[NewPerson], client: str, actor: str
+    ) -> list[Result | PersonDataInvalid]:
+        """Register people as volunteers: first in the people store, then, by id, in the books.
+
+        Who is on file under the number already keeps the id, so that it may be done again after an interruption.
+        """
+        ids = await self.register(people, actor or client)
+        drafts = [
+            registration_draft(id_, Command(client, f"volunteer:{id_}", actor))
+            for id_ in ids
+            if isinstance(id_, str)
+        ]
+        results = iter(await ledger.submit(drafts, PEOPLE) if drafts else [])
+        return [next(results) if isinstance(id_, str) else id_ for id_ in ids]
+
+    async def register(self, people: Sequence[NewPerson], by: str) -> list[str | PersonDataInvalid]:
+        """Put people on file in one transaction; their ids, in the order given."""
+        vault, now = self.store.vault, self.store.clock.now()
+        today = city_day(now, self._zone)
+        on_file = await self.by_number(person.volunteer_number for person in people)
+        checked: list[str | Checked | PersonDataInvalid] = [
+            known.id
+            if (known := on_file.get(person.volunteer_number))
+            else self._as_it_stands(person)
+            if self._exact
+            else registration.checked(person, vault, today)
+            for person in people
+        ]
+        new = [one for one in checked if isinstance(one, Checked)]
+        outcomes = iter(
+            await self.store.write(lambda c: registration.register(c, vault, new, by, now)) if new else []
+        )
+        return [_id_of(next(outcomes)) if isinstance(one, Checked) else one for one in checked]
+
+    def request(self, *parts: str) -> bytes:
+        """The hash of a command that carries personal data: without the people store nobody can guess it."""
+        return self.store.vault.indexes.request_digest(*parts)[:16]
+
+    def seal(self, person: Volunteer | None, what: str, text: str) -> bytes:
+        """Seal a text about somebody, or about nobody whom we know. `what` names the place where it belongs."""
+        vault = self.store.vault
+        key = vault.nobody if person is None else person.key
+        assert key is not None, "who is written about was looked up in the people store"
+        return vault.seal(key, f"text {what}", text)
+
+    async def open(self, texts: Mapping[str, tuple[str, bytes]]) -> dict[str, str]:
+        """Sealed texts by what they are: (person id, empty for nobody, sealed bytes). Of the forgotten none.
+
+        A text that was written before its person was known is under nobody's key. Raises SealBroken.
+        """
+        vault = self.store.vault
+
+        def work(connection: Connection) -> dict[str, str]:
+            keys = vault.keys_of(connection, {person for person, _ in texts.values() if person})
+            opened = {}
+            for what, (person, sealed) in texts.items():
+                key = keys.get(person) if person else vault.nobody
+                if key is not None:
+                    opened[what] = vault.open(key, f"text {what}", sealed)
+            return opened
+
+        return await self.store.read(work)
+
+    def _written(self, number: str) -> str:
+        """The one written form of a number; empty if it can be nobody's."""
+        if self._exact:
+            return number
+        written = identity.volunteer_number(number)
+        return "" if isinstance(written, Malformed) else written
+
+    def _digest(self, number: str) -> bytes:
+        return self.store.vault.indexes.digest(NUMBER, number)
+
+    def _as_it_stands(self, person: NewPerson) -> Checked:
+        values = {NUMBER: person.volunteer_number}
+        if person.born is not None:
+            values["birth"] = person.born.isoformat()
+        return Checked(
+            person.person_id or new_id(), person.role, values, {NUMBER: self._digest(person.volunteer_number)}
+        )
+
+    def _load(self, connection: Connection, digests: Sequence[bytes]) -> dict[bytes, Volunteer]:
+        t, ledger_id = blind_indexes.c, self.store.ledger_id
+        holders: dict[bytes, str] = {}
+        for some in chunks(digests):
+            query = select(t.digest, t.person_id).where(
+                t.ledger_id == ledger_id, t.kind == NUMBER, t.digest.in_(some)
+            )
+            holders.update((bytes(digest), person) for digest, person in connection.execute(query))
+        merged = surviving(connection, ledger_id, set(holders.values()))
+        people = self._people(connection, sorted({merged.get(one, one) for one in holders.values()}))
+        return {
+            digest: people[id_] for digest, one in holders.items() if (id_ := merged.get(one, one)) in people
+        }
+
+    def _people(self, connection: Connection, person_ids: Sequence[str]) -> dict[str, Volunteer]:
+        vault, t = self.store.vault, sealed_values.c
+        keys = vault.keys_of(connection, person_ids)
+        born: dict[str, date] = {}
+        for some in chunks(list(keys)):
+            query = select(t.person_id, t.sealed).where(
+                t.ledger_id == vault.ledger_id, t.person_id.in_(some), t.field == "birth"
+            )
+            for id_, sealed in connection.execute(query):
+                born[id_] = date.fromisoformat(vault.open(keys[id_], "birth", sealed))
+        return {id_: Volunteer(id_, born.get(id_), key) for id_, key in keys.items()}
+
+
+def _id_of(outcome: Registered | PersonExists) -> str:
+    return outcome.person_id if isinstance(outcome, Registered) else outcome.person
+
+
+__all__ = ["Directory", "SealBroken", "directory_of", "with_people"]
