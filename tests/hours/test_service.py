@@ -126,10 +126,10 @@ async def test_points_on_notice_are_pending_until_their_day_and_are_released_onc
 
 
 async def test_a_release_that_was_broken_off_goes_on(database: Database) -> None:
-    caps = {"activity_minutes": 240, "day_minutes": 480, "year_minutes": 60_000}
+    caps = {"activity_minutes": 240, "day_minutes": 960, "year_minutes": 100_000}
     async with open_town(database, book(policy(public_notice_days=1, caps=caps))) as town:
-        days = [f"2024-{n % 12 + 1:02}-{n // 12 % 28 + 1:02}" for n in range(2400)]
-        starts = [f"{8 + n // 336:02}:00" for n in range(2400)]
+        days = [f"2024-{n % 12 + 1:02}-{n // 12 % 28 + 1:02}" for n in range(4400)]
+        starts = [f"{8 + n // 336:02}:00" for n in range(4400)]
         lines = [
             (n, record(f"R{n:04}", f"V{n % 3 + 1}", day, start=start, minutes=60))
             for n, (day, start) in enumerate(zip(days, starts, strict=True))
@@ -142,7 +142,7 @@ async def test_a_release_that_was_broken_off_goes_on(database: Database) -> None
         assert await town.lots("V1", pending=True) == {}
         assert (
             sum([sum((await town.lots(volunteer)).values()) for volunteer in ("V1", "V2", "V3")])
-            == 2400 * 1000
+            == 4400 * 1000
         )
 
 

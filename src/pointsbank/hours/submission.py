@@ -94,9 +94,8 @@ class _Claims:
         self._known = known
 
     def is_repeated(self, fields: RecordFields) -> bool | None:
-        return (
-            None  # a record id is made of an attendance and its round, and the attendance's state guards it
-        )
+        # a record id is made of an attendance and its round, and the attendance's state guards it
+        return None
 
     def born(self, volunteer: str) -> date | None:
         person = self._known.get(volunteer)
