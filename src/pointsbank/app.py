@@ -24,6 +24,7 @@ from pointsbank.access.service import KeyDesk, KeyRing
 from pointsbank.access.sessions import Sessions
 from pointsbank.access.staff import StaffDesk
 from pointsbank.engine.clock import Clock, SystemClock
+from pointsbank.engine.opening import admit
 from pointsbank.engine.registry import Ledger, open_ledger
 from pointsbank.hours.service import HoursService
 from pointsbank.ledger.chart import SHIPPED, Chart
@@ -128,6 +129,7 @@ async def open_bank(
         await database.read(require_current)
         keys = master_keys(settings, demo_key_path(settings))  # without one nothing begins
         ledger = await stack.enter_async_context(open_ledger(database, settings.ledger, chart, clock=clock))
+        profile = await admit(ledger, policies) if chart is SHIPPED else "live"
         if settings.demo:
             await upgrade_people(settings)
         store = people_store(settings, ledger.id, keys, clock=clock)
@@ -149,6 +151,7 @@ async def open_bank(
         yield Bank(
             settings=settings,
             ledger=ledger,
+            profile=profile,
             chart=chart,
             clock=clock,
             ring=ring,

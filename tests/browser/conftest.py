@@ -19,6 +19,7 @@ import httpx
 import msgspec
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from tests.hours.unguarded import opened_as_replay
 from tests.people_of import enrol, settings_for
 
 from pointsbank.access.model import NEVER
@@ -91,6 +92,7 @@ def books(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> tu
 
 async def _fill(url: str) -> str:
     booked_at_once = policies_at().without_safeguards()
+    await opened_as_replay(url)
     async with open_bank(settings_for(url), Metrics(), policies=booked_at_once) as bank:
         await bank.ledger.submit(
             [opening("station", "S0001", "明兴街道金岗社区", "", Command("t", "s"))], PLACES

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from tests.hours.unguarded import unguarded_policy
+from tests.hours.unguarded import opened_as_replay, unguarded_policy
 from tests.people_of import enrol, open_peopled
 
 from pointsbank.cli.main import SECTIONS, main
+from pointsbank.engine.opening import require_profile
 from pointsbank.engine.registry import open_ledger
 from pointsbank.store.database import Database
 from pointsbank.store.port import ledger_id_of
@@ -59,6 +60,7 @@ def small_city(database_url: str, tmp_path: Path) -> str:
     async def build() -> None:
         database = Database(database_url)
         async with open_peopled(database) as ledger:
+            await require_profile(ledger, "replay")
             await ledger.submit([opening("station", "S1", "一号站", "", Command("test", "s1"))], PLACES)
             await enrol(ledger, {"V1": date(1990, 1, 1)})
         await database.close()
@@ -106,15 +108,12 @@ def test_an_import_books_what_counts_once_and_explains_every_line(small_city: st
 
 def test_notice_release_statement_reversal_and_expiry(small_city: str, tmp_path: Path) -> None:
     invoke("hours", "import", str(hours_file(tmp_path, GOOD)), "--database", small_city)
-    future = invoke("release", "--as-of", "2999-01-01", "--database", small_city)
-    assert future.exit_code == 1
-    assert invoke("expire", "--as-of", "2999-01-01", "--database", small_city).exit_code == 1
     assert "0 条" in invoke("release", "--database", small_city).output
-    reversed_ = invoke("reverse", "1", "--reason", "wrong-volunteer", "--database", small_city)
+    reversed_ = invoke("reverse", "2", "--reason", "wrong-volunteer", "--database", small_city)
     assert reversed_.exit_code == 0, reversed_.output
     wallet = json.loads(invoke("balance", "V1", "--json", "--database", small_city).output)
     assert (wallet["merit_minutes"], wallet["pending"]) == (0, 0)
-    assert invoke("reverse", "1", "--reason", "again", "--database", small_city).exit_code == 1
+    assert invoke("reverse", "2", "--reason", "again", "--database", small_city).exit_code == 1
 
 
 def test_looking_works_beside_the_process_that_owns_the_books(small_city: str, tmp_path: Path) -> None:
@@ -147,11 +146,18 @@ def test_days_to_come_are_lived_through_in_a_replay_only_and_no_ledger_is_made_b
 
     async def make() -> None:
         database = Database(small_city)
-        async with open_ledger(database, "replay:0123"):
-            pass
+        for name, profile in (("replay:0123", "replay"), ("live", "live")):
+            async with open_ledger(database, name) as ledger:
+                await require_profile(ledger, profile)
         await database.close()
 
     asyncio.run(make())
+    early = invoke("expire", "--as-of", "2999-01-01", "--ledger", "live", "--database", small_city)
+    assert early.exit_code == 1
+    assert "2999-01-01" in early.output
+    unguarded = invoke("release", "--ledger", "live", "--database", small_city)
+    assert unguarded.exit_code == 1
+    assert "safeguards.separate_verification" in unguarded.output
     for verb in ("expire", "release"):
         done = invoke(verb, "--as-of", "2999-01-01", "--ledger", "replay:0123", "--database", small_city)
         assert done.exit_code == 0, done.output
@@ -191,6 +197,7 @@ def test_a_new_bank_is_filled_from_files_and_twice_changes_nothing(database_url:
         "入库单号,站点编码,商品编码,数量,捐赠方,保质期\nD1,S1,G001,10,donor-1,2027-01-01\nD1,S1,G002,5,donor-1,2027-01-01\n",
         "utf-8",
     )
+    asyncio.run(opened_as_replay(database_url))
     first = invoke("register", str(tmp_path), "--database", database_url)
     assert first.exit_code == 0, first.output
     assert first.output.count(" 1 ") == 3

@@ -27,6 +27,7 @@ from pointsbank.points.service import expire
 from pointsbank.policy.calendar import city_day, local_second, shanghai_to_utc_micros
 from pointsbank.store.database import Database
 from pointsbank.store.port import ledger_id_of
+from pointsbank.store.profile import OPENING
 from pointsbank.store.tables import accounts, balances, entries, lots, postings
 
 LEDGER = ledger_id_of(CITY_LEDGER)
@@ -293,7 +294,9 @@ def spent_and_brought_back(connection: Connection) -> tuple[int, int]:
 
 
 def days_of_entries(connection: Connection) -> Counter[date]:
-    rows = connection.execute(select(entries.c.recorded_at).where(entries.c.ledger_id == LEDGER)).scalars()
+    rows = connection.execute(
+        select(entries.c.recorded_at).where(entries.c.ledger_id == LEDGER, entries.c.kind != OPENING)
+    ).scalars()
     return Counter(city_day(moment, "Asia/Shanghai") for moment in rows)
 
 

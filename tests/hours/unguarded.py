@@ -5,7 +5,19 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from pointsbank.engine.opening import require_profile
+from pointsbank.engine.registry import open_ledger
+from pointsbank.store.database import Database
+
 SHIPPED = Path(__file__).parents[2] / "config" / "policy" / "harbin-2026.toml"
+
+
+async def opened_as_replay(url: str) -> None:
+    """The books begin as a replay's: a live ledger takes no such policy."""
+    database = Database(url)
+    async with open_ledger(database) as ledger:
+        await require_profile(ledger, "replay")
+    await database.close()
 
 
 def unguarded_policy(folder: Path) -> Path:

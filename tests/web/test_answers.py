@@ -22,11 +22,11 @@ async def test_an_unchanged_answer_is_not_sent_again(service: Service) -> None:
         "/api/v1/trial-balance",
     ):
         first = await service.get(path, key)
-        assert first.headers["etag"] == '"1"'
+        assert first.headers["etag"] == '"2"'
         same = await service.get(path, key, If_None_Match=f'"0", W/{first.headers["etag"]}')
         assert (same.status_code, same.content) == (304, b"")
     await service.post(ENTRIES, entry(), key, "k2")
-    moved = await service.get("/api/v1/accounts/memo:a/balance", key, If_None_Match='"1"')
+    moved = await service.get("/api/v1/accounts/memo:a/balance", key, If_None_Match='"2"')
     assert moved.status_code == 200
     assert moved.json()["commodities"][0]["total"] == 200
 
@@ -36,11 +36,11 @@ async def test_balances_and_the_trial_balance_are_shown_as_of_an_entry_or_a_time
     first = await service.post(ENTRIES, entry(100), key, "k1")
     await service.post(ENTRIES, entry(30), key, "k2")
     then = first.json()["recorded_at"]
-    for question in ("sequence=1", f"at={then}", f"at={then.replace('Z', '%2B00:00')}"):
+    for question in ("sequence=2", f"at={then}", f"at={then.replace('Z', '%2B00:00')}"):
         held = (await service.get(f"/api/v1/accounts/memo:a/balance?{question}", key)).json()
-        assert (held["sequence"], held["commodities"][0]["total"]) == (1, 100)
+        assert (held["sequence"], held["commodities"][0]["total"]) == (2, 100)
         books = (await service.get(f"/api/v1/trial-balance?{question}", key)).json()
-        assert books["sequence"] == 1
+        assert books["sequence"] == 2
         assert all(total["debit"] == total["credit"] for total in books["totals"])
     assert (await service.get("/api/v1/accounts/memo:b/balance", key)).json()["commodities"][0][
         "total"
@@ -64,7 +64,7 @@ async def test_a_statement_is_read_page_by_page(service: Service) -> None:
         page = (await service.get(f"{ENTRIES}?limit=2&after={after}", key)).json()
         sequences += [found["sequence"] for found in page["entries"]]
         after = page["next"]
-    assert sequences == [1, 2, 3, 4, 5]
+    assert sequences == [1, 2, 3, 4, 5, 6]
 
 
 async def test_accounts_are_listed_by_prefix_and_kind(service: Service) -> None:
@@ -128,15 +128,15 @@ async def test_health_metrics_and_verification(small_service: Service) -> None:
     service = small_service
     key = await service.key()
     assert (await service.get("/health/live")).json() == {"status": "live"}
-    assert (await service.get("/health/ready")).json() == {"status": "ready", "sequence": 0, "queued": 0}
+    assert (await service.get("/health/ready")).json() == {"status": "ready", "sequence": 1, "queued": 0}
     assert (await service.get("/api/v1/verification", key)).status_code == 404
     from pointsbank.access.verifications import Verification, record_verification
 
     await service.post(ENTRIES, entry(), key, "k1")
-    await record_verification(service.bank.ledger, Verification(1_795_000_000_000_000, 1, 1, 1, 0, 12))
+    await record_verification(service.bank.ledger, Verification(1_795_000_000_000_000, 1, 2, 2, 0, 12))
     await service.post(ENTRIES, entry(), key, "k2")
     told = (await service.get("/api/v1/verification", key)).json()
-    assert (told["holds"], told["to_sequence"], told["behind"]) == (True, 1, 1)
+    assert (told["holds"], told["to_sequence"], told["behind"]) == (True, 2, 1)
     metrics = await service.get("/metrics", key)
     assert metrics.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert (

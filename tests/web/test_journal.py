@@ -36,7 +36,7 @@ async def test_a_key_belongs_to_its_client(service: Service) -> None:
     sequences = [
         (await service.post(ENTRIES, entry(), key, "k1")).json()["sequence"] for key in (one, same, other)
     ]
-    assert sequences == [1, 1, 2]
+    assert sequences == [2, 2, 3]
 
 
 async def test_a_command_without_a_key_is_refused(small_service: Service) -> None:
@@ -79,7 +79,8 @@ async def test_an_atomic_bulk_posts_all_or_nothing(service: Service) -> None:
     assert refused.status_code == 409
     assert refused.json()["facts"]["position"] == 1
     assert refused.json()["facts"]["cause"] == "unknown-account"
-    assert (await service.get(ENTRIES, key)).json()["entries"] == []
+    [opening] = (await service.get(ENTRIES, key)).json()["entries"]
+    assert opening["kind"] == "open-ledger"
     both = await service.post(BULK, {"entries": [entry(1), entry(2)], "atomic": True}, key, "b1")
     assert both.json()["posted"] == 2
 
@@ -87,7 +88,7 @@ async def test_an_atomic_bulk_posts_all_or_nothing(service: Service) -> None:
 async def test_an_entry_is_reversed_once_by_the_room_that_posted_it(service: Service) -> None:
     key = await service.key()
     await service.post(ENTRIES, entry(), key, "k1")
-    reversal = f"{ENTRIES}/1/reversal"
+    reversal = f"{ENTRIES}/2/reversal"
     done = await service.post(reversal, {"reason": "typing-error"}, key, "r1")
     assert done.status_code == 201
     [receipt] = done.json()["receipts"]
@@ -98,7 +99,7 @@ async def test_an_entry_is_reversed_once_by_the_room_that_posted_it(service: Ser
     assert twice.json()["type"] == "/problems/already-reversed"
     missing = await service.post(f"{ENTRIES}/99/reversal", {"reason": "typing-error"}, key, "r3")
     assert missing.status_code == 404
-    of_reversal = await service.post(f"{ENTRIES}/2/reversal", {"reason": "typing-error"}, key, "r4")
+    of_reversal = await service.post(f"{ENTRIES}/3/reversal", {"reason": "typing-error"}, key, "r4")
     assert of_reversal.json()["type"] == "/problems/not-reversible"
 
 

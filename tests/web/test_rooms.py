@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.hours.unguarded import unguarded_policy
+from tests.hours.unguarded import opened_as_replay, unguarded_policy
 from tests.people_of import enrol
 
 from pointsbank.engine.clock import FixedClock
@@ -28,6 +28,7 @@ NOW = int(datetime(2026, 11, 20, 4, tzinfo=UTC).timestamp()) * 1_000_000
 async def town(database_url: str, tmp_path: Path) -> AsyncIterator[Service]:
     """A station, a shop with goods, two volunteers, and lines of hours that are booked as they come in."""
     policy = str(unguarded_policy(tmp_path))
+    await opened_as_replay(database_url)
     async with running(database_url, clock=FixedClock(NOW), policy=policy) as service:
         ledger = service.bank.ledger
         await enrol(ledger, dict.fromkeys(("V0001", "V0002"), date(1980, 1, 1)))

@@ -26,6 +26,7 @@ from pointsbank.cli.terminal import (
     opened,
     points_text,
     policies,
+    policies_for,
     refusal_text,
     say,
 )
@@ -252,7 +253,7 @@ async def _acting(database_url: str, shown: Shown, scope: str) -> AsyncIterator[
         async with open_ledger(database) as ledger, people_of(ledger, database_url):
             actor = await who_acts(ledger, scope, shown)
             by = By(actor.id, actor.person, "" if actor.person else actor.id)
-            desks = make_desks(ledger, policies(), code_key=os.urandom(32))
+            desks = make_desks(ledger, await policies_for(ledger), code_key=os.urandom(32))
             yield desks, by, Command(actor.client, f"cli:{new_id()}", actor.name)
     finally:
         await database.close()

@@ -21,7 +21,7 @@ from pointsbank.cli.terminal import (
 from pointsbank.engine.clock import SystemClock
 from pointsbank.points.service import ExpiryRefused, expire
 from pointsbank.policy.calendar import city_day
-from pointsbank.replay.dataset import is_replay
+from pointsbank.store.profile import profile_of
 
 
 @click.command("expire")
@@ -41,11 +41,13 @@ async def command(as_of: date | None, ledger_name: str, database_url: str) -> No
     zone = policies().policies[-1].timezone
     today = city_day(SystemClock().now(), zone)
     day = as_of or today
-    if day > today and not is_replay(ledger_name):
-        raise Ending(f"{day} 在将来，积分不能提前过期 / {day} is in the future: points do not expire early")
     database, taken = opened(database_url), 0
     try:
         async with ledger_named(database, ledger_name) as ledger:
+            if day > today and await database.read(profile_of, ledger.id) != "replay":
+                raise Ending(
+                    f"{day} 在将来，积分不能提前过期 / {day} is in the future: points do not expire early"
+                )
             with progress_bar() as report:
                 async for count in expire(ledger, day, zone):
                     taken += count

@@ -25,6 +25,7 @@ from pointsbank.cli.terminal import (
     say,
 )
 from pointsbank.engine.commands import Command
+from pointsbank.engine.opening import admit
 from pointsbank.engine.registry import Ledger, ledger_to_read, open_ledger
 from pointsbank.hours.explain import SHORT_CHINESE, Facts
 from pointsbank.hours.files import Sheet, SheetError, SheetLine, file_digest, open_sheet
@@ -100,6 +101,7 @@ async def import_(
             ):
                 service = HoursService(ledger, book)
                 if not dry_run:
+                    await admit(ledger, book)
                     actor = await who_acts(ledger, "hours:submit", shown)
                     recorded_by = actor.name if actor.person or shown.key_file else recorded_by
                     await service.open_accounts()

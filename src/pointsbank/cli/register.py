@@ -17,6 +17,7 @@ from pointsbank.cli.terminal import (
     database_option,
     opened,
     policies,
+    policies_for,
     progress_bar,
     refusal_text,
     say,
@@ -135,7 +136,7 @@ async def _post(ledger: Ledger, drafts: list[Draft], rooms: frozenset[str]) -> i
 async def _receive(ledger: Ledger, path: Path) -> int:
     known = await ledger.database.read(stations, ledger.id)
     orders = _orders(path, known)
-    results = await MarketService(ledger, policies()).receive(orders)
+    results = await MarketService(ledger, await policies_for(ledger)).receive(orders)
     refused = [
         result for result in results if isinstance(result, Refusal) and not isinstance(result, DocumentExists)
     ]

@@ -19,9 +19,9 @@ from pointsbank.cli.terminal import (
     say,
 )
 from pointsbank.engine.clock import SystemClock
+from pointsbank.engine.opening import admit
 from pointsbank.hours.service import HoursService
 from pointsbank.policy.calendar import city_day
-from pointsbank.replay.dataset import is_replay
 
 
 @click.command("release")
@@ -38,13 +38,13 @@ async def command(as_of: date | None, ledger_name: str, database_url: str) -> No
     book = policies()
     today = city_day(SystemClock().now(), book.policies[-1].timezone)
     day = as_of or today
-    if day > today and not is_replay(ledger_name):
-        raise Ending(
-            f"{day} 在将来，公示期不能提前结束 / {day} is in the future: a notice does not end early"
-        )
     database = opened(database_url)
     try:
         async with ledger_named(database, ledger_name) as ledger:
+            if await admit(ledger, book) != "replay" and day > today:
+                raise Ending(
+                    f"{day} 在将来，公示期不能提前结束 / {day} is in the future: a notice does not end early"
+                )
             released = 0
             with progress_bar() as report:
                 async for count in HoursService(ledger, book).release(day):

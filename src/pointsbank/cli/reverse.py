@@ -12,7 +12,7 @@ from pointsbank.cli.terminal import (
     ledger_named,
     ledger_option,
     opened,
-    policies,
+    policies_for,
     refusal_text,
     say,
 )
@@ -46,7 +46,7 @@ async def command(
     try:
         async with ledger_named(database, ledger_name) as ledger:
             actor = await who_acts(ledger, "reverse", shown)
-            book = policies()
+            book = await policies_for(ledger)
             by = actor.name if actor.person else "operator"
             asked = Command("cli", key or f"reverse:{sequence}:{new_id()}", by)
             result = await reverse(

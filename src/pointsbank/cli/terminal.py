@@ -24,6 +24,7 @@ from sqlalchemy.exc import DBAPIError
 import pointsbank.tables  # noqa: F401 - verify and db check must know every room's tables
 from pointsbank.access.pepper import PepperError
 from pointsbank.engine.failures import WriterError
+from pointsbank.engine.opening import admit
 from pointsbank.engine.registry import CITY_LEDGER, Ledger, open_ledger
 from pointsbank.engine.writer import Limits
 from pointsbank.ledger.refusals import Refusal
@@ -144,6 +145,13 @@ def _has_ledger(connection: Connection, name: str) -> bool:
 def policies(path: str = "") -> PolicyBook:
     """The policy book of a folder or file; without one, that of the settings, or that of the program."""
     return policies_at(path or settings_from().policy)
+
+
+async def policies_for(ledger: Ledger, path: str = "") -> PolicyBook:
+    """The policy book with which to work in a ledger. A live one takes none with a safeguard off."""
+    book = policies(path)
+    await admit(ledger, book)
+    return book
 
 
 def name_unimplemented(book: PolicyBook) -> None:

@@ -39,6 +39,7 @@ from pointsbank.demo.summary import SOURCE, DemoSummary, summarise
 from pointsbank.engine.apart import ledger_apart
 from pointsbank.engine.clock import Clock, FixedClock, SystemClock
 from pointsbank.engine.commands import Command, request_digest
+from pointsbank.engine.opening import require_profile
 from pointsbank.engine.pipeline import landed
 from pointsbank.engine.registry import CITY_LEDGER, Ledger
 from pointsbank.engine.writer import Result
@@ -149,10 +150,12 @@ class _Load:
         """Do what is not marked as done; whether there was anything to do."""
         done = await self._steps()
         found = next((plan for plan in map(Plan.read, done) if plan), None)
+        self.plan = plan = found or asked
         if found is None:
             await self._refuse_other_books()
-            await self._mark(asked.text)
-        self.plan = plan = found or asked
+            self._set_clock(plan.days[0] - timedelta(days=4 * 365), 7 * 3600)
+            await require_profile(self.ledger, "replay")
+            await self._mark(plan.text)
         if "done" in done:
             return False
         if "opening" not in done:
@@ -177,7 +180,9 @@ class _Load:
         return found
 
     async def _refuse_other_books(self) -> None:
-        if (await self._head()).sequence or await self.ledger.database.read(place_count, self.ledger.id):
+        if (await self._head()).sequence > 1 or await self.ledger.database.read(
+            place_count, self.ledger.id
+        ) > 0:
             raise DemoRefused(
                 "数据库里已有账目，演示城市只装入空库 /"
                 " the database holds books already; a demo city goes into empty ones only"

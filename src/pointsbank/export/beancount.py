@@ -15,7 +15,7 @@ class BeancountPage:
         self.book = book
 
     def opening(self) -> str:
-        title = f"{inert(self.book.ledger)} up to entry {self.book.last_sequence}"
+        title = f"{self.book.profile} ledger {inert(self.book.ledger)} up to entry {self.book.last_sequence}"
         return f'option "title" "{title}"\n'
 
     def commodity(self, commodity: Commodity) -> str:

@@ -33,7 +33,7 @@ class HledgerPage:
         book = self.book
         return "".join(
             (
-                f"; ledger {inert(book.ledger)} up to entry {book.last_sequence}\n",
+                f"; {book.profile} ledger {inert(book.ledger)} up to entry {book.last_sequence}\n",
                 "decimal-mark .\n",
                 *(f"tag {tag}\n" for tag in TAGS),
                 *(f"payee {inert(kind)}\n" for kind in book.kinds),

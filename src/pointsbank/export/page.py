@@ -15,6 +15,8 @@ class Book(NamedTuple):
     """What is known before the first line: whose books, up to where, when everything in it is declared."""
 
     ledger: str
+    profile: str
+    """`live` or `replay`"""
     last_sequence: int
     declared_on: date
     kinds: list[str]

@@ -27,6 +27,7 @@ from pointsbank.export.sheet import SheetPage
 from pointsbank.ledger.model import Commodity
 from pointsbank.policy.calendar import city_day, city_to_utc_micros
 from pointsbank.store.database import Database
+from pointsbank.store.profile import profile_of
 
 Format = Literal["hledger", "beancount", "csv"]
 FORMATS: Final[dict[Format, type[Page]]] = {
@@ -84,7 +85,10 @@ async def export_journal(
     stretches = [s async for s in _surveyed(database, ledger_id, head, period)]
     found = [part for stretch in stretches for part in stretch.found]
     total = sum(part.entries for part in found)
-    book = Book(head.name, head.sequence, _declared_on(head, found), sorted({part.kind for part in found}))
+    profile = await database.read(profile_of, ledger_id) or "live"
+    book = Book(
+        head.name, profile, head.sequence, _declared_on(head, found), sorted({part.kind for part in found})
+    )
     page = FORMATS[format](book)
     report = on_progress or (lambda done, total: None)
     report(0, total)

@@ -15,7 +15,7 @@ from pointsbank.ledger.model import NO_LOT, Commodity
 COLUMNS: Final = (
     "sequence", "posting", "side", "effective_date", "effective_at", "recorded_at", "kind",
     "account", "account_type", "commodity", "lot", "amount",
-    "reverses", "actor", "place", "reason", "key_hash", "leaf",
+    "reverses", "actor", "place", "reason", "key_hash", "leaf", "profile",
 )  # fmt: skip
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _CITY: Final = ZoneInfo(CITY_ZONE)
@@ -23,6 +23,7 @@ _CITY: Final = ZoneInfo(CITY_ZONE)
 
 class SheetPage:
     def __init__(self, book: Book) -> None:
+        self._profile = book.profile
         self._row = csv.writer(_Answer()).writerow
 
     def opening(self) -> str:
@@ -38,7 +39,7 @@ class SheetPage:
         effective_at = _iso(entry.effective_at, _CITY)
         before = (effective_at[:10], effective_at, _iso(entry.recorded_at, UTC), cell(entry.kind))
         texts = map(cell, (entry.actor, entry.place, entry.reason))
-        after = (entry.reverses or "", *texts, entry.key_digest.hex(), entry.leaf.hex())
+        after = (entry.reverses or "", *texts, entry.key_digest.hex(), entry.leaf.hex(), self._profile)
         rows = []
         for posting in entry.postings:
             number = (entry.sequence, posting.number)

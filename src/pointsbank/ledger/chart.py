@@ -49,7 +49,8 @@ class AllowedMovement(msgspec.Struct, frozen=True):
     """From which kind of account (debit) to which (credit), of which commodity, in which kind of entry.
 
     `commodity` is a code, or a class written `SKU:*`. `document` is the kind of document that the entry must
-    carry, empty for none. Only movements marked `open` may be used by the generic journal-entry route.
+    carry, empty for none. Only movements marked `open` may be used by the generic journal-entry route; those marked
+    `first` only as the first entry of a ledger.
     """
 
     entry: str
@@ -59,6 +60,7 @@ class AllowedMovement(msgspec.Struct, frozen=True):
     room: str
     document: str = ""
     open: bool = False
+    first: bool = False
 
 
 class Chart:
@@ -148,9 +150,12 @@ _KINDS = (
     AccountKind("handed-out", "station:{}:handed-out", "expense"),
     # memorandum accounts (备查账): figures that somebody keeps for the record, outside of every promise
     AccountKind("memo", "memo:{}", "asset", floor="none"),
+    AccountKind("books", "books:{}", "asset", floor="none"),
 )
 
 _MOVEMENTS = (
+    # the ledger is opened, and what it is for is said
+    AllowedMovement("open-ledger", "books", "books", "LEDGER", "opening", first=True),
     # an accepted service record: merit always, points if it earns some
     AllowedMovement("earn", "service-given", "merit", "MINUTE", "hours", "service-record"),
     AllowedMovement("earn", "fund-issued", "wallet", "POINT", "hours", "service-record"),

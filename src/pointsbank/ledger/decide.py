@@ -217,7 +217,7 @@ class _Drafting:
         if credit is None:
             return UnknownAccount(movement.credit)
         allowed = books.chart.allows(draft.kind, debit.kind, credit.kind, commodity.code)
-        if allowed is None or allowed.room not in self.rooms:
+        if allowed is None or allowed.room not in self.rooms or (allowed.first and books.head.sequence):
             return MovementNotAllowed(movement.debit, movement.credit, movement.commodity, draft.kind)
         if allowed.document and not self._carries(allowed):
             return DocumentMissing(draft.kind, allowed.document)

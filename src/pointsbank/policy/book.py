@@ -42,6 +42,18 @@ class PolicyBook:
         """The same policies with every safeguard off: for a ledger of invented or replayed people, never a live one."""
         return PolicyBook([replace(policy, safeguards=SAFEGUARDS_OFF) for policy in self.policies])
 
+    def require_safeguards(self) -> None:
+        """Raise `PolicyErrors`, naming each safeguard that is off: a live ledger takes no such policy."""
+        errors = [
+            PolicyError(
+                f"safeguards.{key}", "正式账本不得关闭此项 (must not be off on a live ledger)"
+            ).in_file(policy.name)
+            for policy in self.policies
+            for key in policy.safeguards.switched_off()
+        ]
+        if errors:
+            raise PolicyErrors("policy book", errors)
+
 
 def load_book(folder: Path) -> PolicyBook:
     """The book of all `*.toml` in `folder`. Raises `PolicyErrors` with the errors of all files together."""

@@ -90,6 +90,16 @@ class Safeguards(Struct, frozen=True, kw_only=True):
     decision_working_days: int = 10
     """Within so many working days a record is verified and an objection decided."""
 
+    def switched_off(self) -> tuple[str, ...]:
+        """Names of the safeguards that are off. To refuse what is late, or to have no longer notice, is none."""
+        return tuple(
+            key
+            for key in self.__struct_fields__
+            if key not in _NO_SAFEGUARD and getattr(self, key) == getattr(SAFEGUARDS_OFF, key)
+        )
+
+
+_NO_SAFEGUARD = ("late_approval", "long_line_minutes", "long_line_notice_days", "decision_working_days")
 
 SAFEGUARDS_OFF = Safeguards()
 """What the replay of a data set has: each safeguard by its name, off."""

@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from pointsbank.engine.commands import Command, request_digest
+from pointsbank.engine.opening import require_profile
 from pointsbank.engine.registry import Ledger, open_ledger
 from pointsbank.hours.service import HoursService
 from pointsbank.intake.lines import Place, filed_id, lines_done, step_row, steps_of
@@ -82,8 +83,9 @@ async def replay(
         open_ledger(database, name) as ledger,
         with_people(ledger, people(ledger.id), exact=True, remembers=True),
     ):
-        run = _Replay(dataset, PolicyBook([policy]), ledger, on_progress or (lambda step, done, total: None))
         before = (await ledger.writer.store.head()).batch
+        await require_profile(ledger, "replay")
+        run = _Replay(dataset, PolicyBook([policy]), ledger, on_progress or (lambda step, done, total: None))
         await run.all_steps()
         after = await ledger.writer.store.head()
         marks = await database.read(steps_of, ledger.id, CLIENT)

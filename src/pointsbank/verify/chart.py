@@ -35,6 +35,8 @@ class ChartReader:
         self._documents = {
             (m.entry, m.debit, m.credit, m.commodity): m.document for m in chart.movements.values()
         }
+        self.first_only = frozenset(m.entry for m in chart.movements.values() if m.first)
+        """Kinds of entries that may only be the first of a ledger."""
         self._seen: dict[tuple[str, str, str, str], str | None] = {}
 
     def kind_of(self, path: str) -> AccountKind | None:

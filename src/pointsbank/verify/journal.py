@@ -131,7 +131,7 @@ class Journal:
                 add("posting-lot", f"postings/{number}", "", lot)
             elif not reverses and self._chart is not None:
                 document = self._chart.document_for(kind, d.kind, c.kind, of.commodity)
-                if document is None:
+                if document is None or (kind in self._chart.first_only and sequence != 1):
                     add(
                         "posting-movement",
                         f"postings/{number}",

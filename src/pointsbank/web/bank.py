@@ -22,6 +22,7 @@ from pointsbank.policy.book import PolicyBook
 from pointsbank.readers.hot import HotBalances
 from pointsbank.readers.overview import Overviews
 from pointsbank.settings import Settings
+from pointsbank.store.profile import Profile
 from pointsbank.web.metrics import Metrics
 
 
@@ -30,6 +31,7 @@ class Bank(msgspec.Struct, frozen=True):
 
     settings: Settings
     ledger: LedgerHere
+    profile: Profile
     chart: Chart
     clock: Clock
     ring: KeyRing

@@ -119,6 +119,7 @@ def _draw(request: Request[Any, Any, Any], template: str, facts: dict[str, Any])
         "asset": ASSET_URLS,
         "switch": _switch(request, words.language),
         "is_demo": bool(bank is not None and bank.settings.demo),
+        "profile": bank.profile if bank is not None else "",
         "actor": actor,
         "form_token": form_token(token) if token else "",
     }

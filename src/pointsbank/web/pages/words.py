@@ -14,6 +14,8 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "sign-in": ("登录", "Sign in"),
     "sign-out": ("退出", "Sign out"),
     "demo": ("演示数据：人名、记录均为虚构", "Demonstration: people and records are invented"),
+    "profile-live": ("正式账本", "Live ledger"),
+    "profile-replay": ("演练账本，非正式账", "Replay ledger, not live"),
     # overview
     "overview": ("账簿总览", "The books at a glance"),
     "as-of": ("截至第 {sequence} 号凭证 · {time}", "As of journal entry {sequence} · {time}"),
@@ -135,6 +137,7 @@ ACCOUNT_KINDS: Final[dict[str, tuple[str, str]]] = {
     "stock": ("货架库存", "Stock"),
     "handed-out": ("已发放商品", "Handed out"),
     "memo": ("备查", "Memorandum"),
+    "books": ("账本启用", "Books opened"),
 }
 
 ENTRY_KINDS: Final[dict[str, tuple[str, str]]] = {
@@ -145,5 +148,6 @@ ENTRY_KINDS: Final[dict[str, tuple[str, str]]] = {
     "return": ("退货", "Goods returned"),
     "receive": ("商品到货", "Goods received"),
     "memo": ("备查", "Memorandum"),
+    "open-ledger": ("启用账本", "Ledger opened"),
     "reversal": ("冲正", "Reversal"),
 }
