@@ -90,10 +90,11 @@ class HoursDesk:
         """The keyed hash of a line, by which a repetition is told."""
         return self._directory.request("record", kept_text(fields))
 
-    def sealed(self, fields: RecordFields, *, refused: bool) -> bytes:
+    def sealed(self, fields: RecordFields, nonce: bytes, *, refused: bool) -> bytes:
         """What of a line documents do not show, under the key of its volunteer, or nobody's."""
         what = f"record {filed_id(fields.record_id)}"
-        return self._directory.seal(self.people[fields.volunteer], what, hidden_text(fields, refused=refused))
+        hidden = hidden_text(fields, refused=refused)
+        return self._directory.seal(self.people[fields.volunteer], what, hidden, nonce)
 
     def take(self, record: ServiceRecord, judgement: Judgement, fingerprint: bytes) -> None:
         """Remember a record that took its id, so that the next one is judged after it."""

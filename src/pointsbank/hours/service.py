@@ -38,6 +38,7 @@ from pointsbank.intake.lines import LineVerdict, Place, effective_micros, kept_t
 from pointsbank.ledger.model import Draft, OpenAccount, Receipt
 from pointsbank.ledger.refusals import GroupRefused, Refusal, UnknownEntry
 from pointsbank.people.directory import directory_of
+from pointsbank.people.sealing import NONCE_BYTES
 from pointsbank.people.volunteers import Volunteer
 from pointsbank.points.lots import Fund, fund_opening
 from pointsbank.policy.book import NoPolicyError, PolicyBook
@@ -59,6 +60,10 @@ Line = tuple[int, tuple[str, ...]]
 ATTEMPTS = 10
 DESK_SIZE = 50_000
 """Records that a desk remembers before it is left for a fresh one."""
+
+SALT_BYTES = 16
+RANDOM_BYTES = SALT_BYTES + NONCE_BYTES
+"""What each line needs of chance; drawn for many together."""
 
 _MALFORMED = Judgement("malformed")
 _TAKES_NO_ID = frozenset(HOURS_VERDICTS[:3])
@@ -250,9 +255,16 @@ class HoursService:
         self, desk: HoursDesk, source: str, lines: Sequence[Line], sheet: Sheet | None = None
     ) -> list[Judged]:
         now = self._ledger.writer.clock.now()
-        salts = os.urandom(16 * len(lines))
+        dice = os.urandom(RANDOM_BYTES * len(lines))
         return [
-            self._judge(desk, Place(source, number), fields, now, salts[16 * i : 16 * i + 16], sheet)
+            self._judge(
+                desk,
+                Place(source, number),
+                fields,
+                now,
+                dice[RANDOM_BYTES * i : RANDOM_BYTES * (i + 1)],
+                sheet,
+            )
             for i, (number, fields) in enumerate(lines)
         ]
 
@@ -286,15 +298,16 @@ class HoursService:
         place: Place,
         fields: tuple[str, ...],
         now: int,
-        salt: bytes,
+        dice: bytes,
         sheet: Sheet | None = None,
     ) -> Judged:
+        salt, nonce = dice[:SALT_BYTES], dice[SALT_BYTES:]
         policy, request = self._policy_for(fields), desk.fingerprint(fields)
         record = parse_record(fields, policy) if policy else None
         if policy is None or record is None:
             return Judged(place, fields or ("",), _MALFORMED, request=request)
         if sheet is not None and needs_verification(policy):
-            return sheet.judge(place, record, policy, now, salt, request)
+            return sheet.judge(place, record, policy, now, salt, nonce, request)
         judgement = judge_record(record, desk, policy)
         if judgement.verdict == "accepted" and not self._brings_own_time and _is_ahead(record, policy, now):
             judgement = Judgement("recorded_early")
@@ -320,7 +333,7 @@ class HoursService:
             salt,
             request,
             "" if refused else kept_text(shown_fields(record.fields, person)),
-            desk.sealed(record.fields, refused=refused),
+            desk.sealed(record.fields, nonce, refused=refused),
         )
 
     def _policy_for(self, fields: tuple[str, ...]) -> Policy | None:

@@ -162,12 +162,15 @@ class Directory:
         """The hash of a command that carries personal data: without the people store nobody can guess it."""
         return self.store.vault.indexes.request_digest(*parts)[:16]
 
-    def seal(self, person: Volunteer | None, what: str, text: str) -> bytes:
-        """Seal a text about somebody, or about nobody whom we know. `what` names the place where it belongs."""
+    def seal(self, person: Volunteer | None, what: str, text: str, nonce: bytes = b"") -> bytes:
+        """Seal a text about somebody, or about nobody whom we know. `what` names the place where it belongs.
+
+        Who seals many draws their nonces together (`NONCE_BYTES` random bytes, used once).
+        """
         vault = self.store.vault
         key = vault.nobody if person is None else person.key
         assert key is not None, "who is written about was looked up in the people store"
-        return vault.seal(key, f"text {what}", text)
+        return vault.seal(key, f"text {what}", text, nonce)
 
     async def open(self, texts: Mapping[str, tuple[str, bytes]]) -> dict[str, str]:
         """Sealed texts by what they are: (person id, empty for nobody, sealed bytes). Of the forgotten none.
