@@ -45,7 +45,7 @@ class HoursDesk:
         """By number; what is known of them is by id: two numbers may be one person's."""
         self.versions: dict[str, int] = {}
         self._longest_session = longest_session
-        self._directory = directory
+        self.directory = directory
         self._years: dict[str, int] = {}
         self._stations: dict[str, StationDays] = {}
         self._contents: dict[str, bytes | None] = {}
@@ -88,13 +88,13 @@ class HoursDesk:
 
     def fingerprint(self, fields: tuple[str, ...]) -> bytes:
         """The keyed hash of a line, by which a repetition is told."""
-        return self._directory.request("record", kept_text(fields))
+        return self.directory.request("record", kept_text(fields))
 
     def sealed(self, fields: RecordFields, nonce: bytes, *, refused: bool) -> bytes:
         """What of a line documents do not show, under the key of its volunteer, or nobody's."""
         what = f"record {filed_id(fields.record_id)}"
         hidden = hidden_text(fields, refused=refused)
-        return self._directory.seal(self.people[fields.volunteer], what, hidden, nonce)
+        return self.directory.seal(self.people[fields.volunteer], what, hidden, nonce)
 
     def take(self, record: ServiceRecord, judgement: Judgement, fingerprint: bytes) -> None:
         """Remember a record that took its id, so that the next one is judged after it."""

@@ -61,9 +61,7 @@ ATTEMPTS = 10
 DESK_SIZE = 50_000
 """Records that a desk remembers before it is left for a fresh one."""
 
-SALT_BYTES = 16
-RANDOM_BYTES = SALT_BYTES + NONCE_BYTES
-"""What each line needs of chance; drawn for many together."""
+SALT_BYTES, RANDOM_BYTES = 16, 16 + NONCE_BYTES
 
 _MALFORMED = Judgement("malformed")
 _TAKES_NO_ID = frozenset(HOURS_VERDICTS[:3])
@@ -220,7 +218,7 @@ class HoursService:
     async def _load(self, desk: HoursDesk, lines: Sequence[Line]) -> None:
         lacking = desk.lacks(_well_formed(lines))
         if lacking:
-            people = await directory_of(self._ledger).by_number(lacking.numbers)
+            people = await desk.directory.by_number(lacking.numbers)
             await self._ledger.database.read(desk.load, self._ledger.id, lacking, people)
 
     async def _send(
@@ -255,17 +253,11 @@ class HoursService:
         self, desk: HoursDesk, source: str, lines: Sequence[Line], sheet: Sheet | None = None
     ) -> list[Judged]:
         now = self._ledger.writer.clock.now()
-        dice = os.urandom(RANDOM_BYTES * len(lines))
+        drawn = os.urandom(RANDOM_BYTES * len(lines))
+        chance = (drawn[at : at + RANDOM_BYTES] for at in range(0, len(drawn), RANDOM_BYTES))
         return [
-            self._judge(
-                desk,
-                Place(source, number),
-                fields,
-                now,
-                dice[RANDOM_BYTES * i : RANDOM_BYTES * (i + 1)],
-                sheet,
-            )
-            for i, (number, fields) in enumerate(lines)
+            self._judge(desk, Place(source, number), fields, now, next(chance), sheet)
+            for number, fields in lines
         ]
 
     async def _land(
@@ -317,7 +309,6 @@ class HoursService:
         version = desk.versions[volunteer.id] if volunteer else 0
         desk.take(record, judgement, request)
         refused = judgement.verdict != "accepted"
-        person = volunteer.id if volunteer else ""
         return Judged(
             place,
             fields,
@@ -332,7 +323,7 @@ class HoursService:
             effective_micros(record.session_end * 60, policy.timezone),
             salt,
             request,
-            "" if refused else kept_text(shown_fields(record.fields, person)),
+            "" if refused or not volunteer else kept_text(shown_fields(record.fields, volunteer.id)),
             desk.sealed(record.fields, nonce, refused=refused),
         )
 
