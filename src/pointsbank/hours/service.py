@@ -216,10 +216,7 @@ class HoursService:
         }
 
     async def _load(self, desk: HoursDesk, lines: Sequence[Line]) -> None:
-        lacking = desk.lacks(_well_formed(lines))
-        if lacking:
-            people = await desk.directory.by_number(lacking.numbers)
-            await self._ledger.database.read(desk.load, self._ledger.id, lacking, people)
+        await desk.make_ready(self._ledger, list(_well_formed(lines)))
 
     async def _send(
         self,

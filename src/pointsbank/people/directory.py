@@ -84,6 +84,11 @@ class Directory:
         self._known: dict[str, Volunteer] | None = {} if remembers else None
         self._zone = zone
 
+    @property
+    def remembers(self) -> bool:
+        """Whether whom it found it knows without looking again."""
+        return self._known is not None
+
     async def by_number(self, numbers: Iterable[str]) -> dict[str, Volunteer]:
         """People by volunteer number as given; a number that nobody has is not listed.
 
