@@ -3,6 +3,8 @@ host."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import Browser, expect
 
@@ -147,6 +149,8 @@ def test_without_the_demo_a_key_is_asked_for_and_logging_out_shuts_the_door(
     for suffix in ("", "-wal"):
         if shutil.os.path.exists(source + suffix):  # type: ignore[attr-defined]
             shutil.copy(source + suffix, f"{copy}{suffix}")
+    for part in Path(source).parent.glob("people.db*"):
+        shutil.copy(part, copy.parent)
     with served((f"sqlite:///{copy}", books[1])) as site, visiting(browser, site) as visitor:
         page = visitor.go("/")
         page.get_by_label("志愿者编号").fill(VOLUNTEER)

@@ -11,6 +11,8 @@ from pointsbank.engine.commands import Command
 from pointsbank.hours.service import HoursService, RecordRefused
 from pointsbank.intake.lines import lines_done
 from pointsbank.ledger.refusals import AlreadyReversed, InsufficientBalance, Refusal, UnknownEntry
+from pointsbank.people.directory import directory_of
+from pointsbank.people.forgetting import forget
 from pointsbank.store.database import Database
 
 
@@ -110,6 +112,15 @@ async def test_who_registers_later_is_known_then(database: Database) -> None:
             "b", [(1, record("R2", "V7", "2026-02-02"))], Command("test", "b")
         )
         assert verdict.verdict == "accepted"
+
+
+async def test_who_is_forgotten_earns_nothing_more_at_a_desk_that_knew_them(database: Database) -> None:
+    async with open_town(database) as town:
+        assert await town.earn("V1", "2026-02-02") == "accepted"
+        person, store = await town.person("V1"), directory_of(town.ledger).store
+        await store.write(lambda c: forget(c, town.ledger.id, [person.id], 0))
+        assert await town.earn("V1", "2026-02-03") == "unknown_volunteer"
+        assert await town.earn("V2", "2026-02-03") == "accepted"
 
 
 async def test_points_on_notice_are_pending_until_their_day_and_are_released_once(database: Database) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
 from sqlalchemy import Connection, select
 
+from pointsbank.engine.registry import Ledger
 from pointsbank.hours.model import HOLDING, Interval, Judgement, RecordFields, ServiceRecord
 from pointsbank.hours.postings import hidden_text
 from pointsbank.hours.tables import service_records
@@ -45,7 +46,7 @@ class HoursDesk:
         """By number; what is known of them is by id: two numbers may be one person's."""
         self.versions: dict[str, int] = {}
         self._longest_session = longest_session
-        self._directory = directory
+        self.directory = directory
         self._years: dict[str, int] = {}
         self._stations: dict[str, StationDays] = {}
         self._contents: dict[str, bytes | None] = {}
@@ -88,12 +89,13 @@ class HoursDesk:
 
     def fingerprint(self, fields: tuple[str, ...]) -> bytes:
         """The keyed hash of a line, by which a repetition is told."""
-        return self._directory.request("record", kept_text(fields))
+        return self.directory.request("record", kept_text(fields))
 
-    def sealed(self, fields: RecordFields, *, refused: bool) -> bytes:
+    def sealed(self, fields: RecordFields, nonce: bytes, *, refused: bool) -> bytes:
         """What of a line documents do not show, under the key of its volunteer, or nobody's."""
         what = f"record {filed_id(fields.record_id)}"
-        return self._directory.seal(self.people[fields.volunteer], what, hidden_text(fields, refused=refused))
+        hidden = hidden_text(fields, refused=refused)
+        return self.directory.seal(self.people[fields.volunteer], what, hidden, nonce)
 
     def take(self, record: ServiceRecord, judgement: Judgement, fingerprint: bytes) -> None:
         """Remember a record that took its id, so that the next one is judged after it."""
@@ -148,6 +150,20 @@ class HoursDesk:
             assert first is not None, "a well-formed record has a date"
             since = self._years[year] = first - self._longest_session
         return since
+
+    async def make_ready(self, ledger: Ledger, records: Sequence[RecordFields]) -> None:
+        """Load what is lacking for these records. Whose account was closed meanwhile is nobody any more."""
+        people: Mapping[str, Volunteer] = {}
+        if not self.directory.remembers:
+            people = await self.directory.by_number({fields.volunteer for fields in records})
+            for number in {fields.volunteer for fields in records} - people.keys():
+                self.people.pop(number, None)
+        lacking = self.lacks(records)
+        if lacking.numbers and self.directory.remembers:
+            people = await self.directory.by_number(lacking.numbers)
+        if lacking:
+            known = {number: people[number] for number in lacking.numbers if number in people}
+            await ledger.database.read(self.load, ledger.id, lacking, known)
 
     def load(
         self, connection: Connection, ledger_id: int, lacking: Lacking, known: Mapping[str, Volunteer]

@@ -40,6 +40,7 @@ from pointsbank.intake.lines import LineVerdict, Place, effective_micros, kept_t
 from pointsbank.ledger.model import Draft, OpenAccount, Receipt
 from pointsbank.ledger.refusals import GroupRefused, Refusal, UnknownEntry
 from pointsbank.people.directory import directory_of
+from pointsbank.people.sealing import NONCE_BYTES
 from pointsbank.people.volunteers import Volunteer
 from pointsbank.points.lots import Fund, fund_opening
 from pointsbank.policy.book import NoPolicyError, PolicyBook
@@ -61,6 +62,8 @@ Line = tuple[int, tuple[str, ...]]
 ATTEMPTS = 10
 DESK_SIZE = 50_000
 """Records that a desk remembers before it is left for a fresh one."""
+
+SALT_BYTES, RANDOM_BYTES = 16, 16 + NONCE_BYTES
 
 _MALFORMED = Judgement("malformed")
 _TAKES_NO_ID = frozenset(HOURS_VERDICTS[:3])
@@ -209,10 +212,7 @@ class HoursService:
         }
 
     async def _load(self, desk: HoursDesk, lines: Sequence[Line]) -> None:
-        lacking = desk.lacks(_well_formed(lines))
-        if lacking:
-            people = await directory_of(self._ledger).by_number(lacking.numbers)
-            await self._ledger.database.read(desk.load, self._ledger.id, lacking, people)
+        await desk.make_ready(self._ledger, list(_well_formed(lines)))
 
     async def _send(
         self,
@@ -246,10 +246,11 @@ class HoursService:
         self, desk: HoursDesk, source: str, lines: Sequence[Line], sheet: Sheet | None = None
     ) -> list[Judged]:
         now = self._ledger.writer.clock.now()
-        salts = os.urandom(16 * len(lines))
+        drawn = os.urandom(RANDOM_BYTES * len(lines))
+        chance = (drawn[at : at + RANDOM_BYTES] for at in range(0, len(drawn), RANDOM_BYTES))
         return [
-            self._judge(desk, Place(source, number), fields, now, salts[16 * i : 16 * i + 16], sheet)
-            for i, (number, fields) in enumerate(lines)
+            self._judge(desk, Place(source, number), fields, now, next(chance), sheet)
+            for number, fields in lines
         ]
 
     async def _land(
@@ -290,15 +291,16 @@ class HoursService:
         place: Place,
         fields: tuple[str, ...],
         now: int,
-        salt: bytes,
+        dice: bytes,
         sheet: Sheet | None = None,
     ) -> Judged:
+        salt, nonce = dice[:SALT_BYTES], dice[SALT_BYTES:]
         policy, request = self._policy_for(fields), desk.fingerprint(fields)
         record = parse_record(fields, policy) if policy else None
         if policy is None or record is None:
             return Judged(place, fields or ("",), _MALFORMED, request=request)
         if sheet is not None and needs_verification(policy):
-            return sheet.judge(place, record, policy, now, salt, request)
+            return sheet.judge(place, record, policy, now, salt, nonce, request)
         judgement = judge_record(record, desk, policy)
         if judgement.verdict == "accepted" and not self._brings_own_time and _is_ahead(record, policy, now):
             judgement = Judgement("recorded_early")
@@ -308,7 +310,6 @@ class HoursService:
         version = desk.versions[volunteer.id] if volunteer else 0
         desk.take(record, judgement, request)
         refused = judgement.verdict != "accepted"
-        person = volunteer.id if volunteer else ""
         return Judged(
             place,
             fields,
@@ -323,8 +324,8 @@ class HoursService:
             effective_micros(record.session_end * 60, policy.timezone),
             salt,
             request,
-            "" if refused else kept_text(shown_fields(record.fields, person)),
-            desk.sealed(record.fields, refused=refused),
+            "" if refused or not volunteer else kept_text(shown_fields(record.fields, volunteer.id)),
+            desk.sealed(record.fields, nonce, refused=refused),
         )
 
     def _policy_for(self, fields: tuple[str, ...]) -> Policy | None:

@@ -135,7 +135,14 @@ class Sheet(msgspec.Struct):
     credited: frozenset[tuple[str, str]]
 
     def judge(
-        self, place: Place, record: ServiceRecord, policy: Policy, now: int, salt: bytes, request: bytes
+        self,
+        place: Place,
+        record: ServiceRecord,
+        policy: Policy,
+        now: int,
+        salt: bytes,
+        nonce: bytes,
+        request: bytes,
     ) -> Judged:
         """The verdict on a line, and the rows of the record that waits."""
         minute = city_second(now, self.zone) // 60
@@ -149,7 +156,7 @@ class Sheet(msgspec.Struct):
         version = self.desk.versions[volunteer.id] if volunteer else 0
         judgement = Judgement(verdict, record.minutes) if verdict == "submitted" else Judgement(verdict)
         self.desk.take(record, judgement, request)
-        sealed = self.desk.sealed(fields, refused=verdict != "submitted")
+        sealed = self.desk.sealed(fields, nonce, refused=verdict != "submitted")
         waiting = (
             self._waiting(record, volunteer, policy, now, request, sealed)
             if volunteer and verdict == "submitted"

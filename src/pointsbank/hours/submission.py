@@ -94,8 +94,7 @@ class _Claims:
         self._known = known
 
     def is_repeated(self, fields: RecordFields) -> bool | None:
-        # a record id is made of an attendance and its round, and the attendance's state guards it
-        return None
+        return None  # a record id is made of an attendance and its round, which the attendance's state guards
 
     def born(self, volunteer: str) -> date | None:
         person = self._known.get(volunteer)

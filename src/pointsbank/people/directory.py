@@ -84,6 +84,11 @@ class Directory:
         self._known: dict[str, Volunteer] | None = {} if remembers else None
         self._zone = zone
 
+    @property
+    def remembers(self) -> bool:
+        """Whether whom it found it knows without looking again."""
+        return self._known is not None
+
     async def by_number(self, numbers: Iterable[str]) -> dict[str, Volunteer]:
         """People by volunteer number as given; a number that nobody has is not listed.
 
@@ -162,12 +167,15 @@ class Directory:
         """The hash of a command that carries personal data: without the people store nobody can guess it."""
         return self.store.vault.indexes.request_digest(*parts)[:16]
 
-    def seal(self, person: Volunteer | None, what: str, text: str) -> bytes:
-        """Seal a text about somebody, or about nobody whom we know. `what` names the place where it belongs."""
+    def seal(self, person: Volunteer | None, what: str, text: str, nonce: bytes = b"") -> bytes:
+        """Seal a text about somebody, or about nobody whom we know. `what` names the place where it belongs.
+
+        Who seals many draws their nonces together (`NONCE_BYTES` random bytes, used once).
+        """
         vault = self.store.vault
         key = vault.nobody if person is None else person.key
         assert key is not None, "who is written about was looked up in the people store"
-        return vault.seal(key, f"text {what}", text)
+        return vault.seal(key, f"text {what}", text, nonce)
 
     async def open(self, texts: Mapping[str, tuple[str, bytes]]) -> dict[str, str]:
         """Sealed texts by what they are: (person id, empty for nobody, sealed bytes). Of the forgotten none.

@@ -73,13 +73,13 @@ class Vault:
                 found[person_id] = PersonKey(person_id, key_id, unwrap(self.keys, master_id, wrapped, about))
         return found
 
-    def seal(self, key: PersonKey, what: str, value: str) -> bytes:
+    def seal(self, key: PersonKey, what: str, value: str, nonce: bytes = b"") -> bytes:
         """A value under a person's key, bound to the ledger, the person, the field and the key."""
-        return seal(key.cipher, value.encode(), self._about(key, what))
+        return seal(key.cipher, value.encode(errors="surrogatepass"), self._about(key, what), nonce)
 
     def open(self, key: PersonKey, what: str, sealed: bytes) -> str:
         """The value that was sealed for this person and field. Raises SealBroken."""
-        return unseal(key.cipher, sealed, self._about(key, what)).decode()
+        return unseal(key.cipher, sealed, self._about(key, what)).decode(errors="surrogatepass")
 
     def values_of(
         self, connection: Connection, person_ids: Iterable[str], fields: Collection[str]

@@ -5,7 +5,7 @@ tests/data/README.md, section 1.
 """
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import date
 from hashlib import sha256
 from itertools import groupby
@@ -139,6 +139,10 @@ class Dataset:
             return_no, at, receipt_no, sku, quantity = (*fields, "", "", "", "")[:5]
             yield ReturnLine(return_no, at, receipt_no, sku, quantity, number, whole)
 
+    def ids_at(self, source: str, lines: Collection[int]) -> dict[int, str]:
+        """The ids, as they stand, of these lines of `hours`, `redemptions` or `returns`."""
+        return {number: fields[0] for number, fields in read_lines(self.folder / f"{source}.csv", lines)}
+
     def _undamaged(self, name: str) -> Iterator[Line]:
         columns = _HEADERS[name].count(",") + 1
         seen: set[str] = set()
@@ -163,8 +167,11 @@ def in_return_order(returns: Iterable[ReturnLine]) -> list[ReturnLine]:
     return sorted(returns, key=lambda line: (line.at, line.return_no))
 
 
-def read_lines(path: Path) -> Iterator[Line]:
-    """The lines of a CSV file without header and blank lines. Raises `DatasetError` for a wrong header."""
+def read_lines(path: Path, only: Collection[int] | None = None) -> Iterator[Line]:
+    """The lines of a CSV file without header and blank lines. Raises `DatasetError` for a wrong header.
+
+    With `only` no others than these, by their physical numbers.
+    """
     with path.open("rb") as file:
         header = file.readline().removeprefix(b"\xef\xbb\xbf")
         encoding = _encoding(header)
@@ -172,6 +179,8 @@ def read_lines(path: Path) -> Iterator[Line]:
         if split_fields(_text(header, encoding)) != expected:
             raise DatasetError(f"{path.name}:1: 表头应为 (the header must be): {_HEADERS[path.name]}")
         for number, raw in enumerate(file, start=2):
+            if only is not None and number not in only:
+                continue
             line = _text(raw, encoding)
             if line.strip(" \t"):
                 yield number, split_fields(line)

@@ -92,15 +92,14 @@ async def _write_verdicts(
     dataset: Dataset, ledger: Ledger, source: str, verdicts: tuple[str, ...], path: Path
 ) -> dict[str, int]:
     counts: Counter[str] = Counter()
-    odd: dict[int, str] = {}
     part = path.with_name(path.name + ".part")
     with part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("id", "line", "verdict", "minutes", "points"))
         after = -1
         while page := await ledger.database.read(verdicts_of, ledger.id, source, after):
-            if not odd and any(not v.id or v.id.startswith(DIGEST_MARK) for v in page):
-                odd = _ids_not_filed_as_they_are(dataset, source)
+            lacking = {v.line for v in page if not v.id or v.id.startswith(DIGEST_MARK)}
+            odd = dataset.ids_at(source, lacking) if lacking else {}
             writer.writerows(_row(verdict, odd) for verdict in page)
             counts.update(verdict.verdict for verdict in page)
             after = page[-1].line
@@ -109,22 +108,8 @@ async def _write_verdicts(
 
 
 def _row(verdict: LineVerdict, odd: dict[int, str]) -> tuple[Any, ...]:
-    is_odd = not verdict.id or verdict.id.startswith(DIGEST_MARK)
-    id_ = odd[verdict.line] if is_odd else verdict.id
+    id_ = odd.get(verdict.line, verdict.id)  # what is filed by its digest or under none, only the file says
     return id_, verdict.line, verdict.verdict, verdict.minutes, verdict.points
-
-
-def _ids_not_filed_as_they_are(dataset: Dataset, source: str) -> dict[int, str]:
-    """Ids by line, for what is filed by its digest or, malformed, under none: what it was, only the file says."""
-    lines: Iterator[tuple[int, str]]
-    match source:
-        case "hours":
-            lines = ((number, fields[0]) for number, fields in dataset.records())
-        case "redemptions":
-            lines = ((basket.line_no, basket.receipt_no) for basket in dataset.baskets())
-        case _:
-            lines = ((line.line_no, line.return_no) for line in dataset.returns())
-    return dict(lines)
 
 
 class _Folded(msgspec.Struct):
