@@ -2,6 +2,8 @@
 
 from pointsbank.access import tables as access
 from pointsbank.activities import tables as activities
+from pointsbank.funds import tables as funds
+from pointsbank.hours import case_tables as cases
 from pointsbank.hours import tables as hours
 from pointsbank.intake import tables as intake
 from pointsbank.market import tables as market
@@ -10,6 +12,6 @@ from pointsbank.places import tables as places
 from pointsbank.recognition import tables as recognition
 from pointsbank.store.tables import metadata
 
-ROOMS = (access, activities, hours, intake, market, people, places, recognition)
+ROOMS = (access, activities, cases, funds, hours, intake, market, people, places, recognition)
 
 __all__ = ["ROOMS", "metadata"]

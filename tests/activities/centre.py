@@ -57,6 +57,7 @@ GUARDED = Safeguards(
     long_line_minutes=8 * 60,
     long_line_notice_days=5,
     decision_working_days=10,
+    sample_percent=5,
 )
 
 ADMIN, RECORDER, VERIFIER, SECOND, HEAD, JUDGE = (
