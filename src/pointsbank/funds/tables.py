@@ -22,4 +22,6 @@ budget_changes = table(
 )
 """`points` in hundredths, below 0 for a cut; `document_no` is the city's decision. `state`: proposed, approved (by the
 entry `sequence`), refused."""
-Index("budget_changes_fund_idx", budget_changes.c.ledger_id, budget_changes.c.fund, budget_changes.c.proposed_at)
+Index(
+    "budget_changes_fund_idx", budget_changes.c.ledger_id, budget_changes.c.fund, budget_changes.c.proposed_at
+)

@@ -46,7 +46,10 @@ clawback_lines = table(
 """A record of a case. `points` = `taken` (was still there) + `owed` (a debt) + `lost` (the fund bears it). `state`:
 waiting, done (by the entry `sequence`), dropped (it had ended otherwise before)."""
 Index(
-    "clawback_lines_case_idx", clawback_lines.c.ledger_id, clawback_lines.c.case_id, clawback_lines.c.record_id
+    "clawback_lines_case_idx",
+    clawback_lines.c.ledger_id,
+    clawback_lines.c.case_id,
+    clawback_lines.c.record_id,
 )
 
 merged_people = table(

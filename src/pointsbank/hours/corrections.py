@@ -10,10 +10,11 @@ from sqlalchemy import Connection
 
 from pointsbank.activities.model import HONOUR
 from pointsbank.activities.ports import By, Households
-from pointsbank.activities.reading import versions_of, volunteers_by_id
+from pointsbank.activities.reading import versions_of
 from pointsbank.activities.refusals import FourEyes
 from pointsbank.engine.commands import Command, request_digest
 from pointsbank.engine.registry import Ledger
+from pointsbank.hours.aliases import claimed_intervals, people_of, was_merged
 from pointsbank.hours.four_eyes import Ties, may_not_record
 from pointsbank.hours.funding import reversed_with, supplement_reversals
 from pointsbank.hours.model import Interval, RecordFields, ServiceRecord
@@ -26,7 +27,6 @@ from pointsbank.hours.trails import (
     Sums,
     credited_since,
     filed_records,
-    held_intervals,
     subjects_of,
     sums_of,
 )
@@ -69,6 +69,8 @@ class Correcting:
             unfunded = await self._ledger.database.read(reversed_with, self._ledger.id, record_id)
             if record.state not in ("pending", "credited"):
                 return self._earlier(record, by) or WrongState(record_id, record.state)
+            if await self._ledger.database.read(was_merged, self._ledger.id, record.person_id):
+                return WrongState(record_id, "merged")  # its points moved: only a clawback finds them
             forbidden = await self._forbidden(record, credited, by)
             if forbidden:
                 return FourEyes(forbidden)
@@ -216,7 +218,7 @@ class Correcting:
         record = filed_records(connection, ledger_id, [record_id]).get(record_id)
         if record is None:
             return None
-        people = volunteers_by_id(connection, ledger_id, [record.person_id])
+        people = people_of(connection, ledger_id, [record.person_id])
         subjects = subjects_of(msgspec.structs.replace(record, recorder=by.name), people)
         days = self._policies.in_force(date.fromisoformat(record.day)).safeguards.reciprocal_days
         since = self._ledger.writer.clock.now() - days * _DAY_MICROS
@@ -224,7 +226,7 @@ class Correcting:
             record,
             people[record.person_id],
             versions_of(connection, ledger_id, subjects),
-            held_intervals(connection, ledger_id, people, record.start_minute - 24 * 60),
+            claimed_intervals(connection, ledger_id, people, record.start_minute - 24 * 60),
             sums_of(
                 connection,
                 ledger_id,

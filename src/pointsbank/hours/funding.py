@@ -12,9 +12,9 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Connection, select
 
-from pointsbank.activities.reading import volunteers_by_id
 from pointsbank.engine.commands import Command, new_salt, request_digest
 from pointsbank.engine.registry import Ledger
+from pointsbank.hours.aliases import people_of
 from pointsbank.hours.postings import HOURS, attached, reversal_drafts
 from pointsbank.hours.tables import service_records, unfunded_credits
 from pointsbank.hours.trails import Filed, filed_records
@@ -180,7 +180,7 @@ def reversed_with(connection: Connection, ledger_id: int, record_id: str) -> tup
             record.ledger_id == ledger_id, record.record_id == supplement_of(record_id)
         )
     ).one()
-    return (), None if supplement.state == "reversed" else tuple(supplement)
+    return (), None if supplement.state in ("reversed", "clawed-back") else tuple(supplement)
 
 
 def supplement_reversals(
@@ -201,5 +201,5 @@ def _payable(
     row = connection.execute(
         select(t.category, t.station, t.policy).where(t.ledger_id == ledger_id, t.record_id == record_id)
     ).one()
-    people = volunteers_by_id(connection, ledger_id, [record.person_id])
+    people = people_of(connection, ledger_id, [record.person_id])
     return record, people[record.person_id], row.category, row.station, row.policy

@@ -13,10 +13,11 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from pointsbank.activities.ports import By, Households
-from pointsbank.activities.reading import versions_of, volunteers_by_id
+from pointsbank.activities.reading import versions_of
 from pointsbank.activities.refusals import FourEyes
 from pointsbank.engine.commands import Command, request_digest
 from pointsbank.engine.registry import Ledger
+from pointsbank.hours.aliases import people_of
 from pointsbank.hours.four_eyes import Ties, may_not_decide
 from pointsbank.hours.funding import reversed_with, supplement_of, supplement_reversals
 from pointsbank.hours.postings import HOURS
@@ -303,7 +304,7 @@ def _record_with_cases(
 def _person_of(
     connection: Connection, ledger_id: int, record: Filed
 ) -> tuple[dict[str, Any], dict[str, int]]:
-    people = volunteers_by_id(connection, ledger_id, [record.person_id])
+    people = people_of(connection, ledger_id, [record.person_id])
     return people, versions_of(connection, ledger_id, [p.subject for p in people.values()])
 
 

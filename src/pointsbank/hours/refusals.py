@@ -29,3 +29,9 @@ class ReasonInvalid(Refusal, frozen=True, tag="reason-invalid"):
     """The reason is none of those that exist for this step."""
 
     reason: str
+
+
+class UnknownCase(Refusal, frozen=True, tag="unknown-case"):
+    """There is no such case, merge or sample."""
+
+    id: str

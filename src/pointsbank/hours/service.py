@@ -15,7 +15,9 @@ from pointsbank.engine.commands import Command, request_digest
 from pointsbank.engine.receipts import cause_of, receipt_of_entry
 from pointsbank.engine.registry import Ledger
 from pointsbank.engine.writer import Result
+from pointsbank.hours.aliases import resolved, was_merged
 from pointsbank.hours.context import HoursDesk
+from pointsbank.hours.debts import apart, debts_of, release_indebted
 from pointsbank.hours.funding import reversed_with, supplement_reversals
 from pointsbank.hours.model import HOURS_VERDICTS, Judgement, RecordFields, ServiceRecord
 from pointsbank.hours.postings import (
@@ -331,11 +333,18 @@ class HoursService:
         after = ("", "")
         flying: asyncio.Future[list[Result]] | None = None
         while page := await self._ledger.database.read(pending_records, self._ledger.id, as_of, after):
+            debts = await self._ledger.database.read(
+                debts_of, self._ledger.id, {r.volunteer.id for r in page}
+            )
+            free, indebted = apart(page, debts)
             drafts = [
                 release_draft(record, start_of_day(date.fromisoformat(record.available_on), zone), client)
-                for record in page
+                for record in free
             ]
             future = self._ledger.submit(drafts, HOURS)
+            if indebted:
+                percent = self._policies.policies[-1].cases.debt_percent
+                yield await release_indebted(self._ledger, indebted, percent, zone, client)
             if flying is not None:  # a page is read while the one before it is being written
                 yield _released(await flying)
             flying = future
@@ -354,9 +363,11 @@ class HoursService:
             if found is None:
                 return UnknownEntry(sequence)
             record_id, number, state, released_by, steps = found
-            if state == "objected":  # whoever decides the objection reverses it, or not
+            if state in ("objected", "clawed-back"):  # whoever decides the objection reverses it, or not
                 return WrongState(record_id, state)
             people = await self._ledger.database.read(volunteers.by_number, self._ledger.id, [number])
+            if await self._ledger.database.read(was_merged, self._ledger.id, people[number].id):
+                return WrongState(record_id, "merged")  # its points moved: a clawback finds them
             zone = self._policies.policies[-1].timezone
             drafts = reversal_drafts(
                 record_id,
@@ -475,7 +486,9 @@ def pending_records(
         .limit(limit),
     )
     rows = sorted(found, key=lambda row: (row[5], row[0]))
-    people = volunteers.by_number(connection, ledger_id, {row[2] for row in rows})
+    people = resolved(
+        connection, ledger_id, volunteers.by_number(connection, ledger_id, {row[2] for row in rows})
+    )
     return [
         PendingRecord(row[0], row[1], people[row[2]], row[3], row[4], row[5], bytes.fromhex(row[6]))
         for row in rows

@@ -18,6 +18,7 @@ from pointsbank.activities.reading import versions_of
 from pointsbank.engine.commands import Command, request_digest
 from pointsbank.engine.registry import Ledger
 from pointsbank.engine.writer import Result
+from pointsbank.hours.aliases import loaded_for
 from pointsbank.hours.four_eyes import Ties, may_not_verify
 from pointsbank.hours.funding import funds_short, queue_subject, waiting_row
 from pointsbank.hours.model import RecordFields, ServiceRecord
@@ -26,7 +27,7 @@ from pointsbank.hours.postings import HOURS, attached, category_account
 from pointsbank.hours.refusals import ReasonInvalid, TooManyLines
 from pointsbank.hours.rules import parse_record
 from pointsbank.hours.submission import above_limits, step_row
-from pointsbank.hours.trails import Filed, Loaded, loaded_records, subjects_of
+from pointsbank.hours.trails import Filed, Loaded, subjects_of
 from pointsbank.intake.lines import effective_micros, filed_id, parts_of
 from pointsbank.ledger.chart import MINUTE, POINT
 from pointsbank.ledger.model import SEQUENCE, Change, Draft, Movement, Row
@@ -113,7 +114,7 @@ class Verifying:
             now = self._ledger.writer.clock.now()
             since = now - self._reciprocal_days() * _DAY_MICROS
             loaded = await self._ledger.database.read(
-                loaded_records, self._ledger.id, left, by.name, since, now - _HOUR_MICROS
+                loaded_for, self._ledger.id, left, by.name, since, now - _HOUR_MICROS
             )
             refusal = self._too_many(loaded, len(left), verb)
             if refusal is not None:
