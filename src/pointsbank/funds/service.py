@@ -108,7 +108,7 @@ class Budgets:
             draft = replace(self._draft("refuse-budget", key, digest, by, command), changes=refused)
         [result] = await self._ledger.submit([draft], ROOM)
         if isinstance(result, InsufficientBalance):
-            return BudgetBelowIssued(change.fund, result.available - result.floor, -change.points)
+            return BudgetBelowIssued(change.fund, result.available, -change.points)
         if isinstance(result, AccountDiffers):  # another first budget was approved meanwhile
             return FundExists(change.fund)
         if isinstance(result, Refusal):

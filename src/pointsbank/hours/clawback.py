@@ -14,35 +14,28 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from pointsbank.activities.ports import By, Households
-from pointsbank.activities.reading import versions_of
 from pointsbank.activities.refusals import FourEyes, UnknownActivity
 from pointsbank.activities.service import made_by
 from pointsbank.engine.commands import Command, new_salt, request_digest
 from pointsbank.engine.registry import Ledger
-from pointsbank.hours.aliases import people_of
+from pointsbank.hours.booked import Booked, booked_of
 from pointsbank.hours.case_tables import clawback_cases, clawback_lines
 from pointsbank.hours.four_eyes import Ties, may_not_decide
-from pointsbank.hours.funding import reversed_with, supplement_of
 from pointsbank.hours.model import BOOKED, HOLDING
-from pointsbank.hours.objections import Objection, objections_to
+from pointsbank.hours.objections import objections_to
 from pointsbank.hours.postings import HOURS
 from pointsbank.hours.refusals import ReasonInvalid, TooManyLines, UnknownCase, WrongState
 from pointsbank.hours.submission import step_row
 from pointsbank.hours.tables import record_trails, service_records
 from pointsbank.hours.taking_back import (
-    Credit,
     Line,
-    TakenBack,
     clawback_draft,
     done_change,
-    taken_back,
     waiting_row,
 )
 from pointsbank.hours.trails import Filed, credited_since, filed_records
 from pointsbank.ledger.model import RECORDED_AT, Change, Draft, Row
 from pointsbank.ledger.refusals import Refusal
-from pointsbank.people.volunteers import Volunteer
-from pointsbank.points.lots import HeldLot, lots_of
 from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.calendar import city_day, start_of_day
 from pointsbank.store.lists import fetched, is_one_of
@@ -89,42 +82,6 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     decided_at: int
     state: str
     lines: tuple[CaseLine, ...] = ()
-
-
-class Taken(msgspec.Struct, frozen=True):
-    """A record as it stands when it is taken back, from one snapshot."""
-
-    record: Filed
-    category: str
-    earned: tuple[Credit, ...]
-    person: Volunteer
-    version: int
-    held: list[HeldLot]
-    dropped: tuple[Change, ...]
-    case: Objection | None
-
-    def back(self, *, guilty: bool, today: date) -> TakenBack:
-        """What is taken back of it now."""
-        return taken_back(
-            self.person,
-            self.category,
-            self.record.minutes,
-            self.earned,
-            self.held,
-            guilty=guilty,
-            today=today,
-        )
-
-    def changes(self, by: str, reason: str) -> tuple[Change, ...]:
-        """The record, what was paid for it later, what waits for its fund, and an objection to it: all end here."""
-        ended = tuple(Change("service_records", (c.record_id,), c.state, "clawed-back") for c in self.earned)
-        if self.case is None:
-            return (*ended, *self.dropped)
-        values = (("decided_by", by), ("decided_at", RECORDED_AT), ("decision", reason))
-        decided = Change(
-            "objections", (self.record.record_id, self.case.number), self.case.state, "upheld", values
-        )
-        return (*ended, *self.dropped, decided)
 
 
 class Clawing:
@@ -253,7 +210,7 @@ class Clawing:
         by = By(case.decided_by, case.decided_by)
         refusal: Refusal = UnknownCase(case.case_id)
         for _ in range(ATTEMPTS):
-            found = await self._ledger.database.read(taken_of, self._ledger.id, line.record_id)
+            found = await self._ledger.database.read(booked_of, self._ledger.id, line.record_id)
             draft = self._drop(case, line, by, command) if found is None else None
             if found is not None and found.record.state in BOOKED:
                 draft = await self._back(case, line, found, by, command)
@@ -270,13 +227,16 @@ class Clawing:
                 break
         return refusal
 
-    async def _back(self, case: Case, line: CaseLine, found: Taken, by: By, command: Command) -> Draft:
+    async def _back(self, case: Case, line: CaseLine, found: Booked, by: By, command: Command) -> Draft:
         today = self._today()
         decided = Line(
             case.case_id, line.record_id, line.person_id, bool(line.guilty), f"{case.proposed_by},{by.name}"
         )
         back = found.back(guilty=decided.guilty, today=today)
-        salt = await self._ledger.database.read(_salt_of, self._ledger.id, decided.id)
+        salt, ended = await self._ledger.database.read(_salt_and_case, self._ledger.id, decided)
+        if ended is not None:
+            values = (("decided_by", by.name), ("decided_at", RECORDED_AT), ("decision", case.reason))
+            ended = msgspec.structs.replace(ended, values=values)
         return clawback_draft(
             decided,
             back,
@@ -289,7 +249,11 @@ class Clawing:
             place=by.place,
             reason=case.reason,
             rows=(_step(found.record, "clawed-back", by, case.reason),),
-            changes=(*found.changes(by.name, case.reason), done_change(decided, back, found.record.minutes)),
+            changes=(
+                *found.ended,
+                *((ended,) if ended is not None else ()),
+                done_change(decided, back, found.record.minutes),
+            ),
         )
 
     def _reject(self, case: Case, line: CaseLine, record: Filed, by: By, command: Command) -> Draft:
@@ -378,41 +342,6 @@ def cases(connection: Connection, ledger_id: int, state: str = "", limit: int = 
     return [Case(**dict(zip(names, row, strict=True))) for row in rows]
 
 
-def taken_of(connection: Connection, ledger_id: int, record_id: str) -> Taken | None:
-    """What taking a record back rests on; None if there is no such record."""
-    record = filed_records(connection, ledger_id, [record_id]).get(record_id)
-    if record is None:
-        return None
-    person = people_of(connection, ledger_id, [record.person_id])[record.person_id]
-    t = service_records.c
-    rows = fetched(
-        connection,
-        select(t.record_id, t.state, t.points, t.lot, t.category).where(
-            t.ledger_id == ledger_id,
-            is_one_of(connection, t.record_id, [record_id, supplement_of(record_id)]),
-        ),
-    )
-    earned = [Credit(*row[:4]) for row in sorted(rows, key=lambda row: str(row[0])) if row[1] in BOOKED]  # type: ignore[arg-type]
-    category = next(str(row[4]) for row in rows if row[0] == record_id)
-    dropped, _ = reversed_with(connection, ledger_id, record_id)
-    held = lots_of(connection, ledger_id, [person.wallet]).get(person.wallet, [])
-    open_case = [
-        case
-        for case in objections_to(connection, ledger_id, record_id)
-        if case.state in ("open", "escalated")
-    ]
-    return Taken(
-        record,
-        category,
-        tuple(earned),
-        person,
-        versions_of(connection, ledger_id, [person.subject])[person.subject],
-        held,
-        dropped,
-        open_case[0] if record.state == "objected" and open_case else None,
-    )
-
-
 def _of_activity(
     connection: Connection, ledger_id: int, activity_id: str, records: Sequence[str] | None
 ) -> list[Filed]:
@@ -436,11 +365,19 @@ def _of_activity(
     return [found[id_] for id_ in ids]
 
 
-def _salt_of(connection: Connection, ledger_id: int, line_id: str) -> bytes:
+def _salt_and_case(connection: Connection, ledger_id: int, line: Line) -> tuple[bytes, Change | None]:
+    """The salt of a line, and the end of the open objection to its record, if there is one."""
     t = clawback_lines.c
-    return bytes(
-        connection.execute(select(t.salt).where(t.ledger_id == ledger_id, t.line_id == line_id)).scalar_one()
+    salt = connection.execute(
+        select(t.salt).where(t.ledger_id == ledger_id, t.line_id == line.id)
+    ).scalar_one()
+    open_ = [
+        c for c in objections_to(connection, ledger_id, line.record_id) if c.state in ("open", "escalated")
+    ]
+    ended = (
+        Change("objections", (line.record_id, open_[0].number), open_[0].state, "upheld") if open_ else None
     )
+    return bytes(salt), ended
 
 
 def _step(record: Filed, step: str, by: By, reason: str) -> Row:
