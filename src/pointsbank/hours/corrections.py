@@ -14,7 +14,7 @@ from pointsbank.activities.reading import versions_of
 from pointsbank.activities.refusals import FourEyes
 from pointsbank.engine.commands import Command, request_digest
 from pointsbank.engine.registry import Ledger
-from pointsbank.hours.aliases import claimed_intervals, people_of, was_merged
+from pointsbank.hours.aliases import claimed_intervals, people_of
 from pointsbank.hours.four_eyes import Ties, may_not_record
 from pointsbank.hours.funding import reversed_with, supplement_reversals
 from pointsbank.hours.model import Interval, RecordFields, ServiceRecord
@@ -33,6 +33,7 @@ from pointsbank.hours.trails import (
 from pointsbank.intake.lines import parts_of
 from pointsbank.ledger.model import Change, Draft
 from pointsbank.ledger.refusals import GroupRefused, Refusal
+from pointsbank.people.merged import was_merged
 from pointsbank.people.volunteers import Volunteer
 from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.calendar import city_day, city_second, second_text, start_of_day

@@ -15,7 +15,6 @@ from pointsbank.engine.commands import Command, request_digest
 from pointsbank.engine.receipts import cause_of, receipt_of_entry
 from pointsbank.engine.registry import Ledger
 from pointsbank.engine.writer import Result
-from pointsbank.hours.aliases import resolved, was_merged
 from pointsbank.hours.context import HoursDesk
 from pointsbank.hours.debts import apart, debts_of, release_indebted
 from pointsbank.hours.funding import reversed_with, supplement_reversals
@@ -39,6 +38,7 @@ from pointsbank.intake.lines import LineVerdict, Place, effective_micros, verdic
 from pointsbank.ledger.model import Draft, OpenAccount, Receipt
 from pointsbank.ledger.refusals import GroupRefused, Refusal, UnknownEntry
 from pointsbank.people import volunteers
+from pointsbank.people.merged import resolved, was_merged
 from pointsbank.points.lots import Fund, fund_opening
 from pointsbank.policy.book import NoPolicyError, PolicyBook
 from pointsbank.policy.calendar import (

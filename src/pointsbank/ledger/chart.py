@@ -180,6 +180,10 @@ _MOVEMENTS = (
     AllowedMovement("merge", "wallet-pending", "wallet-pending", "POINT", "hours", "merge"),
     AllowedMovement("merge", "wallet", "wallet", "POINT", "hours", "merge"),
     AllowedMovement("merge", "recovery", "recovery", "POINT", "hours", "merge"),
+    AllowedMovement("unmerge", "merit", "merit", "MINUTE", "hours", "merge"),
+    AllowedMovement("unmerge", "wallet-pending", "wallet-pending", "POINT", "hours", "merge"),
+    AllowedMovement("unmerge", "wallet", "wallet", "POINT", "hours", "merge"),
+    AllowedMovement("unmerge", "recovery", "recovery", "POINT", "hours", "merge"),
     # an account is closed: to the fund, or to the household; a debt is paid first, or is the fund's loss
     AllowedMovement("settle", "wallet", "fund-issued", "POINT", "hours"),
     AllowedMovement("settle", "wallet", "wallet", "POINT", "hours"),

@@ -15,6 +15,7 @@ from pointsbank.market.model import Basket, BasketJudgement
 from pointsbank.market.postings import basket_content
 from pointsbank.market.tables import receipt_lines, receipts
 from pointsbank.people import volunteers
+from pointsbank.people.merged import resolved
 from pointsbank.people.volunteers import Volunteer
 from pointsbank.places.stations import Station, StationDays, station_days
 from pointsbank.points.lots import HeldLot, accounts_at, lots_named
@@ -158,7 +159,9 @@ class Counterfoil:
         filed = {filed_id(number): number for number in numbers}
         found = {
             filed[number]: person
-            for number, person in volunteers.by_number(connection, ledger_id, filed).items()
+            for number, person in resolved(
+                connection, ledger_id, volunteers.by_number(connection, ledger_id, filed)
+            ).items()
         }
         self.people |= found
         self.versions |= versions_of(connection, ledger_id, found)

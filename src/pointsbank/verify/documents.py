@@ -63,7 +63,15 @@ DOCUMENTS: Final = (
         state="''",
     ),
     Document("budget", "budget_changes", "budget", key="change_id", state="''"),
-    Document("merge", "merged_people", "merge", key="merge_id", state="''"),
+    Document(
+        "merge",
+        "merged_people",
+        "merge",
+        key="merge_id",
+        state="''",
+        later_entry="unmerge",
+        later_sequence="undone_by",
+    ),
     Document("delivery", "deliveries", "receive", in_parts=True, state="''"),
 )
 

@@ -148,6 +148,7 @@ ENTRY_KINDS: Final[dict[str, tuple[str, str]]] = {
     "clawback": ("追回", "Taken back"),
     "repay": ("抵扣欠分", "Debt repaid"),
     "merge": ("账户合并", "Accounts merged"),
+    "unmerge": ("撤销合并", "Merge undone"),
     "settle": ("销户结清", "Account settled"),
     "budget": ("预算调整", "Budget changed"),
     "basket": ("兑换商品", "Goods redeemed"),
