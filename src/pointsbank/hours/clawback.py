@@ -6,7 +6,7 @@ an entry of its own. The points are not made good by the innocent: what they hav
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ from pointsbank.engine.commands import Command, new_salt, request_digest
 from pointsbank.engine.registry import Ledger
 from pointsbank.hours.booked import Booked, booked_of
 from pointsbank.hours.case_tables import clawback_cases, clawback_lines
-from pointsbank.hours.four_eyes import Ties, may_not_decide
+from pointsbank.hours.eyes import Eyes
 from pointsbank.hours.model import BOOKED, HOLDING
 from pointsbank.hours.objections import objections_to
 from pointsbank.hours.postings import HOURS
@@ -33,7 +33,7 @@ from pointsbank.hours.taking_back import (
     done_change,
     waiting_row,
 )
-from pointsbank.hours.trails import Filed, credited_since, filed_records
+from pointsbank.hours.trails import Filed, filed_records
 from pointsbank.ledger.model import RECORDED_AT, Change, Draft, Row
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.policy.book import PolicyBook
@@ -50,8 +50,6 @@ CLAWBACK_REASONS: Final = (
     "not-volunteer-service",
     "misconduct",
 )
-
-_DAY_MICROS: Final = 86_400 * 1_000_000
 
 
 class CaseLine(msgspec.Struct, frozen=True):
@@ -89,8 +87,7 @@ class Clawing:
 
     def __init__(self, ledger: Ledger, policies: PolicyBook, households: Households) -> None:
         self._ledger = ledger
-        self._policies = policies
-        self._households = households
+        self._eyes = Eyes(ledger, policies, households)
         self._zone = policies.policies[-1].timezone
 
     async def propose(
@@ -115,7 +112,7 @@ class Clawing:
             return UnknownActivity(activity_id)
         if len(found) > MOST_LINES:
             return TooManyLines(MOST_LINES, "case")
-        forbidden = await self._forbidden(found, by)
+        forbidden = await self._eyes.forbidden(found, by)
         if forbidden:
             return FourEyes(forbidden)
         case_id, asked = made_by(command, "clawback"), sorted(guilty)
@@ -161,7 +158,7 @@ class Clawing:
         records = await self._ledger.database.read(
             filed_records, self._ledger.id, [line.record_id for line in case.lines]
         )
-        forbidden = await self._forbidden(list(records.values()), by)
+        forbidden = await self._eyes.forbidden(records.values(), by)
         if forbidden:
             return FourEyes(forbidden)
         digest = request_digest("decide-clawback", case_id, wanted, by.name)
@@ -278,27 +275,6 @@ class Clawing:
             "drop-clawback", key, request_digest("drop-clawback", line.record_id), by, command
         )
         return msgspec.structs.replace(draft, changes=(_dropped(case, line),))
-
-    async def _forbidden(self, records: Iterable[Filed], by: By) -> str:
-        """The rule that forbids this person to decide one of these records, empty if none does."""
-        records = list(records)
-        if not by.person:
-            return "machine-source"
-        people = sorted({record.person_id for record in records} | {by.person})
-        days = {date.fromisoformat(record.day) for record in records} | {self._today()}
-        homes: dict[date, Any] = {
-            day: await self._households.household_of(people, day) for day in sorted(days)
-        }
-        reach = max(policy.safeguards.reciprocal_days for policy in self._policies.policies)
-        since = self._ledger.writer.clock.now() - reach * _DAY_MICROS
-        credited = await self._ledger.database.read(credited_since, self._ledger.id, people, since)
-        for record in records:
-            day = date.fromisoformat(record.day)
-            ties = Ties((homes[day], homes[self._today()]), credited)
-            rule = may_not_decide(by, record.line, ties, self._policies.in_force(day).safeguards)
-            if rule:
-                return rule
-        return ""
 
     def _draft(self, kind: str, key: str, digest: bytes, by: By, command: Command) -> Draft:
         now = self._ledger.writer.clock.now()

@@ -218,7 +218,7 @@ class MergePostings:
 def later_of_overlaps(spans: Iterable[Span], old_ids: frozenset[str]) -> Span | None:
     """The first record, in the order in which they were filed, whose time an earlier one of the other id holds."""
     kept: list[Span] = []
-    for span in sorted(spans, key=lambda s: (s.filed_at, s.record_id)):
+    for span in sorted(spans, key=lambda s: (s.filed_at, s.start, s.record_id)):
         for other in kept:
             is_of_other = (span.person_id in old_ids) != (other.person_id in old_ids)
             if is_of_other and span.start < other.end and other.start < span.end:
