@@ -19,6 +19,7 @@ from pointsbank.activities.service import ActivityService
 from pointsbank.engine.clock import FixedClock
 from pointsbank.engine.commands import Command
 from pointsbank.engine.registry import Ledger, open_ledger
+from pointsbank.hours.appeals import Appealing
 from pointsbank.hours.corrections import Correcting
 from pointsbank.hours.objections import Objecting
 from pointsbank.hours.service import HoursService
@@ -105,6 +106,7 @@ class Centre:
         self.submitting = Submitting(ledger, policies, self.homes)
         self.verifying = Verifying(ledger, policies, self.homes)
         self.objecting = Objecting(ledger, policies, self.homes)
+        self.appealing = Appealing(ledger, policies, self.homes)
         self.correcting = Correcting(ledger, policies, self.homes)
         self.standings = Standings(ledger, policies)
         self.hours = HoursService(ledger, policies)

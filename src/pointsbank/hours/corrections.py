@@ -20,7 +20,7 @@ from pointsbank.hours.funding import reversed_with, supplement_reversals
 from pointsbank.hours.model import Interval, RecordFields, ServiceRecord
 from pointsbank.hours.postings import HOURS, reversal_drafts
 from pointsbank.hours.refusals import UnknownRecord, WrongState
-from pointsbank.hours.rules import is_after_deadline, parse_record
+from pointsbank.hours.rules import is_after_deadline, is_double, parse_record
 from pointsbank.hours.submission import LineOutcome, above_limits, step_row, submitted_rows
 from pointsbank.hours.trails import (
     Filed,
@@ -76,7 +76,7 @@ class Correcting:
             if forbidden:
                 return FourEyes(forbidden)
             read = self._corrected(record, in_at, out_at, by)
-            verdict = _verdict(read, held[person.id], record)
+            verdict = _verdict(read, held[person.id], record, self._handover(record))
             if verdict:
                 return WrongState(record_id, verdict)
             drafts, outcome = self._drafts(record, read, person, versions, sums, by, command, unfunded)
@@ -238,6 +238,9 @@ class Correcting:
             credited_since(connection, ledger_id, [record.person_id], since),
         )
 
+    def _handover(self, record: Filed) -> int:
+        return self._policies.in_force(date.fromisoformat(record.day)).cases.handover_minutes
+
     def _local(self, micros: int) -> str:
         return second_text(city_second(micros, self._zone))[:16]
 
@@ -245,7 +248,7 @@ class Correcting:
         return city_day(self._ledger.writer.clock.now(), self._zone)
 
 
-def _verdict(read: ServiceRecord, held: list[Interval], record: Filed) -> str:
+def _verdict(read: ServiceRecord, held: list[Interval], record: Filed, handover: int) -> str:
     """Why the new times cannot be, empty if they can. The old record's own interval is given back first."""
     if read.check_out <= read.check_in:
         return "attendance_invalid"
@@ -253,7 +256,7 @@ def _verdict(read: ServiceRecord, held: list[Interval], record: Filed) -> str:
         return "outside_session"
     own = (record.start_minute, record.end_minute)
     others = [interval for interval in held if interval != own]
-    return "overlap" if any(start < read.end and read.start < end for start, end in others) else ""
+    return "overlap" if any(is_double((read.start, read.end), other, handover) for other in others) else ""
 
 
 def _next_id(record_id: str) -> str:

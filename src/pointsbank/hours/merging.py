@@ -24,6 +24,7 @@ from pointsbank.hours.funding import supplement_of
 from pointsbank.hours.model import BOOKED, HOLDING
 from pointsbank.hours.postings import HOURS
 from pointsbank.hours.refusals import UnknownCase
+from pointsbank.hours.rules import is_double
 from pointsbank.hours.submission import step_row
 from pointsbank.hours.tables import record_trails, service_records
 from pointsbank.hours.taking_back import Line, clawback_draft, debt_account, done_row
@@ -73,6 +74,7 @@ class MergePostings:
     def __init__(self, ledger: Ledger, policies: PolicyBook, by: By) -> None:
         self._ledger = ledger
         self._zone = policies.policies[-1].timezone
+        self._handover = policies.policies[-1].cases.handover_minutes
         self._by = by
 
     async def post(self, old_id: str, into_id: str, key: str) -> Refusal | None:
@@ -87,7 +89,7 @@ class MergePostings:
                 return UnknownCase(old_id)
             if facts.is_done:
                 return None
-            double = later_of_overlaps(facts.spans, facts.old_ids)
+            double = later_of_overlaps(facts.spans, facts.old_ids, self._handover)
             draft = await self._take_back(double, key) if double else self._merge(facts, key)
             result = (await self._ledger.submit([draft], HOURS))[0] if draft is not None else None
             if isinstance(result, Refusal):
@@ -215,13 +217,13 @@ class MergePostings:
         return city_day(self._now(), self._zone)
 
 
-def later_of_overlaps(spans: Iterable[Span], old_ids: frozenset[str]) -> Span | None:
+def later_of_overlaps(spans: Iterable[Span], old_ids: frozenset[str], handover: int = 0) -> Span | None:
     """The first record, in the order in which they were filed, whose time an earlier one of the other id holds."""
     kept: list[Span] = []
     for span in sorted(spans, key=lambda s: (s.filed_at, s.start, s.record_id)):
         for other in kept:
             is_of_other = (span.person_id in old_ids) != (other.person_id in old_ids)
-            if is_of_other and span.start < other.end and other.start < span.end:
+            if is_of_other and is_double((span.start, span.end), (other.start, other.end), handover):
                 return span
         kept.append(span)
     return None

@@ -60,3 +60,10 @@ class NoHousehold(Refusal, frozen=True, tag="no-household"):
     """Points go to a household only if exactly one other member has an account."""
 
     members: int
+
+
+class AppealTooLate(Refusal, frozen=True, tag="appeal-too-late"):
+    """The days for an appeal are over; `last` was the last one."""
+
+    id: str
+    last: str

@@ -30,6 +30,8 @@ from pointsbank.ledger.refusals import DocumentExists, Refusal
 from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.calendar import city_day
 
+SETTLING: Final = 15 * 60 * 1_000_000
+"""A batch is closed so long after midnight: what was judged before it is written by then (microseconds)."""
 OUTCOMES: Final = ("confirmed", "wrong-times", "not-present", "no-evidence")
 
 
@@ -169,7 +171,8 @@ class Sampling:
         )
 
     def _today(self) -> date:
-        return city_day(self._ledger.writer.clock.now(), self._zone)
+        """The first day that is not closed."""
+        return city_day(self._ledger.writer.clock.now() - SETTLING, self._zone)
 
 
 def batch_of(connection: Connection, ledger_id: int, recorder: str, day: str) -> list[str]:

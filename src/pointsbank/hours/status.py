@@ -1,4 +1,4 @@
-"""Where an hour stands: its steps so far, the next one, and the latest date by law for it; and the public notice."""
+"""Where an hour stands: its steps so far, the next one, and the latest date by law for it."""
 
 from __future__ import annotations
 
@@ -52,17 +52,6 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[Step, ...]
 
 
-class NoticeLine(msgspec.Struct, frozen=True):
-    """A line of a public notice. `line` numbers this list only; `person_id` is for who masks the name, not for print."""
-
-    line: int
-    record_id: str
-    person_id: str
-    activity: str
-    minutes: int
-    until: str
-
-
 class Standings:
     """Answers a volunteer's question what became of an hour."""
 
@@ -79,10 +68,6 @@ class Standings:
     async def of_person(self, person_id: str, limit: int = 200) -> list[Standing]:
         """Every hour of a volunteer, newest first: what was attended and not submitted yet, and the records."""
         return await self._ledger.database.read(self._load_person, person_id, limit)
-
-    async def on_notice(self, station: str = "", limit: int = 500) -> list[NoticeLine]:
-        """What stands on public notice, of one station or of all."""
-        return await self._ledger.database.read(_on_notice, self._ledger.id, station, limit)
 
     def _load(self, connection: Connection, ids: list[str]) -> list[Standing]:
         ledger_id = self._ledger.id
@@ -196,24 +181,3 @@ def _creditable(connection: Connection, ledger_id: int, ids: list[str]) -> dict[
         )
     )
     return {str(record_id): int(creditable) for record_id, creditable in rows}
-
-
-def _on_notice(connection: Connection, ledger_id: int, station: str, limit: int) -> list[NoticeLine]:
-    record, trail = service_records.c, record_trails.c
-    query = (
-        select(record.record_id, trail.person_id, record.fields, record.minutes, record.available_on)
-        .select_from(
-            service_records.join(
-                record_trails, (trail.ledger_id == record.ledger_id) & (trail.record_id == record.record_id)
-            )
-        )
-        .where(record.ledger_id == ledger_id, record.state == "pending", record.available_on > "")
-        .order_by(record.available_on, record.record_id)
-        .limit(limit)
-    )
-    if station:
-        query = query.where(record.station == station)
-    return [
-        NoticeLine(line, id_, person, parts_of(fields)[3], minutes, until)
-        for line, (id_, person, fields, minutes, until) in enumerate(connection.execute(query), 1)
-    ]
