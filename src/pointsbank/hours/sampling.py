@@ -138,6 +138,9 @@ class Sampling:
         line = next((line for line in sample.chosen if line.record_id == record_id), None)
         if line is None:
             return UnknownRecord(record_id)
+        if line.outcome:
+            is_again = (line.outcome, line.noted_by) == (outcome, by.name)
+            return sample if is_again else WrongState(record_id, line.outcome)
         records = await self._ledger.database.read(filed_records, self._ledger.id, [record_id])
         forbidden = await self._eyes.forbidden(records.values(), by)
         if forbidden:
@@ -156,7 +159,7 @@ class Sampling:
         )
         [result] = await self._ledger.submit([draft], HOURS)
         if isinstance(result, DocumentExists):
-            return WrongState(record_id, line.outcome or "noted")
+            return WrongState(record_id, "noted")
         return result if isinstance(result, Refusal) else await self.sample(sample_id)
 
     async def sample(self, sample_id: str) -> Sample | UnknownCase:

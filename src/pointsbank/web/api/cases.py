@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import msgspec
 from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import JSONBody
+from litestar.params import JSONBody, QueryParameter
 from msgspec import Meta
 
 from pointsbank.engine.commands import Command
@@ -123,7 +123,10 @@ async def get_case(bank: NamedDependency[Bank], case_id: PathId) -> Response[Cas
     responses=problems(*READING),
     **operation("Closed batches from a day on that nobody has drawn a sample of.", "待抽查批次"),
 )
-async def waiting(bank: NamedDependency[Bank], since: date) -> Response[BatchesOut]:
+async def waiting(
+    bank: NamedDependency[Bank],
+    since: Annotated[date, QueryParameter(description="batches from this day on")],
+) -> Response[BatchesOut]:
     return answered(BatchesOut(await _sampling(bank).waiting(since)))
 
 
