@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import asyncpg
 from tests.activities.centre import HEAD, JUDGE, RECORDER, TERMINAL, Centre, done, open_centre, refused
 from tests.activities.test_clawback import debt, decided, false_activity, holds, spend, with_shop
 
@@ -16,6 +19,8 @@ from pointsbank.people.merged import survivors
 from pointsbank.points.lots import Fund, lots_of
 from pointsbank.readers.journal import entries_after
 from pointsbank.store.database import Database
+from pointsbank.store.sqlite_driver import sqlite3
+from pointsbank.verify import verify
 
 DAY = "2026-03-02"
 
@@ -74,7 +79,7 @@ async def test_h14_of_two_records_of_one_time_the_later_is_taken_back_first(data
     async with open_centre(database, with_shop()) as centre:
         first = await centre.session(DAY, "09:00", "11:00")
         second = await centre.session(DAY, "10:00", "12:00")
-        kept, gone = await _both_attend(centre, first, second)
+        kept, gone = await _submitted(centre, first, second)
         await centre.verify(kept, gone)
         await centre.release("2026-03-06")
         await spend(centre, "V2", 1500)
@@ -90,14 +95,21 @@ async def test_h14_an_overlapping_record_that_nobody_has_verified_is_rejected(da
     async with open_centre(database) as centre:
         first = await centre.session(DAY, "09:00", "11:00")
         second = await centre.session(DAY, "10:00", "12:00")
-        kept, gone = await _both_attend(centre, first, second)
+        kept, gone = await _submitted(centre, first, second)
         assert await merge(centre, "V2", "V1") is None
         assert (await centre.state(kept), await centre.state(gone)) == ("submitted", "rejected")
         await centre.holds()
 
 
-async def _both_attend(centre: Centre, first: str, second: str) -> tuple[str, str]:
-    """V1 attends the first and V2 the second session, by card; both are submitted, the first one first."""
+async def _submitted(centre: Centre, first: str, second: str) -> tuple[str, str]:
+    """The records of both sessions, the first one submitted first."""
+    await _both_attend(centre, first, second)
+    one, other = await centre.submit(first), await centre.submit(second)
+    return one["V1"].record_id, other["V2"].record_id
+
+
+async def _both_attend(centre: Centre, first: str, second: str) -> None:
+    """V1 attends the first and V2 the second session, by card."""
     for session, name in ((first, "V1"), (second, "V2")):
         done(await centre.activities.sign_up(session, centre.id(name), RECORDER, centre.key()))
     for at, session, name, meet in (
@@ -108,10 +120,6 @@ async def _both_attend(centre: Centre, first: str, second: str) -> tuple[str, st
     ):
         centre.at(f"{DAY} {at}:00")
         done(await meet(session, centre.id(name), Shown("card"), TERMINAL, centre.key()))
-    return (
-        (await centre.submit(first))["V1"].record_id,
-        (await centre.submit(second))["V2"].record_id,
-    )
 
 
 async def test_h14_merged_ids_share_one_claim_on_time_and_the_caps(database: Database) -> None:
@@ -244,4 +252,46 @@ async def test_h14_ids_without_anything_are_merged_without_an_entry(database: Da
         await centre.credited("V3", DAY)
         assert await undo(centre, "V1", "V2") is None
         assert await points(centre, "V3") == (120, 0, 2000)
+        await centre.holds()
+
+
+async def test_h14_a_merit_that_no_record_explains_is_found_under_merged_ids(database: Database) -> None:
+    async with open_centre(database) as centre:
+        await centre.credited("V1", DAY)
+        assert await merge(centre, "V1", "V2") is None
+        await centre.holds()
+
+        await _falsify(database, "UPDATE service_records SET minutes = 121 WHERE minutes = 120")
+        report = await verify(database, centre.ledger.name)
+        assert "volunteer-merit" in {finding.code for finding in report.findings}
+
+
+async def _falsify(database: Database, statement: str) -> None:
+    """Change the database past the program."""
+    if database.dialect == "sqlite":
+        connection = sqlite3.connect(database.path, isolation_level=None)
+        connection.execute(statement)
+        connection.close()
+        return
+    raw = await asyncpg.connect(database.url)
+    await raw.execute(statement)
+    await raw.close()
+
+
+async def test_h14_a_submit_and_a_merge_at_one_time_leave_no_overlap(database: Database) -> None:
+    """Whichever commits first: of the two records of one time at most one holds it."""
+    async with open_centre(database) as centre:
+        first = await centre.session(DAY, "09:00", "11:00")
+        second = await centre.session(DAY, "10:00", "12:00")
+        await _both_attend(centre, first, second)
+        outcomes = await asyncio.gather(
+            merge(centre, "V1", "V2"), centre.submit(first), centre.submit(second), merge(centre, "V1", "V2")
+        )
+        assert outcomes[0] is None
+        told = [outcomes[1]["V1"], outcomes[2]["V2"]]
+        states = [
+            await centre.state(line.record_id) if line.verdict == "submitted" else line.verdict
+            for line in told
+        ]
+        assert sorted(states) in (["overlap", "submitted"], ["rejected", "submitted"])
         await centre.holds()

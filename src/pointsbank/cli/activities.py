@@ -35,14 +35,14 @@ from pointsbank.cli.terminal import (
 from pointsbank.engine.commands import Command
 from pointsbank.engine.ids import new_id
 from pointsbank.engine.registry import CITY_LEDGER, ledger_to_read, open_ledger
-from pointsbank.hours.notices import Names, Notices
+from pointsbank.hours.notices import Notices
 from pointsbank.hours.risks import risks
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.people.master import MasterKeyError, master_keys
 from pointsbank.people.registry import Registry
-from pointsbank.people.store import StoreError, demo_key_path, people_store
+from pointsbank.people.store import demo_key_path, people_store
 from pointsbank.settings import settings_from
-from pointsbank.store.port import ledger_id_of
+from pointsbank.store.port import StoreError, ledger_id_of
 from pointsbank.web.api.desks import Desks, make_desks
 
 T = TypeVar("T")
@@ -269,7 +269,7 @@ async def notice(station: str, database_url: str) -> None:
     """
     database = opened(database_url)
     try:
-        async with _register(database_url) as names:
+        async with register_of(database_url) as names:
             desk = Notices(ledger_to_read(database), policies(), names)
             listed = await desk.today(station)
     finally:
@@ -280,7 +280,7 @@ async def notice(station: str, database_url: str) -> None:
 
 
 @asynccontextmanager
-async def _register(database_url: str) -> AsyncIterator[Names | None]:
+async def register_of(database_url: str) -> AsyncIterator[Registry | None]:
     """The register of people, if it is there and its master key is at hand; else nobody is named."""
     settings = settings_from(database=database_url)
     try:

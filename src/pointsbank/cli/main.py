@@ -36,6 +36,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "staff": "The first administrators, accounts, roles 人员与角色",
         "keys": "API keys: issue, list, revoke 接口密钥",
         "people": "The people store: register, find, consent, forget 人员资料",
+        "merge": "Two registrations of one person become one 合并重复登记",
         "policy": "Check a policy and name every error in it 规则检查",
     },
 }

@@ -303,7 +303,7 @@ def case_of(connection: Connection, ledger_id: int, case_id: str) -> Case | None
     values: list[Any] = list(rows[0])
     return Case(
         **dict(zip(names, values, strict=True)),
-        lines=tuple(CaseLine(*row) for row in sorted(lines, key=lambda row: str(row[0]))),  # type: ignore[arg-type]
+        lines=tuple(CaseLine(*row) for row in sorted(lines, key=lambda row: str(row[0]))),
     )
 
 

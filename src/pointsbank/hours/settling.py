@@ -6,6 +6,7 @@ interruption; when nothing is left there is nothing to do.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from typing import Final
 
@@ -26,7 +27,7 @@ from pointsbank.ledger.chart import POINT
 from pointsbank.ledger.model import Draft, Movement, OpenAccount
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.people.closing import Settlement
-from pointsbank.people.merged import groups
+from pointsbank.people.merged import groups as ids_of
 from pointsbank.people.refusals import PointsLeft
 from pointsbank.people.volunteers import Volunteer
 from pointsbank.places.membership import groups_of, members_of
@@ -139,7 +140,7 @@ def _facts(connection: Connection, ledger_id: int, person_id: str, today: date) 
     person = people_of(connection, ledger_id, [person_id]).get(person_id)
     if person is None:
         return None
-    ids = groups(connection, ledger_id, [person.id]).get(person.id, frozenset((person.id,)))
+    ids = ids_of(connection, ledger_id, [person.id]).get(person.id, frozenset((person.id,)))
     held = lots_of(connection, ledger_id, [person.wallet]).get(person.wallet, [])
     return _Facts(
         person,
@@ -181,11 +182,17 @@ def _under_way(connection: Connection, ledger_id: int, ids: frozenset[str]) -> i
 
 
 def _heirs(connection: Connection, ledger_id: int, person_id: str, today: date) -> list[Volunteer]:
-    households = [
-        group
-        for kind, group in groups_of(connection, ledger_id, [person_id], today)[person_id]
-        if kind == "household"
-    ]
-    members = {m.person_id for group in households for m in members_of(connection, ledger_id, group, today)}
+    members = living_with(connection, ledger_id, [person_id], today)
     found = people_of(connection, ledger_id, sorted(members - {person_id}))
     return [found[one] for one in sorted(found) if found[one].id != person_id]
+
+
+def living_with(
+    connection: Connection, ledger_id: int, person_ids: Iterable[str], day: date
+) -> frozenset[str]:
+    """Everybody of the households of these people on a day, themselves included if they have one."""
+    groups = groups_of(connection, ledger_id, list(person_ids), day)
+    households = {group for found in groups.values() for kind, group in found if kind == "household"}
+    return frozenset(
+        member.person_id for group in households for member in members_of(connection, ledger_id, group, day)
+    )

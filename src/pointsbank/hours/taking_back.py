@@ -16,7 +16,7 @@ from pointsbank.engine.commands import Command, attach, request_digest
 from pointsbank.hours.postings import category_account
 from pointsbank.intake.lines import kept_text
 from pointsbank.ledger.chart import MINUTE, POINT
-from pointsbank.ledger.model import SEQUENCE, Attachment, Change, Draft, Movement, OpenAccount, Row
+from pointsbank.ledger.model import SEQUENCE, Attachment, Cell, Change, Draft, Movement, OpenAccount, Row
 from pointsbank.people.volunteers import Volunteer
 from pointsbank.points.lots import Fund, HeldLot
 
@@ -164,7 +164,7 @@ def done_change(line: Line, back: TakenBack, minutes: int) -> Change:
     return Change("clawback_lines", (line.id,), "waiting", "done", _figures(line, back, minutes))
 
 
-def _figures(line: Line, back: TakenBack, minutes: int) -> tuple[tuple[str, int | str | object], ...]:
+def _figures(line: Line, back: TakenBack, minutes: int) -> tuple[tuple[str, Cell], ...]:
     return (
         ("content", line.content),
         ("minutes", minutes),

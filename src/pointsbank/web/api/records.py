@@ -12,6 +12,7 @@ from litestar.params import JSONBody, PathParameter, QueryParameter
 from msgspec import Meta
 
 from pointsbank.engine.commands import Command
+from pointsbank.hours.debts import debts_of
 from pointsbank.hours.notices import NO_INDEX, PublicNotice
 from pointsbank.hours.objections import Objection
 from pointsbank.hours.status import Standing
@@ -105,9 +106,10 @@ class StandingOut(msgspec.Struct, frozen=True):
 
 
 class StandingsOut(msgspec.Struct, frozen=True):
-    """Every hour of a volunteer, newest first."""
+    """Every hour of a volunteer, newest first, and the points that are owed (hundredths)."""
 
     hours: list[StandingOut]
+    owed: int
 
 
 @post(
@@ -303,7 +305,8 @@ async def standings(
     bank: NamedDependency[Bank], person_id: Annotated[Id, PathParameter()]
 ) -> Response[StandingsOut]:
     found = await desks_of(bank).standings.of_person(person_id)
-    return answered(StandingsOut([_out(one) for one in found]))
+    debts = (await bank.ask(debts_of, [person_id])).get(person_id, [])
+    return answered(StandingsOut([_out(one) for one in found], sum(lot.balance for lot in debts)))
 
 
 def _command(request: BankRequest, key: str) -> Command:
