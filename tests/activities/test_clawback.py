@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from msgspec.structs import replace
 from tests.activities.centre import (
@@ -58,17 +60,28 @@ async def debt(centre: Centre, name: str) -> int:
     return await holds(centre, debt_account(centre.id(name)))
 
 
-async def spend(centre: Centre, name: str, amount: int) -> None:
-    """The shop sells for so many points (hundredths), first-expiring first."""
-    market = MarketService(centre.ledger, centre.policies)
+async def stock(centre: Centre, pieces: int) -> None:
+    """Pens on the shelf of the shop."""
     station = (await centre.ledger.database.read(stations, centre.ledger.id, ["S1"]))["S1"]
-    pieces, command = amount // 500, centre.key("shelf")
-    [filled] = await market.receive([(Delivery(command.key, station, "donor", (("PEN", pieces),)), command)])
+    command = centre.key("shelf")
+    delivery = Delivery(command.key, station, "donor", (("PEN", pieces),))
+    [filled] = await MarketService(centre.ledger, centre.policies).receive([(delivery, command)])
     assert isinstance(filled, Receipt), filled
+
+
+async def sell(centre: Centre, name: str, pieces: int) -> int:
+    """The shop sells pens at five points; how many were sold: all, or none."""
     command = centre.key("basket")
     at = second_text(city_second(centre.clock.now(), SHANGHAI))
+    market = MarketService(centre.ledger, centre.policies)
     sale = await market.sell(basket(command.key, name, at, ("PEN", pieces)), command)
-    assert sale.receipt is not None, sale
+    return pieces if sale.receipt is not None else 0
+
+
+async def spend(centre: Centre, name: str, amount: int) -> None:
+    """So many points (hundredths) are spent in the shop, first-expiring first."""
+    await stock(centre, amount // 500)
+    assert await sell(centre, name, amount // 500) == amount // 500
 
 
 async def false_activity(centre: Centre, *names: str, day: str = "2026-03-02") -> tuple[str, dict[str, str]]:
@@ -286,3 +299,31 @@ async def test_a_case_says_what_became_of_every_record(database: Database) -> No
             (id_, "done") for id_ in ids.values()
         )
         assert all(line.sequence for line in case.lines)
+
+
+async def test_h12_what_is_spent_while_it_is_taken_back_is_neither_lost_nor_taken_twice(
+    database: Database,
+) -> None:
+    async with open_centre(database, with_shop()) as centre:
+        activity, _ = await false_activity(centre, "V1", "V2")
+        await centre.release("2026-03-06")
+        desk = clawing(centre)
+        proposed = done(
+            await desk.propose(
+                activity, "fake-activity", JUDGE, centre.key(), guilty=[centre.id("V1"), centre.id("V2")]
+            )
+        )
+        await stock(centre, 8)
+        told = await asyncio.gather(
+            desk.decide(proposed.case_id, HEAD, centre.key(), approve=True),
+            *[sell(centre, name, 1) for name in ("V1", "V2") for _ in range(4)],
+            desk.decide(proposed.case_id, HEAD, centre.key(), approve=True),
+        )
+        sold = {"V1": sum(told[1:5]), "V2": sum(told[5:9])}  # type: ignore[arg-type]
+        case = done(await desk.decide(proposed.case_id, HEAD, centre.key(), approve=True))
+        for name, pieces in sold.items():
+            points, taken, owed, lost = line_of(centre, case, name)
+            assert (points, taken, owed, lost) == (2000, 2000 - 500 * pieces, 500 * pieces, 0)
+            assert await centre.points(name) == 0
+            assert await debt(centre, name) == 500 * pieces
+        await centre.holds()

@@ -25,6 +25,14 @@ from pointsbank.policy.calendar import start_of_day
 ATTEMPTS: Final = 10
 
 
+class ReleaseRefused(Exception):
+    """The ledger refused, again and again, to release a record of somebody who owes something; others are booked."""
+
+    def __init__(self, record_id: str, refusal: Refusal) -> None:
+        super().__init__(f"{record_id}: {refusal.code}")
+        self.refusal = refusal
+
+
 def debts_of(connection: Connection, ledger_id: int, person_ids: Iterable[str]) -> dict[str, list[HeldLot]]:
     """What people owe, lot by lot, the first-expiring first; who owes nothing is not listed."""
     accounts = {debt_account(person): person for person in person_ids}
@@ -79,9 +87,13 @@ def apart(
 async def release_indebted(
     ledger: Ledger, records: Iterable[PendingRecord], percent: int, zone: str, client: str
 ) -> int:
-    """Release records of people who owe something, each together with what it pays; gives how many."""
+    """Release records of people who owe something, each together with what it pays; gives how many.
+
+    Raises ReleaseRefused if the ledger does not take one.
+    """
     count = 0
     for record in records:
+        refusal: Refusal | None = None
         for _ in range(ATTEMPTS):
             debts = await ledger.database.read(debts_of, ledger.id, [record.volunteer.id])
             at = start_of_day(date.fromisoformat(record.available_on), zone)
@@ -89,9 +101,13 @@ async def release_indebted(
             drafts = [release_draft(record, at, client), *([paid] if paid else [])]
             results = await ledger.submit(drafts, HOURS, atomic=True)
             refusals = [r for r in results if isinstance(r, Refusal) and not isinstance(r, GroupRefused)]
-            if not refusals:
+            refusal = refusals[0] if refusals else None
+            if refusal is None:
                 count += isinstance(results[0], Receipt) and not results[0].replayed
                 break
-            if refusals[0].code == "state-changed":  # somebody else has released or reversed it
+            if refusal.code == "state-changed":  # somebody else has released or reversed it
+                refusal = None
                 break
+        if refusal is not None:
+            raise ReleaseRefused(record.record_id, refusal)
     return count
