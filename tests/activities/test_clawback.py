@@ -35,6 +35,7 @@ from pointsbank.points.lots import Fund, lots_of
 from pointsbank.policy.calendar import city_second, second_text
 from pointsbank.policy.model import CaseRules, Policy
 from pointsbank.readers.balances import AccountBalance, balance
+from pointsbank.recognition.figures import year_minutes
 from pointsbank.store.database import Database
 
 FUND = Fund("city")
@@ -126,6 +127,9 @@ async def test_h12_a_false_activity_is_taken_back_after_its_points_were_spent(da
         assert await holds(centre, uncovered_account(FUND)) == 3000
         assert await holds(centre, FUND.issued) == -3000, "issued, spent and not got back"
         assert {await centre.state(id_) for id_ in ids.values()} == {"clawed-back"}
+        people = [centre.id(name) for name in ids]
+        year = await database.read(year_minutes, centre.ledger.id, 2026, people)
+        assert set(year.values()) == {0}, "stars and lists count what is left"
         await centre.holds()
 
 

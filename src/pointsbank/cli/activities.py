@@ -315,6 +315,8 @@ async def standing(record: str, database_url: str) -> None:
         when = datetime.fromtimestamp(step.at / 1_000_000, CITY)
         say(f"{when:%Y-%m-%d %H:%M}\t{step.step}\t{step.person_id}\t{step.place}\t{step.device}")
     say(f"{found.state}\t{found.minutes} min\t{points_text(found.points)}")
+    if found.expires_on:
+        say(f"积分有效期至 {found.expires_on} / points may be spent until {found.expires_on}")
     if found.next_step:
         say(f"下一步 {found.next_step}，最迟 {found.due_on} / next: {found.next_step}, by {found.due_on}")
 

@@ -10,11 +10,12 @@ from sqlalchemy import Connection, select
 
 from pointsbank.activities.tables import activities, activity_sessions, attendances
 from pointsbank.engine.registry import Ledger
-from pointsbank.hours.funding import waiting_points
+from pointsbank.hours.funding import supplement_of, waiting_points
 from pointsbank.hours.objections import open_cases
-from pointsbank.hours.tables import record_trails, service_records
+from pointsbank.hours.tables import record_trails, service_records, unfunded_credits
 from pointsbank.hours.trails import Filed, Step, filed_records
 from pointsbank.intake.lines import parts_of
+from pointsbank.ledger.model import lot_expiry
 from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.calendar import city_day, record_deadline, working_days_after
 from pointsbank.store.lists import is_one_of
@@ -48,6 +49,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     due_on: str
     """The latest date by law, or by policy, for the next step."""
     available_on: str
+    expires_on: str
+    """The last day of its points; of points that wait, the one that they will have if they are paid before it."""
     level: int
     steps: tuple[Step, ...]
 
@@ -74,9 +77,16 @@ class Standings:
         records = filed_records(connection, ledger_id, ids)
         creditable = _creditable(connection, ledger_id, ids)
         waiting = waiting_points(connection, ledger_id, ids)
+        expiries = _expiries(connection, ledger_id, ids)
         due = open_cases(connection, ledger_id, [id_ for id_, r in records.items() if r.state == "objected"])
         return [
-            self._standing(record, creditable.get(id_, 0), due.get(id_, ""), waiting.get(id_, 0))
+            self._standing(
+                record,
+                creditable.get(id_, 0),
+                due.get(id_, ""),
+                waiting.get(id_, 0),
+                expiries.get(id_, ""),
+            )
             for id_, record in records.items()
         ]
 
@@ -130,13 +140,16 @@ class Standings:
                     next_step=NEXT[state],
                     due_on=due.isoformat(),
                     available_on="",
+                    expires_on="",
                     level=0,
                     steps=(),
                 )
             )
         return found
 
-    def _standing(self, record: Filed, creditable: int, case_due: str, unfunded: int) -> Standing:
+    def _standing(
+        self, record: Filed, creditable: int, case_due: str, unfunded: int, expires_on: str
+    ) -> Standing:
         fields = parts_of(record.content)
         is_booked = record.state in ("pending", "objected", "credited")
         return Standing(
@@ -152,6 +165,7 @@ class Standings:
             next_step=NEXT.get(record.state, ""),
             due_on=self._due(record, case_due),
             available_on=record.available_on,
+            expires_on=expires_on if is_booked else "",
             level=record.level,
             steps=record.steps,
         )
@@ -181,3 +195,23 @@ def _creditable(connection: Connection, ledger_id: int, ids: list[str]) -> dict[
         )
     )
     return {str(record_id): int(creditable) for record_id, creditable in rows}
+
+
+def _expiries(connection: Connection, ledger_id: int, ids: list[str]) -> dict[str, str]:
+    """The last day of the points of each record, those that wait for their fund and those paid later included."""
+    t, waiting = service_records.c, unfunded_credits.c
+    later = {supplement_of(id_): id_ for id_ in ids}
+    found = {
+        str(id_): str(expires_on)
+        for id_, expires_on in connection.execute(
+            select(waiting.record_id, waiting.expires_on).where(
+                waiting.ledger_id == ledger_id, is_one_of(connection, waiting.record_id, ids)
+            )
+        )
+    }
+    rows = connection.execute(
+        select(t.record_id, t.lot).where(
+            t.ledger_id == ledger_id, is_one_of(connection, t.record_id, [*ids, *later]), t.lot > ""
+        )
+    )
+    return found | {later.get(id_, id_): lot_expiry(lot) for id_, lot in rows}

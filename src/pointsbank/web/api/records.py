@@ -102,6 +102,7 @@ class StandingOut(msgspec.Struct, frozen=True):
     next_step: str
     due_on: str
     available_on: str
+    expires_on: str
     steps: list[StepOut]
 
 
@@ -328,6 +329,7 @@ def _out(standing: Standing) -> StandingOut:
         standing.next_step,
         standing.due_on,
         standing.available_on,
+        standing.expires_on,
         steps,
     )
 
