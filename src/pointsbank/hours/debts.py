@@ -19,7 +19,7 @@ from pointsbank.ledger.chart import POINT
 from pointsbank.ledger.model import Draft, Movement, Receipt
 from pointsbank.ledger.refusals import GroupRefused, Refusal
 from pointsbank.people.volunteers import Volunteer
-from pointsbank.points.lots import HeldLot, lots_of
+from pointsbank.points.lots import HeldLot, accounts_at, lots_of
 from pointsbank.policy.calendar import start_of_day
 
 ATTEMPTS: Final = 10
@@ -36,6 +36,8 @@ class ReleaseRefused(Exception):
 def debts_of(connection: Connection, ledger_id: int, person_ids: Iterable[str]) -> dict[str, list[HeldLot]]:
     """What people owe, lot by lot, the first-expiring first; who owes nothing is not listed."""
     accounts = {debt_account(person): person for person in person_ids}
+    if not accounts or not accounts_at(connection, ledger_id, list(accounts)):
+        return {}  # who never owed anything has no such account
     held = lots_of(connection, ledger_id, list(accounts))
     return {accounts[path]: lots for path, lots in held.items()}
 

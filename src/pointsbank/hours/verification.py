@@ -145,7 +145,8 @@ class Verifying:
     async def _short(self, loaded: Loaded, unpaid: set[str]) -> _Short:
         """Which records only book merit: their fund has refused them, or others wait for it already."""
         funds = {record.fund for record in loaded.records.values()}
-        people = {person.id for person in loaded.people.values()}
+        at_once = any(not policy.public_notice_days for policy in self._policies.policies)
+        people = {person.id for person in loaded.people.values()} if at_once else set[str]()
         waited_for, versions, indebted = await self._ledger.database.read(
             _queues, self._ledger.id, funds, people
         )

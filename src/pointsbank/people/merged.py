@@ -20,6 +20,8 @@ Key = TypeVar("Key")
 
 def survivors(connection: Connection, ledger_id: int, ids: Iterable[str]) -> dict[str, str]:
     """For each id that is merged, the id under which the person goes on. Ids that are not are not listed."""
+    if not _some(connection, ledger_id):
+        return {}
     asked = set(ids)
     steps: dict[str, str] = {}
     wanted = asked
@@ -32,6 +34,8 @@ def survivors(connection: Connection, ledger_id: int, ids: Iterable[str]) -> dic
 
 def groups(connection: Connection, ledger_id: int, ids: Iterable[str]) -> dict[str, frozenset[str]]:
     """All ids of the person behind each id that shares the person with others. Ids that are alone are not listed."""
+    if not _some(connection, ledger_id):
+        return {}
     asked = set(ids)
     roots = dict.fromkeys(asked) | survivors(connection, ledger_id, asked)
     root_of = {one: root or one for one, root in roots.items()}
@@ -67,6 +71,12 @@ def was_merged(connection: Connection, ledger_id: int, person_id: str) -> bool:
     t = merged_people.c
     query = select(t.merge_id).where(t.ledger_id == ledger_id, t.old_id == person_id).limit(1)
     return connection.execute(query).first() is not None
+
+
+def _some(connection: Connection, ledger_id: int) -> bool:
+    """Whether anybody was ever merged: where nobody was, a batch of a thousand asks nothing more."""
+    t = merged_people.c
+    return connection.execute(select(t.merge_id).where(t.ledger_id == ledger_id).limit(1)).first() is not None
 
 
 def _steps(connection: Connection, ledger_id: int, ids: Iterable[str]) -> dict[str, str]:
