@@ -20,6 +20,7 @@ from pointsbank.activities.service import ActivityService
 from pointsbank.engine.clock import FixedClock
 from pointsbank.engine.commands import Command
 from pointsbank.engine.registry import Ledger
+from pointsbank.hours.appeals import Appealing
 from pointsbank.hours.corrections import Correcting
 from pointsbank.hours.objections import Objecting
 from pointsbank.hours.service import HoursService
@@ -58,6 +59,7 @@ GUARDED = Safeguards(
     long_line_minutes=8 * 60,
     long_line_notice_days=5,
     decision_working_days=10,
+    sample_percent=5,
 )
 
 ADMIN, RECORDER, VERIFIER, SECOND, HEAD, JUDGE = (
@@ -105,6 +107,7 @@ class Centre:
         self.submitting = Submitting(ledger, policies, self.homes)
         self.verifying = Verifying(ledger, policies, self.homes)
         self.objecting = Objecting(ledger, policies, self.homes)
+        self.appealing = Appealing(ledger, policies, self.homes)
         self.correcting = Correcting(ledger, policies, self.homes)
         self.standings = Standings(ledger, policies)
         self.hours = HoursService(ledger, policies)

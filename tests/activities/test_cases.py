@@ -25,11 +25,13 @@ from tests.points.town import book, followed_by, micros, open_town, record
 from pointsbank.activities.attendance import Shown
 from pointsbank.activities.model import ActivityPlan, DeviceEvent, SessionPlan
 from pointsbank.activities.ports import By
-from pointsbank.activities.refusals import CheckInRefused, SignUpRefused
+from pointsbank.activities.refusals import CheckInRefused, FourEyes, SignUpRefused
 from pointsbank.engine.commands import Command
-from pointsbank.hours.refusals import WrongState
+from pointsbank.hours.objections import Objection
+from pointsbank.hours.refusals import AppealTooLate, WrongState
+from pointsbank.hours.rules import is_double
 from pointsbank.hours.service import HoursService
-from pointsbank.policy.model import Campaign
+from pointsbank.policy.model import Campaign, CaseRules
 from pointsbank.store.database import Database
 
 
@@ -323,6 +325,98 @@ async def test_h10_misconduct_makes_the_hours_of_the_session_nothing_for_good(da
         assert again.record_id == line.record_id, "the attendance is not open for another record"
         assert await centre.state(line.record_id) == "rejected"
         assert await centre.merit("V1") == 0
+
+
+async def test_h10_the_volunteer_may_appeal_within_fifteen_days_and_somebody_else_decides(
+    database: Database,
+) -> None:
+    async with open_centre(database) as centre:
+        session = await centre.attended(["V1", "V2"], "2026-03-02")
+        lines = await centre.submit(session)
+        one, two = lines["V1"].record_id, lines["V2"].record_id
+        done(await centre.verifying.reject([one, two], "misconduct", VERIFIER, centre.key()))
+        for by in (centre.by("V2"), RECORDER, TERMINAL):
+            answer = refused(await centre.appealing.appeal(one, by, centre.key()))
+            assert answer == FourEyes("not-the-beneficiary")
+        centre.at("2026-03-17 23:59:00")
+        case = done(await centre.appealing.appeal(one, centre.by("V1"), centre.key()))
+        assert (case.state, case.due_on) == ("open", "2026-03-31")
+        assert done(await centre.appealing.appeal(one, centre.by("V1"), centre.key())) == case, "once"
+        centre.at("2026-03-18 00:00:00")
+        late = refused(await centre.appealing.appeal(two, centre.by("V2"), centre.key()))
+        assert late == AppealTooLate(two, "2026-03-17")
+
+        async def decide(by: By, *, uphold: bool = True) -> object:
+            return await centre.appealing.decide(one, "not-proved", by, centre.key(), uphold=uphold)
+
+        for by, rule in (
+            (VERIFIER, "decider-took-away"),
+            (RECORDER, "verifier-is-recorder"),
+            (centre.by("V1"), "decider-is-objector"),
+            (TERMINAL, "machine-source"),
+        ):
+            assert refused(await decide(by)) == FourEyes(rule)
+        upheld = await decide(JUDGE)
+        assert isinstance(upheld, Objection)
+        assert (upheld.state, upheld.decided_by) == ("upheld", JUDGE.person)
+        anew = (await centre.submit(session, reason="correction"))["V1"]
+        assert (anew.verdict, anew.record_id == one) == ("submitted", False), "the attendance is open again"
+        await centre.verify(anew.record_id)
+        assert (await centre.state(one), await centre.state(two)) == ("rejected", "rejected")
+        assert refused(await decide(JUDGE)) == WrongState(one, "rejected"), "it is decided"
+        await centre.holds()
+
+
+async def test_h10_of_other_reasons_there_is_no_appeal(database: Database) -> None:
+    async with open_centre(database) as centre:
+        session = await centre.attended(["V1"], "2026-03-02")
+        record = (await centre.submit(session))["V1"].record_id
+        assert refused(await centre.appealing.appeal(record, centre.by("V1"), centre.key())) == WrongState(
+            record, "submitted"
+        )
+        done(await centre.verifying.reject([record], "wrong-person", VERIFIER, centre.key()))
+        assert refused(await centre.appealing.appeal(record, centre.by("V1"), centre.key())) == WrongState(
+            record, "rejected"
+        )
+
+
+async def test_h1_a_hand_over_of_some_minutes_is_policy(database: Database) -> None:
+    lenient = replace(guarded(), cases=CaseRules(handover_minutes=10))
+    for policy, told in ((guarded(), "overlap"), (lenient, "submitted")):
+        async with open_centre(database, policy, name=told) as centre:
+            first = await centre.session("2026-03-02", "09:00", "11:10")
+            second = await centre.session("2026-03-02", "11:00", "13:00")
+            for session in (first, second):
+                done(await centre.activities.sign_up(session, centre.id("V1"), RECORDER, centre.key()))
+            for at, session, meet in (
+                ("09:00", first, centre.attendance.check_in),
+                ("11:00", second, centre.attendance.check_in),
+                ("11:10", first, centre.attendance.check_out),
+                ("13:00", second, centre.attendance.check_out),
+            ):
+                centre.at(f"2026-03-02 {at}:00")
+                done(await meet(session, centre.id("V1"), Shown("card"), TERMINAL, centre.key()))
+            assert (await centre.submit(first))["V1"].verdict == "submitted"
+            assert (await centre.submit(second))["V1"].verdict == told
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "handover", "double"),
+    [
+        ((0, 60), (60, 120), 0, False),
+        ((0, 60), (59, 120), 0, True),
+        ((0, 60), (50, 120), 10, False),
+        ((0, 60), (49, 120), 10, True),
+        ((50, 120), (0, 60), 10, False),
+        ((0, 60), (30, 35), 10, True),
+        ((0, 60), (55, 60), 10, True),
+        ((0, 5), (0, 60), 10, True),
+    ],
+)
+def test_h1_a_hand_over_is_at_the_end_and_never_a_session_within_another(
+    one: tuple[int, int], other: tuple[int, int], handover: int, double: bool
+) -> None:
+    assert is_double(one, other, handover) is double
 
 
 async def test_h11_the_same_sheet_again_has_no_second_effect(database: Database) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -118,11 +118,12 @@ async def test_an_hour_over_http_from_the_plan_to_the_notice(town: Service) -> N
     standing = (await town.get(f"/api/v1/records/{record}/standing", key)).json()
     assert (standing["state"], standing["points"], standing["next_step"]) == ("pending", 2000, "release")
     assert [step["step"] for step in standing["steps"]][2:] == ["submitted", "verified", "approved"]
-    notice = (await town.get("/api/v1/records/public-notice", key)).json()
-    assert notice == {
-        "lines": [{"line": 1, "activity": "清雪", "minutes": 120, "until": standing["available_on"]}]
-    }
-    assert person.id not in (await town.get("/api/v1/records/public-notice", key)).text
+    notice = await town.get("/api/v1/records/public-notice")
+    last = (date.fromisoformat(standing["available_on"]) - timedelta(days=1)).isoformat()
+    line = {"line": 1, "name": "志愿者", "team": "", "activity": "清雪", "minutes": 120, "until": last}
+    assert notice.json() == {"day": "2026-11-20", "lines": [line], "complete": True}
+    assert notice.headers["X-Robots-Tag"] == "noindex, nofollow, noarchive"
+    assert person.id not in notice.text
     hours = (await town.get(f"/api/v1/records/of/{person.id}", key)).json()["hours"]
     assert [hour["record_id"] for hour in hours] == [record]
     objection = await town.post(f"/api/v1/records/{record}/objection", {"reason": "not-present"}, key, "o1")

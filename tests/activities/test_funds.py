@@ -116,3 +116,22 @@ async def _reverse(centre: Centre, record_id: str) -> None:
     found = await centre.ledger.database.read(filed_records, centre.ledger.id, [record_id])
     receipts = await centre.hours.reverse(found[record_id].sequence, "wrong", centre.key())
     assert isinstance(receipts, list)
+
+
+async def test_h17_points_that_expired_while_they_waited_may_be_spent_for_ninety_days_and_that_is_shown(
+    database: Database,
+) -> None:
+    async with open_centre(database, small_fund(20)) as centre:
+        ids = await _verified(centre, "V1", "V2")
+        waiting = await centre.standings.of_record(ids["V2"])
+        assert waiting is not None
+        assert (waiting.unfunded, waiting.expires_on) == (2000, "2027-12-31")
+        await centre.release("2026-03-06")
+        await _reverse(centre, ids["V1"])
+        centre.at("2028-02-01 08:00:00")
+        assert await Funding(centre.ledger, centre.policies).pay("city", centre.key()) == 1
+        paid = await centre.standings.of_record(ids["V2"])
+        assert paid is not None
+        assert (paid.unfunded, paid.expires_on) == (0, "2028-05-01"), "ninety days from the payment"
+        assert await centre.points("V2") == 2000
+        await centre.holds()

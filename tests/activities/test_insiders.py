@@ -29,6 +29,7 @@ from pointsbank.activities.refusals import CheckInRefused
 from pointsbank.engine.commands import Command
 from pointsbank.hours.refusals import TooManyLines
 from pointsbank.hours.service import RecordRefused
+from pointsbank.ledger.chart import SHIPPED
 from pointsbank.ledger.model import Movement
 from pointsbank.ledger.refusals import MovementNotAllowed
 from pointsbank.store.database import Database
@@ -327,14 +328,16 @@ async def _by_the_ledger(centre: Centre) -> None:
     person = centre.people["V1"]
     for number, (kind, debit) in enumerate(
         (kind, debit)
-        for kind in ("memo", "earn", "release")
+        for kind in sorted({"memo", *(movement.entry for movement in SHIPPED.movements.values())})
         for debit in ("fund:city:issued", person.pending)
     ):
         draft = Draft(
             kind, f"side-door-{number}", "admin", request_digest("x"), 0,
             (Movement(debit, person.wallet, "POINT", 5000, "2027-12-31/city"),),
         )  # fmt: skip
-        for rooms in (frozenset({"journal"}), frozenset({"activities"}), frozenset({"market"})):
+        for rooms in map(
+            frozenset, ({"journal"}, {"activities"}, {"market"}, {"funds"}, {"points"}, {"access"})
+        ):
             [result] = await centre.ledger.submit([draft], rooms)
             assert isinstance(result, MovementNotAllowed)
 

@@ -182,9 +182,6 @@ async def test_a_volunteer_sees_where_each_hour_stands_and_the_latest_date_by_la
         await centre.verify(record)
         [noticed] = await centre.standings.of_person(centre.id("V1"))
         assert (noticed.state, noticed.next_step, noticed.due_on) == ("pending", "release", "2026-03-06")
-        [line] = await centre.standings.on_notice("S1")
-        assert (line.line, line.minutes, line.until) == (1, 120, "2026-03-06")
-        assert await centre.standings.on_notice("S2") == []
 
 
 async def test_long_records_stand_longer_on_notice(database: Database) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import date
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 from tests.activities.centre import (
     GUARDED,
+    JUDGE,
     RECORDER,
     TERMINAL,
     Centre,
@@ -23,6 +25,7 @@ from pointsbank.activities.model import ActivityPlan, SessionPlan
 from pointsbank.activities.ports import By
 from pointsbank.activities.refusals import SignUpRefused
 from pointsbank.engine.commands import Command
+from pointsbank.hours.sampling import Sampling
 from pointsbank.hours.service import HoursService
 from pointsbank.hours.submission import LineOutcome
 from pointsbank.ledger.refusals import Refusal
@@ -138,6 +141,15 @@ def _told(answer: object) -> str:
     return "done"
 
 
+async def sample(centre: Centre) -> str:
+    """How many of a closed batch of one record are looked at again."""
+    await centre.submit(await centre.attended(["V1"], "2026-03-02"))
+    centre.at("2026-03-03 08:00:00")
+    sampling = Sampling(centre.ledger, centre.policies, centre.homes)
+    drawn = done(await sampling.draw(RECORDER.person, date(2026, 3, 2), JUDGE, centre.key()))
+    return str(len(drawn.chosen))
+
+
 LINES: list[tuple[str, dict[str, Any], Callable[[Centre], Awaitable[str]], str, str]] = [
     ("activity_approval", {"activity_approval": False}, approval, "activity-not-approved", "done"),
     ("sign_up", {"sign_up": False}, signing_up, "check-in-refused", "done"),
@@ -154,6 +166,7 @@ LINES: list[tuple[str, dict[str, Any], Callable[[Centre], Awaitable[str]], str, 
     ("late_approval", {"late_approval": False}, late, "submitted", "recorded_late"),
     ("separate_verification", {"separate_verification": False}, sheet, "submitted", "accepted"),
     ("recording_evidence", {"recording_evidence": "stated"}, whose_clock, "late_needs_reason", "submitted"),
+    ("sample_percent", {"sample_percent": 0}, sample, "1", "0"),
     ("class_by_way", {"class_by_way": False}, class_of_sheet, "0", "4000"),
 ]
 

@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
-from msgspec.structs import replace
-from tests.activities.centre import GUARDED, RECORDER, guarded, open_centre
+from datetime import date
 
-from pointsbank.hours.risks import risks
+import pytest
+from msgspec.structs import replace
+from tests.activities.centre import (
+    GUARDED,
+    HEAD,
+    JUDGE,
+    RECORDER,
+    TERMINAL,
+    Centre,
+    done,
+    guarded,
+    open_centre,
+)
+from tests.points.town import micros
+
+from pointsbank.activities.attendance import Shown
+from pointsbank.activities.model import SessionPlan
+from pointsbank.hours import risks as odd
+from pointsbank.hours.clawback import Clawing
+from pointsbank.hours.risks import Risk, risks, two_places
+from pointsbank.hours.sampling import Sampling
+from pointsbank.hours.trails import filed_records
 from pointsbank.store.database import Database
 
 
@@ -31,3 +51,118 @@ async def test_h5_late_records_mutual_credits_and_long_days_stand_on_the_auditor
         ]
         assert found[2].minutes == 300 + 710
         assert await database.read(risks, centre.ledger.id, "2026-03-05", centre.clock.time + 1) == []
+
+
+async def kinds(centre: Centre, since: str = "2026-01-01") -> dict[str, Risk]:
+    """What stands on the lists, by kind."""
+    found = await centre.ledger.database.read(risks, centre.ledger.id, since, 0)
+    return {risk.kind: risk for risk in found}
+
+
+async def written_down(centre: Centre, names: list[str]) -> str:
+    """A session of which a recorder writes everybody down with the same times; at its end."""
+    session = await centre.session("2026-03-02", "09:00", "11:00")
+    for name in names:
+        done(await centre.activities.sign_up(session, centre.id(name), RECORDER, centre.key()))
+    centre.at("2026-03-02 11:00:00")
+    times = micros("2026-03-02 09:00:00"), micros("2026-03-02 11:00:00")
+    for name in names:
+        done(
+            await centre.attendance.write_down(
+                session, centre.id(name), *times, "paper-sheet", RECORDER, centre.key()
+            )
+        )
+    return session
+
+
+async def test_much_that_one_person_typed_in_and_times_of_one_instant_stand_on_the_list(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(odd, "HONOUR_MINUTES", 240)
+    monkeypatch.setattr(odd, "SAME_TIMES", 2)
+    async with open_centre(database) as centre:
+        session = await written_down(centre, ["V1", "V2"])
+        await centre.submit(session)
+        found = await kinds(centre)
+        assert (found["honour-recorder"].people, found["honour-recorder"].minutes) == (
+            (RECORDER.person,),
+            240,
+        )
+        assert (found["same-times"].record_id, found["same-times"].people) == (session, (RECORDER.person,))
+        monkeypatch.setattr(odd, "HONOUR_MINUTES", 241)
+        monkeypatch.setattr(odd, "SAME_TIMES", 3)
+        assert not {"honour-recorder", "same-times"} & (await kinds(centre)).keys()
+
+
+async def test_records_of_the_night_stand_on_the_list(database: Database) -> None:
+    async with open_centre(database) as centre:
+        session = await centre.attended(["V1", "V2"], "2026-03-02")
+        await centre.submit(session, people=["V1"])
+        assert "night" not in await kinds(centre)
+        centre.at("2026-03-03 03:30:00")
+        record = (await centre.submit(session, people=["V2"]))["V2"].record_id
+        risk = (await kinds(centre))["night"]
+        assert (risk.record_id, risk.day, set(risk.people)) == (
+            record,
+            "2026-03-03",
+            {RECORDER.person, centre.id("V2")},
+        )
+
+
+async def test_two_places_within_minutes_stand_on_the_list(database: Database) -> None:
+    async with open_centre(database) as centre:
+        first = await centre.session("2026-03-02", "09:00", "10:00")
+        near, later = [
+            await _at_the_other_station(centre, start, end)
+            for start, end in (("10:05", "11:00"), ("12:00", "13:00"))
+        ]
+        records = {}
+        for session, start, end in (
+            (first, "09:00", "10:00"),
+            (near, "10:05", "11:00"),
+            (later, "12:00", "13:00"),
+        ):
+            done(await centre.activities.sign_up(session, centre.id("V1"), RECORDER, centre.key()))
+            for at, meet in ((start, centre.attendance.check_in), (end, centre.attendance.check_out)):
+                centre.at(f"2026-03-02 {at}:00")
+                done(await meet(session, centre.id("V1"), Shown("card"), TERMINAL, centre.key()))
+            records[session] = (await centre.submit(session))["V1"].record_id
+        found = await database.read(two_places, centre.ledger.id, "2026-01-01")
+        assert [(risk.record_id, risk.minutes) for risk in found] == [(records[near], 5)]
+
+
+async def _at_the_other_station(centre: Centre, start: str, end: str) -> str:
+    activity = await centre.activity("2026-03-02", first=start, last=end)
+    plan = SessionPlan(
+        starts_at=micros(f"2026-03-02 {start}:00"),
+        ends_at=micros(f"2026-03-02 {end}:00"),
+        capacity=5,
+        station="S2",
+    )
+    return done(await centre.activities.open_session(activity, plan, RECORDER, centre.key()))
+
+
+async def test_h12_what_was_taken_back_failed_a_sample_or_fills_a_year_stands_on_the_list(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(odd, "MOST_OF_A_YEAR", 120)
+    async with open_centre(database) as centre:
+        session = await centre.attended(["V1"], "2026-03-02")
+        record = (await centre.submit(session))["V1"].record_id
+        await centre.verify(record)
+        risk = (await kinds(centre))["long-year"]
+        assert (risk.people, risk.day, risk.minutes) == ((centre.id("V1"),), "2026", 120)
+        centre.at("2026-03-03 08:00:00")
+        sampling = Sampling(centre.ledger, centre.policies, centre.homes)
+        sample = done(await sampling.draw(RECORDER.person, date(2026, 3, 2), JUDGE, centre.key()))
+        assert "sample" not in await kinds(centre)
+        done(await sampling.note(sample.sample_id, record, "not-present", JUDGE, centre.key()))
+        assert (await kinds(centre))["sample"].record_id == record
+        activity = (await database.read(filed_records, centre.ledger.id, [record]))[record].activity_id
+        clawing = Clawing(centre.ledger, centre.policies, centre.homes)
+        case = done(await clawing.propose(activity, "fake-activity", JUDGE, centre.key()))
+        assert "clawback" not in await kinds(centre), "proposed is not decided"
+        done(await clawing.decide(case.case_id, HEAD, centre.key(), approve=True))
+        risk = (await kinds(centre))["clawback"]
+        assert (risk.record_id, risk.people) == (activity, (JUDGE.person, HEAD.person))
+        assert "long-year" not in await kinds(centre)

@@ -17,7 +17,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("web",),
     ("demo", "replay"),
     ("reversals",),
-    ("recognition",),
+    ("funds", "recognition"),
     ("hours", "market", "rosters"),
     ("activities",),
     ("access", "intake", "points"),

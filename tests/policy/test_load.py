@@ -259,12 +259,13 @@ SAFEGUARD_KEYS = {
     **dict.fromkeys(
         ("separate_verification", "activity_approval", "sign_up", "training", "insurance", "class_by_way",
          "recording_evidence", "companion_below_age", "consent_below_age", "batch_lines", "lines_per_hour",
-         "decision_working_days"),
+         "decision_working_days", "sample_percent"),
         "safeguards.",
     ),
     **dict.fromkeys(
         ("household", "reciprocal_days", "second_level_line_hours", "second_level_batch_hours"), "four_eyes."
     ),
+    **dict.fromkeys(("handover_minutes", "debt_percent", "appeal_days"), "cases."),
     **dict.fromkeys(("late_approval", "long_line_hours", "long_line_notice_days", "makeup_days", "campaigns"), ""),
 }  # fmt: skip
 

@@ -25,6 +25,7 @@ PUBLIC = {
     ("GET", "/api-docs"),
     ("GET", "/api/openapi.json"),
     ("GET", "/api/{path}"),
+    ("GET", "/api/v1/records/public-notice"),
     ("GET", "/health/live"),
     ("GET", "/health/ready"),
     ("GET", "/problems"),

@@ -40,6 +40,7 @@ from pointsbank.ledger.refusals import Refusal
 from pointsbank.people.directory import directory_of
 from pointsbank.people.volunteers import Volunteer
 from pointsbank.places.stations import stations
+from pointsbank.points.lots import Fund, accounts_at
 from pointsbank.policy.book import NoPolicyError, PolicyBook
 from pointsbank.policy.calendar import city_day
 from pointsbank.policy.model import Policy
@@ -128,7 +129,9 @@ class ActivityService:
         if plan.campaign and plan.campaign not in policy.campaigns:
             return ActivityInvalid(f"the city has decided no campaign {plan.campaign}")
         if plan.fund and plan.fund != policy.fund.code:
-            return ActivityInvalid(f"the policy has no fund {plan.fund}")
+            path = Fund(plan.fund).issued
+            if not await self._ledger.database.read(accounts_at, self._ledger.id, [path]):
+                return ActivityInvalid(f"there is no fund {plan.fund}")
         if not await self._ledger.database.read(stations, self._ledger.id, [plan.station]):
             return ActivityInvalid(f"there is no open station {plan.station}")
         return None

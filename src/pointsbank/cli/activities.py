@@ -5,13 +5,16 @@ Every verb that changes something acts as the holder of an API key, as over HTTP
 
 from __future__ import annotations
 
+import csv
 import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeVar
 
 import click
+import msgspec
 
 from pointsbank.activities.model import ActivityPlan, SessionPlan
 from pointsbank.activities.ports import By
@@ -29,12 +32,19 @@ from pointsbank.cli.terminal import (
     policies_for,
     refusal_text,
     say,
+    stderr,
 )
 from pointsbank.engine.commands import Command
 from pointsbank.engine.ids import new_id
-from pointsbank.engine.registry import ledger_to_read, open_ledger
+from pointsbank.engine.registry import CITY_LEDGER, ledger_to_read, open_ledger
+from pointsbank.hours.notices import Notices
 from pointsbank.hours.risks import risks
 from pointsbank.ledger.refusals import Refusal
+from pointsbank.people.master import MasterKeyError, master_keys
+from pointsbank.people.registry import Registry
+from pointsbank.people.store import demo_key_path, people_store
+from pointsbank.settings import settings_from
+from pointsbank.store.port import StoreError, ledger_id_of
 from pointsbank.web.api.desks import Desks, make_desks
 
 T = TypeVar("T")
@@ -81,8 +91,8 @@ async def propose(
     plan = ActivityPlan(
         title=title, category=category, station=station, starts_at=_micros(starts), ends_at=_micros(ends)
     )
-    async with _acting(database_url, shown, "activities:plan") as (desks, by, asked):
-        say(_done(await desks.activities.propose(plan, by, asked)))
+    async with acting_desks(database_url, shown, "activities:plan") as (desks, by, asked):
+        say(granted(await desks.activities.propose(plan, by, asked)))
 
 
 @command.command("decide", short_help="Approve or refuse a proposed activity 审批活动")
@@ -94,8 +104,8 @@ async def propose(
 @as_coroutine
 async def decide(activity: str, approve: bool, reason: str, shown: Shown, database_url: str) -> None:
     """Approve or refuse a proposed activity: another person than who proposed it, before it starts."""
-    async with _acting(database_url, shown, "activities:approve") as (desks, by, asked):
-        _done(await desks.activities.decide(activity, reason, by, asked, approve=approve))
+    async with acting_desks(database_url, shown, "activities:approve") as (desks, by, asked):
+        granted(await desks.activities.decide(activity, reason, by, asked, approve=approve))
     say("已批准 / approved" if approve else "未批准 / refused")
 
 
@@ -114,8 +124,8 @@ async def session(
 ) -> None:
     """Open a session of an approved activity; gives its id."""
     plan = SessionPlan(starts_at=_micros(starts), ends_at=_micros(ends), capacity=capacity)
-    async with _acting(database_url, shown, "activities:plan") as (desks, by, asked):
-        say(_done(await desks.activities.open_session(activity, plan, by, asked)))
+    async with acting_desks(database_url, shown, "activities:plan") as (desks, by, asked):
+        say(granted(await desks.activities.open_session(activity, plan, by, asked)))
 
 
 @command.command("submit", short_help="Make records of what was attended 提交服务记录")
@@ -126,8 +136,8 @@ async def session(
 @as_coroutine
 async def submit(session_id: str, reason: str, shown: Shown, database_url: str) -> None:
     """Make records of what was attended of a session; each waits for another person."""
-    async with _acting(database_url, shown, "hours:submit") as (desks, by, asked):
-        for line in _done(await desks.submitting.submit(session_id, by, asked, reason=reason)):
+    async with acting_desks(database_url, shown, "hours:submit") as (desks, by, asked):
+        for line in granted(await desks.submitting.submit(session_id, by, asked, reason=reason)):
             say(f"{line.record_id or line.person_id}\t{line.verdict}\t{line.minutes}")
 
 
@@ -138,8 +148,8 @@ async def submit(session_id: str, reason: str, shown: Shown, database_url: str) 
 @as_coroutine
 async def verify(records: tuple[str, ...], shown: Shown, database_url: str) -> None:
     """Verify records that somebody else has submitted; above limits two people must."""
-    async with _acting(database_url, shown, "hours:verify") as (desks, by, asked):
-        for told in _done(await desks.verifying.verify(records, by, asked)):
+    async with acting_desks(database_url, shown, "hours:verify") as (desks, by, asked):
+        for told in granted(await desks.verifying.verify(records, by, asked)):
             say(
                 f"{told.record_id}\t{told.refusal or told.state}\t{points_text(told.points)}\t{told.available_on}"
             )
@@ -155,8 +165,8 @@ async def verify(records: tuple[str, ...], shown: Shown, database_url: str) -> N
 @as_coroutine
 async def object_to(record: str, reason: str, shown: Shown, database_url: str) -> None:
     """Object to a record on notice; it is frozen until somebody else has decided."""
-    async with _acting(database_url, shown, "hours:object") as (desks, by, asked):
-        case = _done(await desks.objecting.object(record, reason, by, asked))
+    async with acting_desks(database_url, shown, "hours:object") as (desks, by, asked):
+        case = granted(await desks.objecting.object(record, reason, by, asked))
     say(f"已冻结，须在 {case.due_on} 前裁定 / frozen, to be decided by {case.due_on}")
 
 
@@ -171,8 +181,34 @@ async def object_to(record: str, reason: str, shown: Shown, database_url: str) -
 @as_coroutine
 async def rule(record: str, uphold: bool, reason: str, shown: Shown, database_url: str) -> None:
     """Decide the open objection: upheld, the credit is reversed; rejected, the notice goes on."""
-    async with _acting(database_url, shown, "hours:decide") as (desks, by, asked):
-        case = _done(await desks.objecting.decide(record, reason, by, asked, uphold=uphold))
+    async with acting_desks(database_url, shown, "hours:decide") as (desks, by, asked):
+        case = granted(await desks.objecting.decide(record, reason, by, asked, uphold=uphold))
+    say(case.state)
+
+
+@command.command("appeal", short_help="Appeal when hours were taken away for conduct 申诉")
+@click.argument("record")
+@acting_options
+@database_option
+@as_coroutine
+async def appeal(record: str, shown: Shown, database_url: str) -> None:
+    """Appeal, as the volunteer whose hours were taken away for conduct; somebody else looks again."""
+    async with acting_desks(database_url, shown, "hours:object") as (desks, by, asked):
+        case = granted(await desks.appealing.appeal(record, by, asked))
+    say(f"须在 {case.due_on} 前裁定 / to be decided by {case.due_on}")
+
+
+@command.command("rule-appeal", short_help="Decide an appeal 裁定申诉")
+@click.argument("record")
+@click.option("--uphold/--reject", required=True, default=None, help="What is decided.")
+@click.option("--reason", required=True, help="confirmed, not-proved, misconduct or other.")
+@acting_options
+@database_option
+@as_coroutine
+async def rule_appeal(record: str, uphold: bool, reason: str, shown: Shown, database_url: str) -> None:
+    """Decide an appeal: upheld, the attendance may be submitted again by whoever records."""
+    async with acting_desks(database_url, shown, "hours:decide") as (desks, by, asked):
+        case = granted(await desks.appealing.decide(record, reason, by, asked, uphold=uphold))
     say(case.state)
 
 
@@ -183,7 +219,7 @@ async def rule(record: str, uphold: bool, reason: str, shown: Shown, database_ur
 @as_coroutine
 async def escalate(as_of: date | None, shown: Shown, database_url: str) -> None:
     """Send objections up that nobody has decided in time. Run it every morning, as often as you like."""
-    async with _acting(database_url, shown, "hours:decide") as (desks, _, _asked):
+    async with acting_desks(database_url, shown, "hours:decide") as (desks, _, _asked):
         count = await desks.objecting.escalate(as_of or datetime.now(CITY).date())
     say(f"{count} 件已上报 / {count} sent up")
 
@@ -199,7 +235,7 @@ async def fund(fund: str, pay: bool, shown: Shown, database_url: str) -> None:
 
     Whole credits only, and nobody overtakes. It may be stopped and run again at any time.
     """
-    async with _acting(database_url, shown, "hours:verify") as (desks, _, asked):
+    async with acting_desks(database_url, shown, "hours:verify") as (desks, _, asked):
         if pay:
             count = await desks.funding.pay(fund, asked)
             say(f"已补发 {count} 条 / {count} paid")
@@ -212,7 +248,7 @@ async def fund(fund: str, pay: bool, shown: Shown, database_url: str) -> None:
 @database_option
 @as_coroutine
 async def list_risks(since: date, database_url: str) -> None:
-    """Late records, people who credit each other, and days too long to be true."""
+    """What is odd: late or at night, for each other, too long, in two places, typed in, in one instant, taken back."""
     database = opened(database_url)
     begins = _micros(datetime(since.year, since.month, since.day, tzinfo=CITY))
     try:
@@ -221,6 +257,46 @@ async def list_risks(since: date, database_url: str) -> None:
         await database.close()
     for risk in found:
         say(f"{risk.kind}\t{risk.day}\t{risk.record_id}\t{' '.join(risk.people)}\t{risk.minutes}")
+
+
+@command.command("notice", short_help="What stands on public notice, as CSV 公示名单")
+@click.option("--station", default="", help="Code of a station; without it the whole city.")
+@database_option
+@as_coroutine
+async def notice(station: str, database_url: str) -> None:
+    """What stands on public notice today, as CSV: line, masked name, team, activity, minutes, last day.
+
+    The numbers of lines are those of this list only. Put it where no search engine keeps it, and take it away when the
+    notice has ended.
+    """
+    database = opened(database_url)
+    try:
+        async with register_of(database_url) as names:
+            desk = Notices(ledger_to_read(database), policies(), names)
+            listed = await desk.today(station)
+    finally:
+        await database.close()
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(("line", "name", "team", "activity", "minutes", "until"))
+    writer.writerows(msgspec.structs.astuple(line) for line in listed.lines)
+
+
+@asynccontextmanager
+async def register_of(database_url: str) -> AsyncIterator[Registry | None]:
+    """The register of people, if it is there and its master key is at hand; else nobody is named."""
+    settings = settings_from(database=database_url)
+    try:
+        keys = master_keys(settings, demo_key_path(settings))
+        store = people_store(settings, ledger_id_of(CITY_LEDGER), keys)
+        await store.open()
+    except (MasterKeyError, StoreError) as error:
+        stderr.print(f"没有姓名 / without names: {error}", highlight=False, markup=False)
+        yield None
+        return
+    try:
+        yield Registry(store)
+    finally:
+        await store.close()
 
 
 @command.command("standing", short_help="Where an hour stands 查进度")
@@ -241,12 +317,16 @@ async def standing(record: str, database_url: str) -> None:
         when = datetime.fromtimestamp(step.at / 1_000_000, CITY)
         say(f"{when:%Y-%m-%d %H:%M}\t{step.step}\t{step.person_id}\t{step.place}\t{step.device}")
     say(f"{found.state}\t{found.minutes} min\t{points_text(found.points)}")
+    if found.expires_on:
+        say(f"积分有效期至 {found.expires_on} / points may be spent until {found.expires_on}")
     if found.next_step:
         say(f"下一步 {found.next_step}，最迟 {found.due_on} / next: {found.next_step}, by {found.due_on}")
 
 
 @asynccontextmanager
-async def _acting(database_url: str, shown: Shown, scope: str) -> AsyncIterator[tuple[Desks, By, Command]]:
+async def acting_desks(
+    database_url: str, shown: Shown, scope: str
+) -> AsyncIterator[tuple[Desks, By, Command]]:
     """The desks of the city's ledger, and who acts: if the table of rights allows it."""
     database = opened(database_url)
     try:
@@ -259,7 +339,7 @@ async def _acting(database_url: str, shown: Shown, scope: str) -> AsyncIterator[
         await database.close()
 
 
-def _done(result: T | Refusal) -> T:
+def granted(result: T | Refusal) -> T:
     if isinstance(result, Refusal):
         raise Ending(refusal_text(result))
     return result

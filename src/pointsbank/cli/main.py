@@ -20,6 +20,8 @@ SECTIONS: dict[str, dict[str, str]] = {
         "balance": "What an account holds, now or earlier 余额",
         "statement": "What moved on an account, newest first 对账单",
         "places": "Places and groups from day to day: open, move, close, import 地点与组织",
+        "funds": "Budgets, liability, burn rate and queue of the funds 基金",
+        "cases": "Hours that do not count, samples of closed batches 追回与抽查",
         "recognition": "Stars, candidate lists of a year, honours 星级与表彰",
         "reverse": "Take a posted entry back by its mirror image 冲正",
     },
@@ -34,6 +36,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "staff": "The first administrators, accounts, roles 人员与角色",
         "keys": "API keys: issue, list, revoke 接口密钥",
         "people": "The people store: register, find, consent, forget 人员资料",
+        "merge": "Two registrations of one person become one 合并重复登记",
         "policy": "Check a policy and name every error in it 规则检查",
     },
 }

@@ -15,6 +15,7 @@ from pointsbank.hours.postings import hidden_text
 from pointsbank.hours.tables import service_records
 from pointsbank.intake.lines import filed_id, kept_text
 from pointsbank.people.directory import Directory
+from pointsbank.people.merged import groups
 from pointsbank.people.volunteers import Volunteer, registered
 from pointsbank.places.stations import StationDays, station_days
 from pointsbank.policy.calendar import day_of_minute, local_minute
@@ -219,15 +220,18 @@ class HoursDesk:
         self.versions |= dict.fromkeys(of.values(), 0) | {of[subject]: version for subject, version in rows}
 
     def _load_accepted(self, connection: Connection, ledger_id: int, since: Mapping[str, int]) -> None:
+        """What is held, under whatever id of a merged person, counts against who goes on."""
         t = service_records.c
+        shared = groups(connection, ledger_id, since)
+        goes_on = dict.fromkeys(since) | {old: one for one, ids in shared.items() for old in ids}
         rows = fetched(
             connection,
             select(t.volunteer, t.start_minute, t.end_minute, t.day, t.creditable).where(
                 t.ledger_id == ledger_id,
-                is_one_of(connection, t.volunteer, since),
+                is_one_of(connection, t.volunteer, goes_on),
                 t.state.in_(HOLDING),
                 t.start_minute >= min(since.values()),
             ),
         )
         for person, start, end, day, creditable in rows:
-            self._use(person, (start, end), date.fromisoformat(day), creditable)
+            self._use(goes_on[person] or person, (start, end), date.fromisoformat(day), creditable)

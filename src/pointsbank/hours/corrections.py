@@ -10,29 +10,30 @@ from sqlalchemy import Connection
 
 from pointsbank.activities.model import HONOUR
 from pointsbank.activities.ports import By, Households
-from pointsbank.activities.reading import versions_of, volunteers_by_id
+from pointsbank.activities.reading import versions_of
 from pointsbank.activities.refusals import FourEyes
 from pointsbank.engine.commands import Command, request_digest
 from pointsbank.engine.registry import Ledger
+from pointsbank.hours.aliases import claimed_intervals, people_of
 from pointsbank.hours.four_eyes import Ties, may_not_record
 from pointsbank.hours.funding import reversed_with, supplement_reversals
 from pointsbank.hours.model import Interval, RecordFields, ServiceRecord
 from pointsbank.hours.postings import HOURS, reversal_drafts
 from pointsbank.hours.refusals import UnknownRecord, WrongState
-from pointsbank.hours.rules import is_after_deadline, parse_record
+from pointsbank.hours.rules import is_after_deadline, is_double, parse_record
 from pointsbank.hours.submission import LineOutcome, above_limits, step_row, submitted_rows
 from pointsbank.hours.trails import (
     Filed,
     Sums,
     credited_since,
     filed_records,
-    held_intervals,
     subjects_of,
     sums_of,
 )
 from pointsbank.intake.lines import parts_of
 from pointsbank.ledger.model import Change, Draft
 from pointsbank.ledger.refusals import GroupRefused, Refusal
+from pointsbank.people.merged import was_merged
 from pointsbank.people.volunteers import Volunteer
 from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.calendar import city_day, city_second, second_text, start_of_day
@@ -69,11 +70,13 @@ class Correcting:
             unfunded = await self._ledger.database.read(reversed_with, self._ledger.id, record_id)
             if record.state not in ("pending", "credited"):
                 return self._earlier(record, by) or WrongState(record_id, record.state)
+            if await self._ledger.database.read(was_merged, self._ledger.id, record.person_id):
+                return WrongState(record_id, "merged")  # its points moved: only a clawback finds them
             forbidden = await self._forbidden(record, credited, by)
             if forbidden:
                 return FourEyes(forbidden)
             read = self._corrected(record, in_at, out_at, by)
-            verdict = _verdict(read, held[person.id], record)
+            verdict = _verdict(read, held[person.id], record, self._handover(record))
             if verdict:
                 return WrongState(record_id, verdict)
             drafts, outcome = self._drafts(record, read, person, versions, sums, by, command, unfunded)
@@ -216,7 +219,7 @@ class Correcting:
         record = filed_records(connection, ledger_id, [record_id]).get(record_id)
         if record is None:
             return None
-        people = volunteers_by_id(connection, ledger_id, [record.person_id])
+        people = people_of(connection, ledger_id, [record.person_id])
         subjects = subjects_of(msgspec.structs.replace(record, recorder=by.name), people)
         days = self._policies.in_force(date.fromisoformat(record.day)).safeguards.reciprocal_days
         since = self._ledger.writer.clock.now() - days * _DAY_MICROS
@@ -224,7 +227,7 @@ class Correcting:
             record,
             people[record.person_id],
             versions_of(connection, ledger_id, subjects),
-            held_intervals(connection, ledger_id, people, record.start_minute - 24 * 60),
+            claimed_intervals(connection, ledger_id, people, record.start_minute - 24 * 60),
             sums_of(
                 connection,
                 ledger_id,
@@ -235,6 +238,9 @@ class Correcting:
             credited_since(connection, ledger_id, [record.person_id], since),
         )
 
+    def _handover(self, record: Filed) -> int:
+        return self._policies.in_force(date.fromisoformat(record.day)).cases.handover_minutes
+
     def _local(self, micros: int) -> str:
         return second_text(city_second(micros, self._zone))[:16]
 
@@ -242,7 +248,7 @@ class Correcting:
         return city_day(self._ledger.writer.clock.now(), self._zone)
 
 
-def _verdict(read: ServiceRecord, held: list[Interval], record: Filed) -> str:
+def _verdict(read: ServiceRecord, held: list[Interval], record: Filed, handover: int) -> str:
     """Why the new times cannot be, empty if they can. The old record's own interval is given back first."""
     if read.check_out <= read.check_in:
         return "attendance_invalid"
@@ -250,7 +256,7 @@ def _verdict(read: ServiceRecord, held: list[Interval], record: Filed) -> str:
         return "outside_session"
     own = (record.start_minute, record.end_minute)
     others = [interval for interval in held if interval != own]
-    return "overlap" if any(start < read.end and read.start < end for start, end in others) else ""
+    return "overlap" if any(is_double((read.start, read.end), other, handover) for other in others) else ""
 
 
 def _next_id(record_id: str) -> str:

@@ -12,14 +12,14 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Connection, select
 
-from pointsbank.activities.reading import volunteers_by_id
 from pointsbank.engine.commands import Command, new_salt, request_digest
 from pointsbank.engine.registry import Ledger
-from pointsbank.hours.postings import HOURS, attached, reversal_drafts
+from pointsbank.hours.aliases import people_of
+from pointsbank.hours.debts import debts_of
+from pointsbank.hours.postings import HOURS, attached, credited, reversal_drafts
 from pointsbank.hours.tables import service_records, unfunded_credits
 from pointsbank.hours.trails import Filed, filed_records
-from pointsbank.ledger.chart import POINT
-from pointsbank.ledger.model import RECORDED_AT, SEQUENCE, Change, Draft, Movement, Row
+from pointsbank.ledger.model import RECORDED_AT, SEQUENCE, Change, Draft, Row
 from pointsbank.ledger.refusals import InsufficientBalance, Refusal
 from pointsbank.people.volunteers import Volunteer
 from pointsbank.points.lots import Fund, point_lot
@@ -59,6 +59,17 @@ def waiting_row(record: Filed, points: int, expires_on: date) -> Row:
     return Row("unfunded_credits", values)
 
 
+class _Payable(msgspec.Struct, frozen=True):
+    """A record whose points wait, from one snapshot."""
+
+    record: Filed
+    person: Volunteer
+    is_indebted: bool
+    category: str
+    station: str
+    policy: str
+
+
 class Funding:
     """Pays what waits."""
 
@@ -75,32 +86,35 @@ class Funding:
 
         A line that is frozen by an objection keeps its place and waits. May be stopped and run again at any time.
         """
-        paid = 0
-        for credit in await self.waiting(fund):
-            facts = await self._ledger.database.read(_payable, self._ledger.id, credit.record_id)
-            if facts is None or facts[0].state not in ("pending", "credited"):
-                continue
-            result = (await self._ledger.submit([self._payment(credit, *facts, command)], HOURS))[0]
-            if isinstance(result, InsufficientBalance):
-                break
-            if not isinstance(result, Refusal):
-                paid += not result.replayed
+        paid = after = 0
+        while page := await self._ledger.database.read(waiting_credits, self._ledger.id, fund, after=after):
+            for credit in page:
+                facts = await self._ledger.database.read(_payable, self._ledger.id, credit.record_id)
+                if facts is None or facts.record.state not in ("pending", "credited"):
+                    continue
+                result = (await self._ledger.submit([self._payment(credit, facts, command)], HOURS))[0]
+                if isinstance(result, InsufficientBalance):
+                    return paid
+                if not isinstance(result, Refusal):
+                    paid += not result.replayed
+            after = page[-1].queued
         return paid
 
-    def _payment(self, credit: Waiting, record: Filed, person: Volunteer, category: str, station: str,
-                 policy: str, command: Command) -> Draft:  # fmt: skip
+    def _payment(self, credit: Waiting, facts: _Payable, command: Command) -> Draft:
+        record, person = facts.record, facts.person
         now = self._ledger.writer.clock.now()
         today = city_day(now, self._zone)
         lot = point_lot(self._expiry(credit, today), Fund(credit.fund))
-        on_notice = record.state == "pending"
-        wallet = person.pending if on_notice else person.wallet
+        # who owes something pays it when the points come free, so theirs pass through the release
+        on_notice = record.state == "pending" or facts.is_indebted
+        free_on = record.available_on if record.state == "pending" else today.isoformat()
         supplement, salt = supplement_of(credit.record_id), new_salt()
         row = Row(
             "service_records",
             (
                 supplement, person.id, record.content, "accepted",
-                "pending" if on_notice else "credited", record.day, 0, 0, 0, 0, credit.points, category, station,
-                policy, lot, record.available_on if on_notice else "", SEQUENCE, 0, salt, RECORDED_AT,
+                "pending" if on_notice else "credited", record.day, 0, 0, 0, 0, credit.points, facts.category,
+                facts.station, facts.policy, lot, free_on if on_notice else "", SEQUENCE, 0, salt, RECORDED_AT,
                 b"", b"",
             ),
         )  # fmt: skip
@@ -110,9 +124,9 @@ class Funding:
             command.client,
             request_digest("pay-unfunded", credit.record_id),
             now,
-            (Movement(Fund(credit.fund).issued, wallet, POINT.code, credit.points, lot),),
+            credited(person, credit.points, lot, Fund(credit.fund), at_once=not on_notice),
             command.actor,
-            metadata=(("policy", policy), ("queued", credit.queued)),
+            metadata=(("policy", facts.policy), ("queued", credit.queued)),
             documents=(attached(supplement, salt, record.content),),
             touches=(person.subject, queue_subject(credit.fund)),
             rows=(row,),
@@ -139,12 +153,14 @@ def funds_short(connection: Connection, ledger_id: int, funds: Iterable[str]) ->
     return frozenset(rows)
 
 
-def waiting_credits(connection: Connection, ledger_id: int, fund: str, limit: int = 500) -> list[Waiting]:
-    """What waits for a fund, in order."""
+def waiting_credits(
+    connection: Connection, ledger_id: int, fund: str, limit: int = 500, *, after: int = 0
+) -> list[Waiting]:
+    """What waits for a fund, in order; what was queued after the entry `after`."""
     t = unfunded_credits.c
     rows = connection.execute(
         select(t.record_id, t.fund, t.points, t.expires_on, t.queued, t.paid, t.state)
-        .where(t.ledger_id == ledger_id, t.fund == fund, t.state == "waiting")
+        .where(t.ledger_id == ledger_id, t.fund == fund, t.state == "waiting", t.queued > after)
         .order_by(t.queued)
         .limit(limit)
     )
@@ -180,7 +196,7 @@ def reversed_with(connection: Connection, ledger_id: int, record_id: str) -> tup
             record.ledger_id == ledger_id, record.record_id == supplement_of(record_id)
         )
     ).one()
-    return (), None if supplement.state == "reversed" else tuple(supplement)
+    return (), None if supplement.state in ("reversed", "clawed-back") else tuple(supplement)
 
 
 def supplement_reversals(
@@ -191,9 +207,7 @@ def supplement_reversals(
     return reversal_drafts(supplement_of(record_id), state, sequence, released_by, person, reason, **common)
 
 
-def _payable(
-    connection: Connection, ledger_id: int, record_id: str
-) -> tuple[Filed, Volunteer, str, str, str] | None:
+def _payable(connection: Connection, ledger_id: int, record_id: str) -> _Payable | None:
     record = filed_records(connection, ledger_id, [record_id]).get(record_id)
     if record is None:
         return None
@@ -201,5 +215,6 @@ def _payable(
     row = connection.execute(
         select(t.category, t.station, t.policy).where(t.ledger_id == ledger_id, t.record_id == record_id)
     ).one()
-    people = volunteers_by_id(connection, ledger_id, [record.person_id])
-    return record, people[record.person_id], row.category, row.station, row.policy
+    person = people_of(connection, ledger_id, [record.person_id])[record.person_id]
+    is_indebted = person.id in debts_of(connection, ledger_id, [person.id])
+    return _Payable(record, person, is_indebted, row.category, row.station, row.policy)

@@ -13,19 +13,23 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from pointsbank.activities.ports import By, Households
-from pointsbank.activities.reading import versions_of, volunteers_by_id
+from pointsbank.activities.reading import versions_of
 from pointsbank.activities.refusals import FourEyes
-from pointsbank.engine.commands import Command, request_digest
+from pointsbank.engine.commands import Command, new_salt, request_digest
 from pointsbank.engine.registry import Ledger
+from pointsbank.hours.aliases import people_of
+from pointsbank.hours.booked import booked_of
 from pointsbank.hours.four_eyes import Ties, may_not_decide
 from pointsbank.hours.funding import reversed_with, supplement_of, supplement_reversals
 from pointsbank.hours.postings import HOURS
 from pointsbank.hours.refusals import ReasonInvalid, UnknownRecord, WrongState
 from pointsbank.hours.submission import step_row
 from pointsbank.hours.tables import objections
+from pointsbank.hours.taking_back import Line, clawback_draft, done_row
 from pointsbank.hours.trails import Filed, credited_since, filed_records
 from pointsbank.ledger.model import RECORDED_AT, Change, Draft, Receipt, Row
 from pointsbank.ledger.refusals import GroupRefused, Refusal, StateChanged
+from pointsbank.people.merged import was_merged
 from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.calendar import city_day, start_of_day, working_days_after
 from pointsbank.policy.model import Policy
@@ -130,7 +134,10 @@ class Objecting:
             )
             if forbidden:
                 return FourEyes(forbidden)
-            drafts = await self._decision(record, cases[-1], reason, by, command, uphold=uphold)
+            if uphold and await self._ledger.database.read(was_merged, self._ledger.id, record.person_id):
+                drafts = [await self._taken_back(record, cases[-1], reason, by, command)]
+            else:
+                drafts = await self._decision(record, cases[-1], reason, by, command, uphold=uphold)
             results = await self._ledger.submit(drafts, HOURS, atomic=True)
             refusals = [r for r in results if isinstance(r, Refusal) and not isinstance(r, GroupRefused)]
             if not refusals:
@@ -191,6 +198,37 @@ class Objecting:
             changes=(changed, decided, *dropped),
         )
         return [*before, decision]
+
+    async def _taken_back(
+        self, record: Filed, case: Objection, reason: str, by: By, command: Command
+    ) -> Draft:
+        """Upheld, after the person's points moved to another id: they are taken back where they stand now."""
+        found = await self._ledger.database.read(booked_of, self._ledger.id, record.record_id)
+        assert found is not None, "it was read before"
+        line = Line(
+            f"objection-{case.number}", record.record_id, record.person_id, guilty=False, decided_by=by.name
+        )
+        today, salt = self._today(), new_salt()
+        back = found.back(guilty=False, today=today)
+        values = (("decided_by", by.name), ("decided_at", RECORDED_AT), ("decision", reason))
+        decided = Change("objections", (record.record_id, case.number), case.state, "upheld", values)
+        return clawback_draft(
+            line,
+            back,
+            found.person,
+            found.version,
+            salt=salt,
+            effective_at=start_of_day(today, self._zone),
+            command=command,
+            actor=by.name,
+            place=by.place,
+            reason=reason,
+            rows=(
+                step_row(record.record_id, len(record.steps) + 1, "objection-upheld", by, reason),
+                done_row(line, back, record.minutes, salt),
+            ),
+            changes=(*found.ended, decided),
+        )
 
     async def _with_supplement(
         self, record_id: str, old: str, new: str, free_on: str = ""
@@ -303,7 +341,7 @@ def _record_with_cases(
 def _person_of(
     connection: Connection, ledger_id: int, record: Filed
 ) -> tuple[dict[str, Any], dict[str, int]]:
-    people = volunteers_by_id(connection, ledger_id, [record.person_id])
+    people = people_of(connection, ledger_id, [record.person_id])
     return people, versions_of(connection, ledger_id, [p.subject for p in people.values()])
 
 

@@ -147,8 +147,16 @@ def _movements(judged: Judged, volunteer: Volunteer) -> tuple[Movement, ...]:
     merit = Movement(category_account(judged.fields[4]), volunteer.merit, MINUTE.code, judgement.minutes)
     if not judgement.points:
         return (merit,)
-    wallet = volunteer.pending if judged.available_on else volunteer.wallet
-    return merit, Movement(Fund(judged.fund).issued, wallet, POINT.code, judgement.points, _lot(judged))
+    at_once = not judged.available_on
+    return merit, *credited(volunteer, judgement.points, _lot(judged), Fund(judged.fund), at_once=at_once)
+
+
+def credited(person: Volunteer, points: int, lot: str, fund: Fund, *, at_once: bool) -> tuple[Movement, ...]:
+    """A fund's points come on notice; without a notice they are released in the same entry."""
+    issued = Movement(fund.issued, person.pending, POINT.code, points, lot)
+    if not at_once:
+        return (issued,)
+    return issued, Movement(person.pending, person.wallet, POINT.code, points, lot)
 
 
 def _lot(judged: Judged) -> str:

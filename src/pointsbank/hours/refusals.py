@@ -29,3 +29,41 @@ class ReasonInvalid(Refusal, frozen=True, tag="reason-invalid"):
     """The reason is none of those that exist for this step."""
 
     reason: str
+
+
+class UnknownCase(Refusal, frozen=True, tag="unknown-case"):
+    """There is no such case, merge or sample."""
+
+    id: str
+
+
+class BatchOpen(Refusal, frozen=True, tag="batch-open"):
+    """The day of the batch is not over, so no sample of it can be drawn."""
+
+    recorder: str
+    day: str
+
+
+class HoursUnderWay(Refusal, frozen=True, tag="hours-under-way"):
+    """Records of the account wait for somebody, stand on notice, or wait for their fund."""
+
+    records: int
+
+
+class DebtLeft(Refusal, frozen=True, tag="debt-left"):
+    """The account owes points (hundredths); two people settle it."""
+
+    points: int
+
+
+class NoHousehold(Refusal, frozen=True, tag="no-household"):
+    """Points go to a household only if exactly one other member has an account."""
+
+    members: int
+
+
+class AppealTooLate(Refusal, frozen=True, tag="appeal-too-late"):
+    """The days for an appeal are over; `last` was the last one."""
+
+    id: str
+    last: str

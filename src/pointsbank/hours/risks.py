@@ -1,4 +1,4 @@
-"""What an auditor should look at: late records, people who credit each other, and days too long to be true."""
+"""What an auditor should look at, each list a query over documents: odd is not false, and nobody is accused here."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import Final, Literal
 import msgspec
 from sqlalchemy import Connection, func, select
 
+from pointsbank.activities.model import HONOUR
+from pointsbank.activities.tables import attendances
+from pointsbank.hours.case_tables import clawback_cases, sample_outcomes, samples
 from pointsbank.hours.model import HOLDING
 from pointsbank.hours.tables import record_steps, record_trails, service_records
 from pointsbank.hours.trails import ACTS
@@ -15,10 +18,33 @@ LONG_DAY_MINUTES: Final = 16 * 60
 """Nobody serves longer than this on one day."""
 
 
+HONOUR_MINUTES: Final = 200 * 60
+"""Hours that one person has typed in, rather than measured, from which on it is worth a look."""
+SAME_TIMES: Final = 10
+"""So many people of a session who came and went in the same instant were written down, not seen."""
+TOO_NEAR_MINUTES: Final = 10
+"""Nobody gets from one station to another in less."""
+MOST_OF_A_YEAR: Final = 1000 * 60
+"""In 2013 only 22 people of the province reached 1,000 h in the year."""
+NIGHT: Final = range(5)
+"""Hours of the city's clock, 0 to 4, in which nobody works at a station."""
+
+
 class Risk(msgspec.Struct, frozen=True):
     """Something worth a look. `people` are ids; `minutes` where a length of time is what is odd."""
 
-    kind: Literal["late", "mutual", "long-day"]
+    kind: Literal[
+        "late",
+        "mutual",
+        "long-day",
+        "honour-recorder",
+        "night",
+        "same-times",
+        "two-places",
+        "long-year",
+        "clawback",
+        "sample",
+    ]
     record_id: str
     day: str
     people: tuple[str, ...]
@@ -33,6 +59,13 @@ def risks(
         *late_records(connection, ledger_id, since, limit),
         *mutual_pairs(connection, ledger_id, since_micros, limit),
         *long_days(connection, ledger_id, since, limit),
+        *honour_recorders(connection, ledger_id, since, limit),
+        *night_records(connection, ledger_id, since_micros, limit),
+        *same_times(connection, ledger_id, since_micros, limit),
+        *two_places(connection, ledger_id, since, limit),
+        *long_years(connection, ledger_id, since, limit),
+        *clawed_back(connection, ledger_id, since_micros, limit),
+        *failed_samples(connection, ledger_id, since_micros, limit),
     ]
 
 
@@ -98,3 +131,145 @@ def long_days(connection: Connection, ledger_id: int, since: str, limit: int = 5
         .limit(limit)
     )
     return [Risk("long-day", "", day, (person,), int(total)) for person, day, total in rows]
+
+
+def honour_recorders(connection: Connection, ledger_id: int, since: str, limit: int = 500) -> list[Risk]:
+    """Recorders with many minutes that nobody measured: typed in from paper, or brought in by a file."""
+    record, trail, came = service_records.c, record_trails.c, attendances.c
+    minutes = func.sum(record.minutes)
+    rows = connection.execute(
+        select(trail.recorder, minutes)
+        .select_from(
+            record_trails.join(
+                service_records, (record.ledger_id == trail.ledger_id) & (record.record_id == trail.record_id)
+            ).outerjoin(
+                attendances,
+                (came.ledger_id == trail.ledger_id)
+                & (came.session_id == trail.session_id)
+                & (came.person_id == trail.person_id),
+            )
+        )
+        .where(
+            trail.ledger_id == ledger_id,
+            record.day >= since,
+            record.state.in_(HOLDING),
+            (trail.session_id == "") | (came.hour_class == HONOUR),
+        )
+        .group_by(trail.recorder)
+        .having(minutes >= HONOUR_MINUTES)
+        .order_by(minutes.desc(), trail.recorder)
+        .limit(limit)
+    )
+    return [Risk("honour-recorder", "", "", (recorder,), int(total)) for recorder, total in rows]
+
+
+def night_records(connection: Connection, ledger_id: int, since: int, limit: int = 500) -> list[Risk]:
+    """Records that were submitted at night (city time, UTC+8), with who recorded them."""
+    trail = record_trails.c
+    hour = (trail.submitted_at // 3_600_000_000 + 8) % 24
+    rows = connection.execute(
+        select(trail.record_id, trail.submitted_on, trail.recorder, trail.person_id, trail.minutes)
+        .where(trail.ledger_id == ledger_id, trail.submitted_at >= since, hour.in_(NIGHT))
+        .order_by(trail.submitted_at, trail.record_id)
+        .limit(limit)
+    )
+    return [
+        Risk("night", id_, day, (recorder, person), minutes) for id_, day, recorder, person, minutes in rows
+    ]
+
+
+def same_times(connection: Connection, ledger_id: int, since: int, limit: int = 500) -> list[Risk]:
+    """Sessions of which many people came and went in the same instant; `record_id` is the session's, people who noted it."""
+    t = attendances.c
+    rows = connection.execute(
+        select(t.session_id, func.min(t.out_by), func.count())
+        .where(t.ledger_id == ledger_id, t.in_at >= since, t.out_at > 0)
+        .group_by(t.session_id, t.in_at, t.out_at)
+        .having(func.count() >= SAME_TIMES)
+        .order_by(t.session_id)
+        .limit(limit)
+    )
+    return [Risk("same-times", session, "", (noted_by,)) for session, noted_by, _ in rows]
+
+
+def two_places(connection: Connection, ledger_id: int, since: str, limit: int = 500) -> list[Risk]:
+    """People who left one station and were at another before anybody can get there; the minutes between."""
+    record, trail = service_records.c, record_trails.c
+    served = (
+        select(
+            trail.person_id,
+            record.record_id,
+            record.day,
+            record.station,
+            record.start_minute,
+            record.end_minute,
+        )
+        .select_from(
+            record_trails.join(
+                service_records, (record.ledger_id == trail.ledger_id) & (record.record_id == trail.record_id)
+            )
+        )
+        .where(trail.ledger_id == ledger_id, record.day >= since, record.state.in_(HOLDING))
+        .cte("served")
+    )
+    then = served.alias("next")
+    gap = then.c.start_minute - served.c.end_minute
+    rows = connection.execute(
+        select(then.c.record_id, then.c.day, then.c.person_id, gap)
+        .select_from(served.join(then, then.c.person_id == served.c.person_id))
+        .where(
+            then.c.station != served.c.station,
+            then.c.start_minute >= served.c.start_minute,
+            gap < TOO_NEAR_MINUTES,
+        )
+        .order_by(then.c.day, then.c.record_id)
+        .limit(limit)
+    )
+    return [Risk("two-places", id_, day, (person,), minutes) for id_, day, person, minutes in rows]
+
+
+def long_years(connection: Connection, ledger_id: int, since: str, limit: int = 500) -> list[Risk]:
+    """People with more hours in a calendar year than hardly anybody serves; `day` is the year."""
+    record, trail = service_records.c, record_trails.c
+    year, minutes = func.substr(record.day, 1, 4), func.sum(record.minutes)
+    rows = connection.execute(
+        select(trail.person_id, year, minutes)
+        .select_from(
+            record_trails.join(
+                service_records, (record.ledger_id == trail.ledger_id) & (record.record_id == trail.record_id)
+            )
+        )
+        .where(trail.ledger_id == ledger_id, record.day >= since[:4], record.state.in_(HOLDING))
+        .group_by(trail.person_id, year)
+        .having(minutes >= MOST_OF_A_YEAR)
+        .order_by(minutes.desc(), trail.person_id)
+        .limit(limit)
+    )
+    return [Risk("long-year", "", of, (person,), int(total)) for person, of, total in rows]
+
+
+def clawed_back(connection: Connection, ledger_id: int, since: int, limit: int = 500) -> list[Risk]:
+    """Activities of which hours were taken back, with the two who said so; `record_id` is the activity's."""
+    t = clawback_cases.c
+    rows = connection.execute(
+        select(t.activity_id, t.proposed_by, t.decided_by)
+        .where(t.ledger_id == ledger_id, t.state == "decided", t.decided_at >= since)
+        .order_by(t.decided_at, t.case_id)
+        .limit(limit)
+    )
+    return [Risk("clawback", activity, "", (one, other)) for activity, one, other in rows]
+
+
+def failed_samples(connection: Connection, ledger_id: int, since: int, limit: int = 500) -> list[Risk]:
+    """Sampled records that were not confirmed, with who recorded them."""
+    t, s = sample_outcomes.c, samples.c
+    rows = connection.execute(
+        select(t.record_id, s.day, s.recorder)
+        .select_from(
+            sample_outcomes.join(samples, (s.ledger_id == t.ledger_id) & (s.sample_id == t.sample_id))
+        )
+        .where(t.ledger_id == ledger_id, t.outcome != "confirmed", t.noted_at >= since)
+        .order_by(s.day, t.record_id)
+        .limit(limit)
+    )
+    return [Risk("sample", id_, day, (recorder,)) for id_, day, recorder in rows]

@@ -11,6 +11,7 @@ from pointsbank.hours.model import (
     HOURS_VERDICTS,
     HoursContext,
     HoursVerdict,
+    Interval,
     Judgement,
     RecordFields,
     ServiceRecord,
@@ -171,11 +172,26 @@ def under_age(record: ServiceRecord, context: HoursContext, policy: Policy) -> H
 
 
 def overlap(record: ServiceRecord, context: HoursContext, policy: Policy) -> HoursVerdict | None:
-    """Nobody serves twice at a time; one interval may begin in the minute in which another ends."""
+    """Nobody serves twice at a time; one interval may begin in the minute in which another ends.
+
+    At the change of shifts the policy may let two intervals reach into each other by some minutes.
+    """
     intervals = context.accepted_intervals(record.fields.volunteer)
+    handover = policy.cases.handover_minutes
+    if handover:
+        own = (record.start, record.end)
+        return "overlap" if any(is_double(own, other, handover) for other in intervals) else None
     # Disjoint intervals in order: only the last one that begins before our end can reach into ours.
     before = bisect_left(intervals, (record.end,))
     return "overlap" if before and intervals[before - 1][1] > record.start else None
+
+
+def is_double(one: Interval, other: Interval, handover: int) -> bool:
+    """Whether two intervals are of one time: they overlap by more than a hand-over, or one lies within the other."""
+    first, second = sorted((one, other))
+    shared = min(first[1], second[1]) - second[0]
+    is_handover = first[0] < second[0] and first[1] < second[1] and shared <= handover
+    return shared > 0 and not is_handover
 
 
 RULES: Final[tuple[Rule, ...]] = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import date
 
 import msgspec
@@ -18,6 +18,7 @@ from pointsbank.engine.receipts import cause_of, receipt_of_entry
 from pointsbank.engine.registry import Ledger
 from pointsbank.engine.writer import Result
 from pointsbank.hours.context import HoursDesk
+from pointsbank.hours.debts import apart, debts_of, release_indebted
 from pointsbank.hours.funding import reversed_with, supplement_reversals
 from pointsbank.hours.model import HOURS_VERDICTS, Judgement, RecordFields, ServiceRecord
 from pointsbank.hours.postings import (
@@ -40,9 +41,10 @@ from pointsbank.intake.lines import LineVerdict, Place, effective_micros, kept_t
 from pointsbank.ledger.model import Draft, OpenAccount, Receipt
 from pointsbank.ledger.refusals import GroupRefused, Refusal, UnknownEntry
 from pointsbank.people.directory import directory_of
+from pointsbank.people.merged import resolved, was_merged
 from pointsbank.people.sealing import NONCE_BYTES
 from pointsbank.people.volunteers import Volunteer
-from pointsbank.points.lots import Fund, fund_opening
+from pointsbank.points.lots import Fund, HeldLot, fund_opening
 from pointsbank.policy.book import NoPolicyError, PolicyBook
 from pointsbank.policy.calendar import (
     available_on,
@@ -346,21 +348,33 @@ class HoursService:
 
         Idempotent and resumable: a record is released by a guarded change of its state.
         """
-        async for results in landed(self._releases(as_of, client)):
-            yield _released(results)
+        async for released in landed(self._releases(as_of, client)):
+            yield released
 
-    async def _releases(self, as_of: date, client: str) -> AsyncIterator[asyncio.Future[list[Result]]]:
-        zone = self._policies.policies[-1].timezone
+    async def _releases(self, as_of: date, client: str) -> AsyncIterator[asyncio.Future[int]]:
         after = ("", "")
         while page := await self._ledger.database.read(pending_records, self._ledger.id, as_of, after):
-            yield self._ledger.submit(
-                [
-                    release_draft(record, start_of_day(date.fromisoformat(record.available_on), zone), client)
-                    for record in page
-                ],
-                HOURS,
+            debts = await self._ledger.database.read(
+                debts_of, self._ledger.id, {record.volunteer.id for record in page}
             )
+            yield asyncio.create_task(self._release_page(page, debts, client))
             after = (page[-1].available_on, page[-1].record_id)
+
+    async def _release_page(
+        self, page: Sequence[PendingRecord], debts: Mapping[str, Sequence[HeldLot]], client: str
+    ) -> int:
+        """Release records of one page; of people who owe something each with what it pays."""
+        zone = self._policies.policies[-1].timezone
+        free, indebted = apart(page, debts)
+        drafts = [
+            release_draft(record, start_of_day(date.fromisoformat(record.available_on), zone), client)
+            for record in free
+        ]
+        released = _released(await self._ledger.submit(drafts, HOURS)) if drafts else 0
+        if indebted:
+            percent = self._policies.policies[-1].cases.debt_percent
+            released += await release_indebted(self._ledger, indebted, percent, zone, client)
+        return released
 
     async def reverse(self, sequence: int, reason: str, command: Command) -> list[Receipt] | Refusal:
         """Take a credited record back: points out of the lot they went to, minutes out of the merit.
@@ -373,8 +387,10 @@ class HoursService:
             if found is None:
                 return UnknownEntry(sequence)
             record_id, person_id, state, released_by, steps = found
-            if state == "objected":  # whoever decides the objection reverses it, or not
+            if state in ("objected", "clawed-back"):  # whoever decides the objection reverses it, or not
                 return WrongState(record_id, state)
+            if await self._ledger.database.read(was_merged, self._ledger.id, person_id):
+                return WrongState(record_id, "merged")  # its points moved: a clawback finds them
             person = Volunteer(person_id)
             zone = self._policies.policies[-1].timezone
             drafts = reversal_drafts(
@@ -494,7 +510,8 @@ def pending_records(
         .limit(limit),
     )
     rows = sorted(found, key=lambda row: (row[5], row[0]))
+    people = resolved(connection, ledger_id, {row[2]: Volunteer(row[2]) for row in rows})
     return [
-        PendingRecord(row[0], row[1], Volunteer(row[2]), row[3], row[4], row[5], bytes.fromhex(row[6]))
+        PendingRecord(row[0], row[1], people[row[2]], row[3], row[4], row[5], bytes.fromhex(row[6]))
         for row in rows
     ]

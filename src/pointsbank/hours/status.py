@@ -1,4 +1,4 @@
-"""Where an hour stands: its steps so far, the next one, and the latest date by law for it; and the public notice."""
+"""Where an hour stands: its steps so far, the next one, and the latest date by law for it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from sqlalchemy import Connection, select
 
 from pointsbank.activities.tables import activities, activity_sessions, attendances
 from pointsbank.engine.registry import Ledger
-from pointsbank.hours.funding import waiting_points
+from pointsbank.hours.funding import supplement_of, waiting_points
 from pointsbank.hours.objections import open_cases
-from pointsbank.hours.tables import record_trails, service_records
+from pointsbank.hours.tables import record_trails, service_records, unfunded_credits
 from pointsbank.hours.trails import Filed, Step, filed_records
 from pointsbank.intake.lines import parts_of
+from pointsbank.ledger.model import lot_expiry
 from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.calendar import city_day, record_deadline, working_days_after
 from pointsbank.store.lists import is_one_of
@@ -48,19 +49,10 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     due_on: str
     """The latest date by law, or by policy, for the next step."""
     available_on: str
+    expires_on: str
+    """The last day of its points; of points that wait, the one that they will have if they are paid before it."""
     level: int
     steps: tuple[Step, ...]
-
-
-class NoticeLine(msgspec.Struct, frozen=True):
-    """A line of a public notice. `line` numbers this list only; `person_id` is for who masks the name, not for print."""
-
-    line: int
-    record_id: str
-    person_id: str
-    activity: str
-    minutes: int
-    until: str
 
 
 class Standings:
@@ -80,18 +72,21 @@ class Standings:
         """Every hour of a volunteer, newest first: what was attended and not submitted yet, and the records."""
         return await self._ledger.database.read(self._load_person, person_id, limit)
 
-    async def on_notice(self, station: str = "", limit: int = 500) -> list[NoticeLine]:
-        """What stands on public notice, of one station or of all."""
-        return await self._ledger.database.read(_on_notice, self._ledger.id, station, limit)
-
     def _load(self, connection: Connection, ids: list[str]) -> list[Standing]:
         ledger_id = self._ledger.id
         records = filed_records(connection, ledger_id, ids)
         creditable = _creditable(connection, ledger_id, ids)
         waiting = waiting_points(connection, ledger_id, ids)
+        expiries = _expiries(connection, ledger_id, ids)
         due = open_cases(connection, ledger_id, [id_ for id_, r in records.items() if r.state == "objected"])
         return [
-            self._standing(record, creditable.get(id_, 0), due.get(id_, ""), waiting.get(id_, 0))
+            self._standing(
+                record,
+                creditable.get(id_, 0),
+                due.get(id_, ""),
+                waiting.get(id_, 0),
+                expiries.get(id_, ""),
+            )
             for id_, record in records.items()
         ]
 
@@ -145,13 +140,16 @@ class Standings:
                     next_step=NEXT[state],
                     due_on=due.isoformat(),
                     available_on="",
+                    expires_on="",
                     level=0,
                     steps=(),
                 )
             )
         return found
 
-    def _standing(self, record: Filed, creditable: int, case_due: str, unfunded: int) -> Standing:
+    def _standing(
+        self, record: Filed, creditable: int, case_due: str, unfunded: int, expires_on: str
+    ) -> Standing:
         fields = parts_of(record.content)
         is_booked = record.state in ("pending", "objected", "credited")
         return Standing(
@@ -167,6 +165,7 @@ class Standings:
             next_step=NEXT.get(record.state, ""),
             due_on=self._due(record, case_due),
             available_on=record.available_on,
+            expires_on=expires_on if is_booked else "",
             level=record.level,
             steps=record.steps,
         )
@@ -198,22 +197,21 @@ def _creditable(connection: Connection, ledger_id: int, ids: list[str]) -> dict[
     return {str(record_id): int(creditable) for record_id, creditable in rows}
 
 
-def _on_notice(connection: Connection, ledger_id: int, station: str, limit: int) -> list[NoticeLine]:
-    record, trail = service_records.c, record_trails.c
-    query = (
-        select(record.record_id, trail.person_id, record.fields, record.minutes, record.available_on)
-        .select_from(
-            service_records.join(
-                record_trails, (trail.ledger_id == record.ledger_id) & (trail.record_id == record.record_id)
+def _expiries(connection: Connection, ledger_id: int, ids: list[str]) -> dict[str, str]:
+    """The last day of the points of each record, those that wait for their fund and those paid later included."""
+    t, waiting = service_records.c, unfunded_credits.c
+    later = {supplement_of(id_): id_ for id_ in ids}
+    found = {
+        str(id_): str(expires_on)
+        for id_, expires_on in connection.execute(
+            select(waiting.record_id, waiting.expires_on).where(
+                waiting.ledger_id == ledger_id, is_one_of(connection, waiting.record_id, ids)
             )
         )
-        .where(record.ledger_id == ledger_id, record.state == "pending", record.available_on > "")
-        .order_by(record.available_on, record.record_id)
-        .limit(limit)
+    }
+    rows = connection.execute(
+        select(t.record_id, t.lot).where(
+            t.ledger_id == ledger_id, is_one_of(connection, t.record_id, [*ids, *later]), t.lot > ""
+        )
     )
-    if station:
-        query = query.where(record.station == station)
-    return [
-        NoticeLine(line, id_, person, parts_of(fields)[3], minutes, until)
-        for line, (id_, person, fields, minutes, until) in enumerate(connection.execute(query), 1)
-    ]
+    return found | {later.get(id_, id_): lot_expiry(lot) for id_, lot in rows}

@@ -18,11 +18,12 @@ from sqlalchemy import Connection
 
 from pointsbank.activities.model import Activity, Attendance, Session
 from pointsbank.activities.ports import By, Households
-from pointsbank.activities.reading import attendance_of, session_of, versions_of, volunteers_by_id
+from pointsbank.activities.reading import attendance_of, session_of, versions_of
 from pointsbank.activities.refusals import ActivityNotApproved, UnknownActivity
 from pointsbank.engine.commands import Command, request_digest
 from pointsbank.engine.registry import Ledger
 from pointsbank.engine.writer import Result
+from pointsbank.hours.aliases import claimed_intervals, people_of
 from pointsbank.hours.four_eyes import Ties, may_not_record
 from pointsbank.hours.model import HoursVerdict, Interval, RecordFields, ServiceRecord
 from pointsbank.hours.postings import HOURS
@@ -32,7 +33,6 @@ from pointsbank.hours.trails import (
     Sums,
     acts_since,
     credited_since,
-    held_intervals,
     limit_subjects,
     sums_of,
 )
@@ -367,7 +367,7 @@ class Submitting:
         policy = self._policy(session.starts_at)
         attendances = attendance_of(connection, ledger_id, session_id, people)
         ids = {a.person_id for a in attendances}
-        known = volunteers_by_id(connection, ledger_id, ids)
+        known = people_of(connection, ledger_id, ids)
         today = self._day(now).isoformat()
         week = week_of_day(day_of_minute(city_second(session.starts_at, self._zone) // 60))
         subjects = {p.subject for p in known.values()} | set(limit_subjects(activity.activity_id, actor))
@@ -378,7 +378,7 @@ class Submitting:
             attendances,
             known,
             versions_of(connection, ledger_id, subjects),
-            held_intervals(connection, ledger_id, known, city_second(session.starts_at, self._zone) // 60),
+            claimed_intervals(connection, ledger_id, known, city_second(session.starts_at, self._zone) // 60),
             sums_of(
                 connection,
                 ledger_id,

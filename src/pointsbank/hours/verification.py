@@ -18,17 +18,19 @@ from pointsbank.activities.reading import versions_of
 from pointsbank.engine.commands import Command, request_digest
 from pointsbank.engine.registry import Ledger
 from pointsbank.engine.writer import Result
+from pointsbank.hours.aliases import loaded_for
+from pointsbank.hours.debts import debts_of
 from pointsbank.hours.four_eyes import Ties, may_not_verify
 from pointsbank.hours.funding import funds_short, queue_subject, waiting_row
 from pointsbank.hours.model import RecordFields, ServiceRecord
 from pointsbank.hours.points import creditable_minutes, points_of
-from pointsbank.hours.postings import HOURS, attached, category_account
+from pointsbank.hours.postings import HOURS, attached, category_account, credited
 from pointsbank.hours.refusals import ReasonInvalid, TooManyLines
 from pointsbank.hours.rules import parse_record
 from pointsbank.hours.submission import above_limits, step_row
-from pointsbank.hours.trails import Filed, Loaded, loaded_records, subjects_of
+from pointsbank.hours.trails import Filed, Loaded, subjects_of
 from pointsbank.intake.lines import effective_micros, filed_id, parts_of
-from pointsbank.ledger.chart import MINUTE, POINT
+from pointsbank.ledger.chart import MINUTE
 from pointsbank.ledger.model import SEQUENCE, Change, Draft, Movement, Row
 from pointsbank.ledger.refusals import InsufficientBalance, Refusal
 from pointsbank.points.lots import Fund, point_lot
@@ -73,6 +75,8 @@ class _Short(msgspec.Struct):
     unpaid: set[str]
     waited_for: frozenset[str]
     versions: dict[str, int]
+    indebted: frozenset[str]
+    """Whose points may not come free at once, for they owe something."""
 
 
 class Verifying:
@@ -113,7 +117,7 @@ class Verifying:
             now = self._ledger.writer.clock.now()
             since = now - self._reciprocal_days() * _DAY_MICROS
             loaded = await self._ledger.database.read(
-                loaded_records, self._ledger.id, left, by.name, since, now - _HOUR_MICROS
+                loaded_for, self._ledger.id, left, by.name, since, now - _HOUR_MICROS
             )
             refusal = self._too_many(loaded, len(left), verb)
             if refusal is not None:
@@ -141,8 +145,12 @@ class Verifying:
     async def _short(self, loaded: Loaded, unpaid: set[str]) -> _Short:
         """Which records only book merit: their fund has refused them, or others wait for it already."""
         funds = {record.fund for record in loaded.records.values()}
-        waited_for, versions = await self._ledger.database.read(_queues, self._ledger.id, funds)
-        return _Short(unpaid, waited_for, versions)
+        at_once = any(not policy.public_notice_days for policy in self._policies.policies)
+        people = {person.id for person in loaded.people.values()} if at_once else set[str]()
+        waited_for, versions, indebted = await self._ledger.database.read(
+            _queues, self._ledger.id, funds, people
+        )
+        return _Short(unpaid, waited_for, versions, indebted)
 
     def _judge_all(
         self,
@@ -233,6 +241,8 @@ class Verifying:
         used[person.id, day] += creditable
         used[person.id, day.year] += creditable
         free_on = available_on(self._today(), policy, record.minutes) if policy.public_notice_days else None
+        if free_on is None and points and person.id in short.indebted:
+            free_on = self._today()  # a debt is paid when points come free, so these pass through the release
         text, state = (free_on.isoformat(), "pending") if free_on else ("", "credited")
         rows = [step_row(record.record_id, len(record.steps) + 1, _verified_as(record), by)]
         queue = queue_subject(record.fund)
@@ -246,8 +256,7 @@ class Verifying:
             Movement(category_account(read.fields.category), person.merit, MINUTE.code, record.minutes)
         ]
         if points:
-            wallet = person.pending if free_on else person.wallet
-            movements.append(Movement(Fund(record.fund).issued, wallet, POINT.code, points, lot))
+            movements += credited(person, points, lot, Fund(record.fund), at_once=free_on is None)
         change = Change(
             "service_records",
             (record.record_id,),
@@ -349,10 +358,16 @@ def _verified_as(record: Filed) -> str:
     return "approved" if record.state == "checked" else "verified"
 
 
-def _queues(connection: Connection, ledger_id: int, funds: set[str]) -> tuple[frozenset[str], dict[str, int]]:
-    """Funds for which something waits, and the versions of all their queues."""
+def _queues(
+    connection: Connection, ledger_id: int, funds: set[str], people: set[str]
+) -> tuple[frozenset[str], dict[str, int], frozenset[str]]:
+    """Funds for which something waits, the versions of all their queues, and who owes something."""
     subjects = [queue_subject(fund) for fund in funds]
-    return funds_short(connection, ledger_id, funds), versions_of(connection, ledger_id, subjects)
+    return (
+        funds_short(connection, ledger_id, funds),
+        versions_of(connection, ledger_id, subjects),
+        frozenset(debts_of(connection, ledger_id, people)),
+    )
 
 
 def _service_record(record: Filed, policy: Policy) -> ServiceRecord:

@@ -138,6 +138,11 @@ _KINDS = (
     # points
     AccountKind("fund-issued", "fund:{}:issued", "equity", floor="budget"),
     AccountKind("fund-expired", "fund:{}:expired", "income"),
+    AccountKind("fund-granted", "fund:{}:granted", "asset", floor="none"),
+    AccountKind("fund-loss", "fund:{}:loss", "expense"),
+    # issued for hours that do not count, spent, and not got back: who bears it is a debtor or the fund
+    AccountKind("fund-uncovered", "fund:{}:uncovered", "equity"),
+    AccountKind("recovery", "volunteer:{}:recovery", "asset"),
     AccountKind("wallet-pending", "volunteer:{}:pending", "liability"),
     AccountKind("wallet", "volunteer:{}:available", "liability"),
     AccountKind("station-redeemed", "station:{}:redeemed", "income"),
@@ -160,10 +165,38 @@ _MOVEMENTS = (
     AllowedMovement("earn", "service-given", "merit", "MINUTE", "hours", "service-record"),
     AllowedMovement("earn", "fund-issued", "wallet", "POINT", "hours", "service-record"),
     AllowedMovement("earn", "fund-issued", "wallet-pending", "POINT", "hours", "service-record"),
+    # without a notice, in the same entry
+    AllowedMovement("earn", "wallet-pending", "wallet", "POINT", "hours", "service-record"),
     # the public notice has ended
     AllowedMovement("release", "wallet-pending", "wallet", "POINT", "hours", "service-record"),
     # the nightly run, and before every spend or return
     AllowedMovement("expire", "wallet", "fund-expired", "POINT", "points"),
+    # hours that do not count, after their points were spent: what is there goes back, for the rest stands somebody
+    AllowedMovement("clawback", "merit", "service-given", "MINUTE", "hours", "clawback"),
+    AllowedMovement("clawback", "wallet-pending", "fund-issued", "POINT", "hours", "clawback"),
+    AllowedMovement("clawback", "wallet", "fund-issued", "POINT", "hours", "clawback"),
+    AllowedMovement("clawback", "recovery", "fund-uncovered", "POINT", "hours", "clawback"),
+    AllowedMovement("clawback", "fund-loss", "fund-uncovered", "POINT", "hours", "clawback"),
+    # a debt is paid out of points that become available
+    AllowedMovement("repay", "wallet", "fund-issued", "POINT", "hours"),
+    AllowedMovement("repay", "fund-uncovered", "recovery", "POINT", "hours"),
+    # two registrations of one person become one, or two again
+    AllowedMovement("merge", "merit", "merit", "MINUTE", "hours", "merge"),
+    AllowedMovement("merge", "wallet-pending", "wallet-pending", "POINT", "hours", "merge"),
+    AllowedMovement("merge", "wallet", "wallet", "POINT", "hours", "merge"),
+    AllowedMovement("merge", "recovery", "recovery", "POINT", "hours", "merge"),
+    AllowedMovement("unmerge", "merit", "merit", "MINUTE", "hours", "merge"),
+    AllowedMovement("unmerge", "wallet-pending", "wallet-pending", "POINT", "hours", "merge"),
+    AllowedMovement("unmerge", "wallet", "wallet", "POINT", "hours", "merge"),
+    AllowedMovement("unmerge", "recovery", "recovery", "POINT", "hours", "merge"),
+    # an account is closed: to the fund, or to the household; a debt is paid first, or is the fund's loss
+    AllowedMovement("settle", "wallet", "fund-issued", "POINT", "hours"),
+    AllowedMovement("settle", "wallet", "wallet", "POINT", "hours"),
+    AllowedMovement("settle", "fund-uncovered", "recovery", "POINT", "hours"),
+    AllowedMovement("settle", "fund-loss", "recovery", "POINT", "hours"),
+    # a budget is raised or cut: what is granted may be issued
+    AllowedMovement("budget", "fund-granted", "fund-issued", "POINT", "funds", "budget"),
+    AllowedMovement("budget", "fund-issued", "fund-granted", "POINT", "funds", "budget"),
     # a basket: points and goods in one entry
     AllowedMovement("basket", "wallet", "station-redeemed", "POINT", "market", "receipt"),
     AllowedMovement("basket", "handed-out", "stock", "SKU:*", "market", "receipt"),

@@ -16,6 +16,7 @@ from pointsbank.market.model import Basket, BasketJudgement
 from pointsbank.market.postings import basket_content, basket_request
 from pointsbank.market.tables import receipt_lines, receipts
 from pointsbank.people.directory import Directory
+from pointsbank.people.merged import resolved
 from pointsbank.people.volunteers import Volunteer, registered
 from pointsbank.places.stations import Station, StationDays, station_days
 from pointsbank.points.lots import HeldLot, accounts_at, lots_named
@@ -197,7 +198,11 @@ class Counterfoil:
             return []
         self.people |= dict.fromkeys(numbers)
         ours = registered(connection, ledger_id, {person.id for person in known.values()}) if known else set()
-        found = {number: person for number, person in known.items() if person.id in ours}
+        found = resolved(
+            connection,
+            ledger_id,
+            {number: person for number, person in known.items() if person.id in ours},
+        )
         self.people |= found
         new = {person.id: person for person in found.values() if person.id not in self.versions}
         self.versions |= versions_of(connection, ledger_id, new)

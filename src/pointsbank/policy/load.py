@@ -14,6 +14,7 @@ from pointsbank.policy.model import (
     SAFEGUARDS_OFF,
     Campaign,
     Caps,
+    CaseRules,
     Category,
     Fund,
     Good,
@@ -121,6 +122,7 @@ def _read_policy(values: Mapping[str, object], errors: list[PolicyError], *, of_
         makeup_days=frozenset() if of_data_set else frozenset(top.days("makeup_days", required=True)),
         safeguards=SAFEGUARDS_OFF if of_data_set else read_safeguards(top),
         campaigns=MappingProxyType({} if of_data_set else _campaigns(top)),
+        cases=CaseRules() if of_data_set else _cases(top),
         digest=sha256(canonical_content(values)).hexdigest(),
         unimplemented=read_unimplemented(top),
     )
@@ -232,6 +234,19 @@ def _goods(top: TableReader) -> dict[str, Good]:
             barcodes.add(good.ean13)
         table.finish()
     return found
+
+
+def _cases(top: TableReader) -> CaseRules:
+    cases = top.table("cases")
+    if cases is None:
+        return CaseRules()
+    read = CaseRules(
+        handover_minutes=cases.integer("handover_minutes", 0, 24 * 60),
+        debt_percent=cases.integer("debt_percent", 0, 100),
+        appeal_days=cases.integer("appeal_days", 0, 1000),
+    )
+    cases.finish()
+    return read
 
 
 def _campaigns(top: TableReader) -> dict[str, Campaign]:

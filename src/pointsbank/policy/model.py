@@ -89,6 +89,8 @@ class Safeguards(Struct, frozen=True, kw_only=True):
     long_line_notice_days: int = 0
     decision_working_days: int = 10
     """Within so many working days a record is verified and an objection decided."""
+    sample_percent: int = 0
+    """Share of a closed batch that is looked at again, rounded up to whole records."""
 
     def switched_off(self) -> tuple[str, ...]:
         """Names of the safeguards that are off. To refuse what is late, or to have no longer notice, is none."""
@@ -114,6 +116,17 @@ class Campaign(Struct, frozen=True):
     honour_earns_points: bool
     activity_minutes: int
     """Cap of one record instead of the policy's."""
+
+
+class CaseRules(Struct, frozen=True, kw_only=True):
+    """What the city has decided for cases between two sessions, after a debt, after a decision on conduct."""
+
+    handover_minutes: int = 0
+    """Two sessions of one person may overlap by so many minutes."""
+    debt_percent: int = 50
+    """At most so much of a credit goes into paying a debt."""
+    appeal_days: int = 15
+    """Within so many days somebody may appeal when hours were taken away for conduct."""
 
 
 class Policy(Struct, frozen=True, kw_only=True):
@@ -147,6 +160,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     """Saturdays and Sundays that are working days, in exchange for a holiday (调休)."""
     safeguards: Safeguards = SAFEGUARDS_OFF
     campaigns: Mapping[str, Campaign] = {}
+    cases: CaseRules = CaseRules()
 
     digest: str
     """SHA-256 (hex) of the canonical content of the file."""

@@ -35,6 +35,7 @@ def read_safeguards(top: TableReader) -> Safeguards:
         long_line_minutes=60 * top.integer("long_line_hours", 0, _A_YEAR_OF_HOURS),
         long_line_notice_days=top.integer("long_line_notice_days", 0, 1000),
         decision_working_days=table.integer("decision_working_days", 1, 1000),
+        sample_percent=table.integer("sample_percent", 0, 100),
     )
     table.finish()
     eyes.finish()

@@ -99,7 +99,8 @@ def _today(connection: Connection, ledger_id: int, day: date, sequence: int) -> 
     return Today(
         day,
         sequence - midnight.sequence,
-        points_credited=-moved.get("fund-issued", 0),  # a fund's account falls when it issues
+        # a fund's account falls when it issues, and rises when its budget is raised
+        points_credited=moved.get("fund-granted", 0) - moved.get("fund-issued", 0),
         points_spent=moved.get("station-redeemed", 0),
         points_expired=moved.get("fund-expired", 0),
     )
@@ -171,7 +172,7 @@ class Overviews:
 
 _LEDGER: Final[BindParameter[int]] = bindparam("ledger")
 
-_COUNTED: Final = ("fund-issued", "station-redeemed", "fund-expired")
+_COUNTED: Final = ("fund-issued", "fund-granted", "station-redeemed", "fund-expired")
 
 # Only rows moved since midnight are looked up as of then; the kinds are few accounts, not the volunteers'.
 _MOVED = (

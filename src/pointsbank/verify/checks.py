@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection
 
 from pointsbank.verify.documents import check_documents
+from pointsbank.verify.merges import merged_groups
 from pointsbank.verify.scope import Scope
 from pointsbank.verify.source import Rows, fetch
 
@@ -29,6 +30,8 @@ async def check_volunteers(scope: Scope) -> dict[str, int]:
         return {}
     count = 0
     with_records = {"volunteers", "service_records"} <= scope.tables
+    merged = await scope.source.read(merged_groups) if "merged_people" in scope.tables else []
+    shared = {person for group in merged for person in group}
     async for people in _volunteers(scope):
         accounts = {
             number: (person, what) for person, whats in people.items() for what, number in whats.items()
@@ -38,9 +41,23 @@ async def check_volunteers(scope: Scope) -> dict[str, int]:
         )
         for person in people:
             _check_points(person, people[person], folded, scope)
-            _check_merit(person, people[person], folded, scope, with_records)
+            _check_merit(person, people[person], folded, scope, with_records and person not in shared)
         count += len(people)
+    if with_records:
+        await _check_groups(scope, merged)
     return {"volunteers": count}
+
+
+async def _check_groups(scope: Scope, merged: Sequence[Sequence[str]]) -> None:
+    """Who was merged has one merit: that of the records under all ids."""
+    for group in merged:
+        people = _by_person(await scope.source.read(_paths_of, list(group)))
+        accounts = sorted(number for whats in people.values() for number in whats.values())
+        folded: _Folded = await scope.source.read(_fold, accounts, sorted(people))
+        merit = sum(folded.balances.get((whats.get("merit", 0), "MINUTE"), 0) for whats in people.values())
+        recorded = sum(folded.records.get(person, 0) for person in people)
+        if merit != recorded:
+            scope.findings.add("volunteer-merit", f"volunteer:{group[0]}", f"records {recorded}", merit)
 
 
 class _Folded(NamedTuple):
@@ -66,7 +83,9 @@ def _check_points(person: str, accounts: dict[str, int], folded: _Folded, scope:
             if kind not in _POINT_SOURCES:
                 scope.findings.add("volunteer-movement", place, ", ".join(sorted(_POINT_SOURCES)), kind)
             net[kind] = net.get(kind, 0) + amount
-    credited, spent, expired = net["fund-issued"], -net["station-redeemed"], -net["fund-expired"]
+    # from pending to available it comes to nothing; what is left came from another id, or went there
+    moved = net["wallet"] + net["wallet-pending"]
+    credited, spent, expired = net["fund-issued"] + moved, -net["station-redeemed"], -net["fund-expired"]
     if credited != standing + spent + expired or min(credited, spent, expired) < 0:
         scope.findings.add(
             "volunteer-points", place, f"credited {credited} - spent {spent} - expired {expired}", standing
@@ -78,9 +97,9 @@ def _check_merit(
 ) -> None:
     key = (accounts.get("merit", 0), "MINUTE")
     place, moved = f"volunteer:{person}", folded.moved.get(key, {})
-    for kind in moved.keys() - {"service-given"}:
+    for kind in moved.keys() - {"service-given", "merit"}:
         scope.findings.add("volunteer-movement", place, "service-given", kind)
-    balance, given = folded.balances.get(key, 0), moved.get("service-given", 0)
+    balance, given = folded.balances.get(key, 0), moved.get("service-given", 0) + moved.get("merit", 0)
     recorded = folded.records.get(person, 0) if with_records else given
     if not balance == given == recorded:
         scope.findings.add("volunteer-merit", place, f"postings {given}, records {recorded}", balance)

@@ -54,6 +54,24 @@ DOCUMENTS: Final = (
     ),
     Document("receipt", "receipts", "basket", figures=(("price", "POINT"),), counter="receipt:"),
     Document("return", "returns", "return", figures=(("points", "POINT"),), counter="return:"),
+    Document(
+        "clawback",
+        "clawback_lines",
+        "clawback",
+        key="line_id",
+        figures=(("minutes", "MINUTE"), ("points", "POINT")),
+        state="''",
+    ),
+    Document("budget", "budget_changes", "budget", key="change_id", state="''"),
+    Document(
+        "merge",
+        "merged_people",
+        "merge",
+        key="merge_id",
+        state="''",
+        later_entry="unmerge",
+        later_sequence="undone_by",
+    ),
     Document("delivery", "deliveries", "receive", in_parts=True, state="''"),
 )
 
@@ -194,8 +212,12 @@ _REVERSED = """
 SELECT reverses FROM entries WHERE ledger_id = $1 AND reverses > 0 AND reverses > $2 AND reverses <= $3
 """
 
+# points that pass through the notice within one entry are counted once
 _MOVED = """
 SELECT p.sequence, l.commodity, sum(p.amount) FROM postings p
 JOIN lots l ON l.ledger_id = $1 AND l.lot = p.lot
-WHERE p.ledger_id = $1 AND p.posting >= $2 AND p.posting <= $3 GROUP BY p.sequence, l.commodity
+JOIN accounts d ON d.ledger_id = $1 AND d.account = p.debit_account
+JOIN accounts c ON c.ledger_id = $1 AND c.account = p.credit_account
+WHERE p.ledger_id = $1 AND p.posting >= $2 AND p.posting <= $3
+  AND NOT (d.kind = 'wallet-pending' AND c.kind = 'wallet') GROUP BY p.sequence, l.commodity
 """

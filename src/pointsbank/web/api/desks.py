@@ -13,9 +13,13 @@ from pointsbank.activities.codes import RotatingCodes
 from pointsbank.activities.ports import By, Households, PlaceCodes, Places, RegisteredHouseholds
 from pointsbank.activities.service import ActivityService
 from pointsbank.engine.registry import Ledger
+from pointsbank.hours.appeals import Appealing
+from pointsbank.hours.clawback import Clawing
 from pointsbank.hours.corrections import Correcting
 from pointsbank.hours.funding import Funding
+from pointsbank.hours.notices import Names, Notices
 from pointsbank.hours.objections import Objecting
+from pointsbank.hours.sampling import Sampling
 from pointsbank.hours.status import Standings
 from pointsbank.hours.submission import Submitting
 from pointsbank.hours.verification import Verifying
@@ -28,6 +32,7 @@ from pointsbank.web.validation import BankRequest
 class Desks(msgspec.Struct, frozen=True):
     """Where activities are planned, attendance is noted and records are judged."""
 
+    ledger: Ledger
     activities: ActivityService
     attendance: AttendanceService
     submitting: Submitting
@@ -36,6 +41,10 @@ class Desks(msgspec.Struct, frozen=True):
     correcting: Correcting
     funding: Funding
     standings: Standings
+    appealing: Appealing
+    clawing: Clawing
+    sampling: Sampling
+    notices: Notices
 
 
 _MADE: WeakKeyDictionary[Ledger, Desks] = WeakKeyDictionary()
@@ -48,10 +57,15 @@ def make_desks(
     code_key: bytes,
     households: Households | None = None,
     places: Places | None = None,
+    names: Names | None = None,
 ) -> Desks:
-    """The desks of a ledger. `code_key` signs rotating codes: the same for all processes that serve it."""
+    """The desks of a ledger. `code_key` signs rotating codes: the same for all processes that serve it.
+
+    `names` is the register of people, for the masked names of the public notice; without it nobody is named.
+    """
     households = households or RegisteredHouseholds(ledger)
     desks = _MADE[ledger] = Desks(
+        ledger,
         ActivityService(ledger, policies, places or PlaceCodes(ledger)),
         AttendanceService(ledger, policies, RotatingCodes(ledger.name, code_key)),
         Submitting(ledger, policies, households),
@@ -60,6 +74,10 @@ def make_desks(
         Correcting(ledger, policies, households),
         Funding(ledger, policies),
         Standings(ledger, policies),
+        Appealing(ledger, policies, households),
+        Clawing(ledger, policies, households),
+        Sampling(ledger, policies, households),
+        Notices(ledger, policies, names),
     )
     return desks
 

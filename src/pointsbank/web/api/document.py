@@ -12,6 +12,8 @@ from litestar.openapi.spec import Components, SecurityScheme
 from pointsbank.web.api import (
     accounts,
     activities,
+    cases,
+    funds,
     health,
     hours,
     journal,
@@ -51,6 +53,8 @@ def api_router() -> Router:
             activities.sessions_router,
             activities.projects_router,
             activities.papers_router,
+            cases.router,
+            funds.router,
             market.router,
             places.router,
             keys.router,

@@ -12,6 +12,8 @@ from litestar.params import JSONBody, PathParameter, QueryParameter
 from msgspec import Meta
 
 from pointsbank.engine.commands import Command
+from pointsbank.hours.debts import debts_of
+from pointsbank.hours.notices import NO_INDEX, PublicNotice
 from pointsbank.hours.objections import Objection
 from pointsbank.hours.status import Standing
 from pointsbank.hours.submission import LineOutcome
@@ -23,7 +25,7 @@ from pointsbank.web.api.describe import READING, WRITING, IdempotencyKey, operat
 from pointsbank.web.api.desks import by_of, desks_of
 from pointsbank.web.api.shapes import when
 from pointsbank.web.bank import Bank
-from pointsbank.web.guard import actor_in, needs
+from pointsbank.web.guard import PUBLIC, actor_in, needs
 from pointsbank.web.problems import ProblemError
 from pointsbank.web.validation import BankRequest
 
@@ -100,28 +102,15 @@ class StandingOut(msgspec.Struct, frozen=True):
     next_step: str
     due_on: str
     available_on: str
+    expires_on: str
     steps: list[StepOut]
 
 
 class StandingsOut(msgspec.Struct, frozen=True):
-    """Every hour of a volunteer, newest first."""
+    """Every hour of a volunteer, newest first, and the points that are owed (hundredths)."""
 
     hours: list[StandingOut]
-
-
-class NoticeLineOut(msgspec.Struct, frozen=True):
-    """A line of the public notice; `line` numbers this list only."""
-
-    line: int
-    activity: str
-    minutes: int
-    until: str
-
-
-class NoticeOut(msgspec.Struct, frozen=True):
-    """What stands on public notice now. Names are added, masked, by the page that shows it."""
-
-    lines: list[NoticeLineOut]
+    owed: int
 
 
 @post(
@@ -221,6 +210,41 @@ async def decide(
 
 
 @post(
+    "/{record_id:str}/appeal",
+    opt=needs("hours:object"),
+    responses=problems(*WRITING, *STEPS, "appeal-too-late"),
+    **operation("Appeal as the volunteer whose hours were taken away for conduct.", "申诉"),
+)
+async def appeal(
+    bank: NamedDependency[Bank], request: BankRequest, record_id: RecordPath, idempotency_key: IdempotencyKey
+) -> Response[Objection]:
+    case = await desks_of(bank).appealing.appeal(
+        record_id, by_of(request), _command(request, idempotency_key)
+    )
+    return answered(done(case), 201)
+
+
+@post(
+    "/{record_id:str}/appeal-decision",
+    opt=needs("hours:decide"),
+    status_code=200,
+    responses=problems(*WRITING, *STEPS),
+    **operation("Decide an appeal; upheld, the attendance may be submitted again.", "裁定申诉"),
+)
+async def decide_appeal(
+    bank: NamedDependency[Bank],
+    request: BankRequest,
+    record_id: RecordPath,
+    data: JSONBody[RulingIn],
+    idempotency_key: IdempotencyKey,
+) -> Response[Objection]:
+    case = await desks_of(bank).appealing.decide(
+        record_id, data.reason, by_of(request), _command(request, idempotency_key), uphold=data.uphold
+    )
+    return answered(done(case))
+
+
+@post(
     "/{record_id:str}/correction",
     opt=needs("hours:submit"),
     responses=problems(*WRITING, *STEPS),
@@ -245,16 +269,18 @@ async def correct(
 
 @get(
     "/public-notice",
-    opt=needs("hours:read"),
-    responses=problems(*READING),
-    **operation("What stands on public notice now.", "公示名单"),
+    opt=PUBLIC,
+    security=[],
+    responses=problems("invalid-request", "internal-error", "unavailable"),
+    **operation(
+        "What stands on public notice today, with masked names; gone when the notice ends.", "公示名单"
+    ),
 )
 async def notice(
     bank: NamedDependency[Bank],
     station: Annotated[str, QueryParameter(max_length=64, pattern="^[A-Za-z0-9._-]*$")] = "",
-) -> Response[NoticeOut]:
-    lines = await desks_of(bank).standings.on_notice(station)
-    return answered(NoticeOut([NoticeLineOut(n.line, n.activity, n.minutes, n.until) for n in lines]))
+) -> Response[PublicNotice]:
+    return answered(await desks_of(bank).notices.today(station), headers={"X-Robots-Tag": NO_INDEX})
 
 
 @get(
@@ -280,7 +306,8 @@ async def standings(
     bank: NamedDependency[Bank], person_id: Annotated[Id, PathParameter()]
 ) -> Response[StandingsOut]:
     found = await desks_of(bank).standings.of_person(person_id)
-    return answered(StandingsOut([_out(one) for one in found]))
+    debts = (await bank.ask(debts_of, [person_id])).get(person_id, [])
+    return answered(StandingsOut([_out(one) for one in found], sum(lot.balance for lot in debts)))
 
 
 def _command(request: BankRequest, key: str) -> Command:
@@ -302,12 +329,25 @@ def _out(standing: Standing) -> StandingOut:
         standing.next_step,
         standing.due_on,
         standing.available_on,
+        standing.expires_on,
         steps,
     )
 
 
 router = Router(
     "/records",
-    route_handlers=[verify, reject, withdraw, object_to, decide, correct, notice, standing, standings],
+    route_handlers=[
+        verify,
+        reject,
+        withdraw,
+        object_to,
+        decide,
+        appeal,
+        decide_appeal,
+        correct,
+        notice,
+        standing,
+        standings,
+    ],
     tags=["hours 服务时长"],
 )

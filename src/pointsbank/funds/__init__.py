@@ -1,0 +1,1 @@
+"""Funds: who stands for the points, how much they may issue, and what they have promised."""

@@ -1,0 +1,81 @@
+"""Documents of the hours room's cases: hours taken back, samples of closed batches."""
+
+from sqlalchemy import Index, LargeBinary, Text
+
+from pointsbank.store.tables import Big, Int, column, table
+
+clawback_cases = table(
+    "clawback_cases",
+    column("case_id", Text),
+    column("activity_id", Text),
+    column("reason", Text),
+    column("document_no", Text),
+    column("proposed_by", Text),
+    column("proposed_at", Big),
+    column("decided_by", Text),
+    column("decided_at", Big),
+    column("state", Text),
+    key=("case_id",),
+)
+"""Hours of an activity that shall not count. `state`: proposed, decided, refused. Two people, of whom each is named."""
+Index(
+    "clawback_cases_activity_idx",
+    clawback_cases.c.ledger_id,
+    clawback_cases.c.activity_id,
+    clawback_cases.c.case_id,
+)
+
+clawback_lines = table(
+    "clawback_lines",
+    column("line_id", Text),
+    column("case_id", Text),
+    column("record_id", Text),
+    column("person_id", Text),
+    column("guilty", Int),
+    column("content", Text),
+    column("minutes", Int),
+    column("points", Big),
+    column("taken", Big),
+    column("owed", Big),
+    column("lost", Big),
+    column("sequence", Big),
+    column("salt", LargeBinary),
+    column("state", Text),
+    key=("line_id",),
+)
+"""A record of a case. `points` = `taken` (was still there) + `owed` (a debt) + `lost` (the fund bears it). `state`:
+waiting, done (by the entry `sequence`), dropped (it had ended otherwise before)."""
+Index(
+    "clawback_lines_case_idx",
+    clawback_lines.c.ledger_id,
+    clawback_lines.c.case_id,
+    clawback_lines.c.record_id,
+)
+
+samples = table(
+    "samples",
+    column("sample_id", Text),
+    column("recorder", Text),
+    column("day", Text),
+    column("lines", Int),
+    column("digest", Text),
+    column("percent", Int),
+    column("seed", Text),
+    column("drawn_by", Text),
+    column("drawn_at", Big),
+    key=("sample_id",),
+)
+"""What one recorder submitted on one day, `lines` records with the `digest` of their ids, and the seed drawn for it
+after that day had ended: there is one seed a batch, and it is never drawn again."""
+Index("samples_day_idx", samples.c.ledger_id, samples.c.day, samples.c.sample_id)
+
+sample_outcomes = table(
+    "sample_outcomes",
+    column("sample_id", Text),
+    column("record_id", Text),
+    column("outcome", Text),
+    column("noted_by", Text),
+    column("noted_at", Big),
+    key=("sample_id", "record_id"),
+)
+"""What became of a sampled record: confirmed, wrong-times, not-present, no-evidence."""

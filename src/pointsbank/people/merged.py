@@ -1,0 +1,96 @@
+"""Ids that were merged: whose accounts and versions stand for them, as the books know it.
+
+The register of people knows the same of names and numbers; here it is known in the commit that moved the points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+import msgspec
+from sqlalchemy import Connection, select
+
+from pointsbank.people.merged_tables import merged_people
+from pointsbank.people.volunteers import Volunteer
+from pointsbank.store.lists import fetched, is_one_of
+
+Key = TypeVar("Key")
+
+
+def survivors(connection: Connection, ledger_id: int, ids: Iterable[str]) -> dict[str, str]:
+    """For each id that is merged, the id under which the person goes on. Ids that are not are not listed."""
+    if not _some(connection, ledger_id):
+        return {}
+    asked = set(ids)
+    steps: dict[str, str] = {}
+    wanted = asked
+    while wanted:
+        found = _steps(connection, ledger_id, wanted)
+        steps |= found
+        wanted = set(found.values()) - steps.keys()
+    return {one: _end(steps, one) for one in asked & steps.keys()}
+
+
+def groups(connection: Connection, ledger_id: int, ids: Iterable[str]) -> dict[str, frozenset[str]]:
+    """All ids of the person behind each id that shares the person with others. Ids that are alone are not listed."""
+    if not _some(connection, ledger_id):
+        return {}
+    asked = set(ids)
+    roots = dict.fromkeys(asked) | survivors(connection, ledger_id, asked)
+    root_of = {one: root or one for one, root in roots.items()}
+    members: dict[str, set[str]] = {root: {root} for root in root_of.values()}
+    reached = {root: root for root in members}
+    while reached:
+        t = merged_people.c
+        rows = fetched(
+            connection,
+            select(t.old_id, t.into_id).where(
+                t.ledger_id == ledger_id, is_one_of(connection, t.into_id, reached), t.state == "merged"
+            ),
+        )
+        reached = {str(old): reached[str(into)] for old, into in rows}
+        for old, root in reached.items():
+            members[root].add(old)
+    return {one: frozenset(members[root]) for one, root in root_of.items() if len(members[root]) > 1}
+
+
+def resolved(connection: Connection, ledger_id: int, people: Mapping[Key, Volunteer]) -> dict[Key, Volunteer]:
+    """The same people, those who are merged with the accounts and the version of whom they were merged into."""
+    into = survivors(connection, ledger_id, {person.id for person in people.values()})
+    if not into:
+        return dict(people)
+    return {
+        key: msgspec.structs.replace(person, id=into[person.id]) if person.id in into else person
+        for key, person in people.items()
+    }
+
+
+def was_merged(connection: Connection, ledger_id: int, person_id: str) -> bool:
+    """Whether this id was ever merged: an entry from before then is taken back by movements, not by its mirror."""
+    t = merged_people.c
+    query = select(t.merge_id).where(t.ledger_id == ledger_id, t.old_id == person_id).limit(1)
+    return connection.execute(query).first() is not None
+
+
+def _some(connection: Connection, ledger_id: int) -> bool:
+    """Whether anybody was ever merged: where nobody was, a batch of a thousand asks nothing more."""
+    t = merged_people.c
+    return connection.execute(select(t.merge_id).where(t.ledger_id == ledger_id).limit(1)).first() is not None
+
+
+def _steps(connection: Connection, ledger_id: int, ids: Iterable[str]) -> dict[str, str]:
+    t = merged_people.c
+    rows = fetched(
+        connection,
+        select(t.old_id, t.into_id).where(
+            t.ledger_id == ledger_id, is_one_of(connection, t.old_id, ids), t.state == "merged"
+        ),
+    )
+    return {str(old): str(into) for old, into in rows}
+
+
+def _end(steps: Mapping[str, str], one: str) -> str:
+    while one in steps:
+        one = steps[one]
+    return one
