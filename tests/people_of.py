@@ -58,9 +58,14 @@ async def open_peopled(
         yield ledger
 
 
-async def enrol(ledger: Ledger, born: Mapping[str, date]) -> dict[str, Volunteer]:
-    """Register volunteers by number and birth date; enrolling somebody again changes nothing."""
-    people = [NewPerson(volunteer_number=number, born=day) for number, day in born.items()]
+async def enrol(
+    ledger: Ledger, born: Mapping[str, date], names: Mapping[str, str] | None = None
+) -> dict[str, Volunteer]:
+    """Register volunteers by number and birth date, some with a name; enrolling somebody again changes nothing."""
+    people = [
+        NewPerson(name=(names or {}).get(number, ""), volunteer_number=number, born=day)
+        for number, day in born.items()
+    ]
     for result in await directory_of(ledger).enrol(ledger, people, "test", "test"):
         assert not isinstance(result, Refusal | PersonDataInvalid), result
     return await volunteers_named(ledger, *born)

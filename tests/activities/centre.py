@@ -70,6 +70,7 @@ TERMINAL = By("terminal-1", "", device="T1")
 MONDAY = "2026-03-02 06:00:00"
 BORN = {"V1": date(1990, 1, 1), "V2": date(1991, 1, 1), "V3": date(1992, 1, 1), "TEEN": date(2014, 5, 1),
         "CHILD": date(2017, 5, 1)}  # fmt: skip
+NAMES = {"V1": "张小明", "V2": "李四", "V3": "欧阳文静", "TEEN": "王小虎", "CHILD": "赵小"}
 
 
 def guarded(*, notice_days: int = 3, guard: Safeguards = GUARDED, **changes: object) -> Policy:
@@ -248,7 +249,7 @@ async def open_centre(
     clock, book = FixedClock(micros(now)), PolicyBook(policies or [guarded()])
     async with open_peopled(database, name, clock=clock) as ledger:
         await HoursService(ledger, book).open_accounts()
-        people = await enrol(ledger, BORN)
+        people = await enrol(ledger, BORN, NAMES)
         await ledger.submit(
             [
                 opening(kind, code, code, parent, Command("test", f"place:{code}"))

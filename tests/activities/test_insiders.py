@@ -27,8 +27,7 @@ from pointsbank.activities.model import ActivityPlan, SessionPlan
 from pointsbank.activities.ports import By
 from pointsbank.activities.refusals import CheckInRefused
 from pointsbank.engine.commands import Command
-from pointsbank.hours.refusals import TooManyLines
-from pointsbank.hours.service import RecordRefused
+from pointsbank.hours.refusals import RecordRefused, TooManyLines
 from pointsbank.ledger.chart import SHIPPED
 from pointsbank.ledger.model import Movement
 from pointsbank.ledger.refusals import MovementNotAllowed

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import date
-from pathlib import Path
 
 from msgspec.structs import replace
-from tests.activities.centre import BORN, HEAD, Centre, guarded, open_centre
+from tests.activities.centre import HEAD, NAMES, Centre, guarded, open_centre
 from tests.activities.test_clawback import FUND, holds, spend, with_shop
 
 from pointsbank.activities.ports import By
@@ -17,41 +16,21 @@ from pointsbank.hours.notices import CHILD, NO_NAME, NoticeLine, Notices
 from pointsbank.hours.settling import SettlePostings
 from pointsbank.people.changes import Change
 from pointsbank.people.closing import Closing, close_account
-from pointsbank.people.erasures import ErasureList
-from pointsbank.people.master import MasterKeys, generate
+from pointsbank.people.directory import directory_of
 from pointsbank.people.merging import Merging
-from pointsbank.people.model import NewPerson, Registered
 from pointsbank.people.refusals import PointsLeft
 from pointsbank.people.registry import Registry
-from pointsbank.people.store import PeopleStore
 from pointsbank.places.model import Joining, Opening
 from pointsbank.places.service import PlacesService
 from pointsbank.store.database import Database
 
 DAY = "2026-03-02"
-NAMES = {"V1": "张小明", "V2": "李四", "V3": "欧阳文静", "TEEN": "王小虎", "CHILD": "赵小"}
 
 
 @asynccontextmanager
-async def register(database: Database, centre: Centre, tmp_path: Path) -> AsyncIterator[Registry]:
-    """The people of the centre on file under their names."""
-    url = f"sqlite:///{tmp_path / 'people.db'}" if database.dialect == "sqlite" else database.url
-    store = PeopleStore(
-        url, centre.ledger.id, MasterKeys([generate()]), ErasureList(tmp_path / "erased"), clock=centre.clock
-    )
-    await store.upgrade()
-    await store.open()
-    try:
-        registry = Registry(store)
-        people = [
-            NewPerson(name=name, born=BORN[number], person_id=centre.id(number), volunteer_number=number)
-            for number, name in NAMES.items()
-        ]
-        for outcome in await registry.register_all(people, "clerk"):
-            assert isinstance(outcome, Registered), outcome
-        yield registry
-    finally:
-        await store.close()
+async def register(centre: Centre) -> AsyncIterator[Registry]:
+    """The people of the centre, who are on file under their names."""
+    yield Registry(directory_of(centre.ledger).store)
 
 
 async def on_notice(centre: Centre, names: Registry | None, station: str = "") -> list[NoticeLine]:
@@ -64,14 +43,12 @@ async def verified(centre: Centre, *names: str) -> None:
     await centre.verify(*[line.record_id for line in lines.values()])
 
 
-async def test_the_public_notice_shows_masked_names_and_of_children_none(
-    database: Database, tmp_path: Path
-) -> None:
+async def test_the_public_notice_shows_masked_names_and_of_children_none(database: Database) -> None:
     policy = guarded()
     guard = replace(policy.safeguards, companion_below_age=0, consent_below_age=0)
     async with (
         open_centre(database, replace(policy, safeguards=guard)) as centre,
-        register(database, centre, tmp_path) as names,
+        register(centre) as names,
     ):
         await verified(centre, *NAMES)
         lines = await on_notice(centre, names)
@@ -86,10 +63,8 @@ async def test_the_public_notice_shows_masked_names_and_of_children_none(
         assert await on_notice(centre, names, "S2") == []
 
 
-async def test_the_public_notice_names_the_team_of_the_service_date(
-    database: Database, tmp_path: Path
-) -> None:
-    async with open_centre(database) as centre, register(database, centre, tmp_path) as names:
+async def test_the_public_notice_names_the_team_of_the_service_date(database: Database) -> None:
+    async with open_centre(database) as centre, register(centre) as names:
         places = PlacesService(centre.ledger)
         for code, name, first, last in (
             ("T1", "清雪一队", date(2026, 1, 1), date(2026, 3, 3)),
@@ -103,10 +78,8 @@ async def test_the_public_notice_names_the_team_of_the_service_date(
         assert (line.name, line.team) == ("张*明", "清雪一队")
 
 
-async def test_a_line_is_gone_when_its_notice_has_ended_released_or_not(
-    database: Database, tmp_path: Path
-) -> None:
-    async with open_centre(database) as centre, register(database, centre, tmp_path) as names:
+async def test_a_line_is_gone_when_its_notice_has_ended_released_or_not(database: Database) -> None:
+    async with open_centre(database) as centre, register(centre) as names:
         await verified(centre, "V1", "V2")
         centre.at("2026-03-05 23:59:59")
         assert len(await on_notice(centre, names)) == 2
@@ -114,10 +87,8 @@ async def test_a_line_is_gone_when_its_notice_has_ended_released_or_not(
         assert await on_notice(centre, names) == []
 
 
-async def test_h14_a_merge_is_two_members_of_staff_a_visible_entry_and_an_alias(
-    database: Database, tmp_path: Path
-) -> None:
-    async with open_centre(database, with_shop()) as centre, register(database, centre, tmp_path) as names:
+async def test_h14_a_merge_is_two_members_of_staff_a_visible_entry_and_an_alias(database: Database) -> None:
+    async with open_centre(database, with_shop()) as centre, register(centre) as names:
         await centre.credited("V1", DAY)
         await centre.release("2026-03-06")
         old, into = centre.id("V1"), centre.id("V2")
@@ -137,10 +108,8 @@ async def test_h14_a_merge_is_two_members_of_staff_a_visible_entry_and_an_alias(
         await centre.holds()
 
 
-async def test_an_account_is_closed_with_a_donation_and_the_books_stay_whole(
-    database: Database, tmp_path: Path
-) -> None:
-    async with open_centre(database, with_shop()) as centre, register(database, centre, tmp_path) as names:
+async def test_an_account_is_closed_with_a_donation_and_the_books_stay_whole(database: Database) -> None:
+    async with open_centre(database, with_shop()) as centre, register(centre) as names:
         await centre.credited("V1", DAY)
         await centre.release("2026-03-06")
         await spend(centre, "V1", 500)
@@ -165,8 +134,8 @@ async def test_an_account_is_closed_with_a_donation_and_the_books_stay_whole(
         await centre.holds()
 
 
-async def test_a_closing_that_meets_hours_under_way_is_given_up(database: Database, tmp_path: Path) -> None:
-    async with open_centre(database, with_shop()) as centre, register(database, centre, tmp_path) as names:
+async def test_a_closing_that_meets_hours_under_way_is_given_up(database: Database) -> None:
+    async with open_centre(database, with_shop()) as centre, register(centre) as names:
         await centre.credited("V1", DAY)
         settling = SettlePostings(centre.ledger, centre.policies, HEAD)
         answer = await close_account(

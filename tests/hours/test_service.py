@@ -8,7 +8,8 @@ from tests.people_of import enrol
 from tests.points.town import Town, book, followed_by, open_town, policy, record
 
 from pointsbank.engine.commands import Command
-from pointsbank.hours.service import HoursService, RecordRefused
+from pointsbank.hours.refusals import RecordRefused
+from pointsbank.hours.service import HoursService
 from pointsbank.intake.lines import lines_done
 from pointsbank.ledger.refusals import AlreadyReversed, InsufficientBalance, Refusal, UnknownEntry
 from pointsbank.people.directory import directory_of

@@ -29,8 +29,9 @@ from pointsbank.engine.opening import admit
 from pointsbank.engine.registry import Ledger, ledger_to_read, open_ledger
 from pointsbank.hours.explain import SHORT_CHINESE, Facts
 from pointsbank.hours.files import Sheet, SheetError, SheetLine, file_digest, open_sheet
+from pointsbank.hours.refusals import RecordRefused
 from pointsbank.hours.report import ReportWriter, report_path
-from pointsbank.hours.service import HoursService, RecordRefused
+from pointsbank.hours.service import HoursService
 from pointsbank.intake.lines import LineVerdict
 from pointsbank.policy.model import Policy
 from pointsbank.store.database import Database

@@ -8,7 +8,7 @@ import click
 
 from pointsbank.cli.people_of import keys_of
 from pointsbank.cli.terminal import Ending, as_coroutine, database_option, progress_bar, say
-from pointsbank.hours.service import RecordRefused
+from pointsbank.hours.refusals import RecordRefused
 from pointsbank.market.service import MarketRefused
 from pointsbank.people.store import people_store, upgrade_people
 from pointsbank.replay.dataset import DatasetError

@@ -67,3 +67,12 @@ class AppealTooLate(Refusal, frozen=True, tag="appeal-too-late"):
 
     id: str
     last: str
+
+
+class RecordRefused(Exception):
+    """The ledger refused what the rules accepted (a fund without budget, say): nothing of the line was written."""
+
+    def __init__(self, line: int, refusal: Refusal) -> None:
+        super().__init__(f"line {line}: {refusal.code}")
+        self.line = line
+        self.refusal = refusal

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import date
 
 import msgspec
-from sqlalchemy import Connection, select
 
 from pointsbank.activities.ports import By, Households, RegisteredHouseholds
 from pointsbank.engine.commands import Command, request_digest
@@ -18,33 +17,30 @@ from pointsbank.engine.receipts import cause_of, receipt_of_entry
 from pointsbank.engine.registry import Ledger
 from pointsbank.engine.writer import Result
 from pointsbank.hours.context import HoursDesk
-from pointsbank.hours.debts import apart, debts_of, release_indebted
 from pointsbank.hours.funding import reversed_with, supplement_reversals
 from pointsbank.hours.model import HOURS_VERDICTS, Judgement, RecordFields, ServiceRecord
 from pointsbank.hours.postings import (
     HOURS,
     Judged,
-    PendingRecord,
     category_account,
     record_draft,
-    release_draft,
     reversal_drafts,
     shown_fields,
 )
-from pointsbank.hours.refusals import WrongState
+from pointsbank.hours.refusals import RecordRefused, WrongState
+from pointsbank.hours.releasing import releases
 from pointsbank.hours.rules import judge_record, parse_record
 from pointsbank.hours.sheets import Sheet, Sheets, needs_verification
 from pointsbank.hours.submission import step_row
-from pointsbank.hours.tables import service_records
 from pointsbank.hours.trails import record_of_entry
 from pointsbank.intake.lines import LineVerdict, Place, effective_micros, kept_text, verdicts_at
 from pointsbank.ledger.model import Draft, OpenAccount, Receipt
 from pointsbank.ledger.refusals import GroupRefused, Refusal, UnknownEntry
 from pointsbank.people.directory import directory_of
-from pointsbank.people.merged import resolved, was_merged
+from pointsbank.people.merged import was_merged
 from pointsbank.people.sealing import NONCE_BYTES
 from pointsbank.people.volunteers import Volunteer
-from pointsbank.points.lots import Fund, HeldLot, fund_opening
+from pointsbank.points.lots import Fund, fund_opening
 from pointsbank.policy.book import NoPolicyError, PolicyBook
 from pointsbank.policy.calendar import (
     available_on,
@@ -56,7 +52,6 @@ from pointsbank.policy.calendar import (
 )
 from pointsbank.policy.model import MINOR_UNITS_PER_POINT, Policy
 from pointsbank.readers.journal import entry_by_key
-from pointsbank.store.lists import fetched, in_hex
 
 Line = tuple[int, tuple[str, ...]]
 """The number of a line in its source, and its normalised fields."""
@@ -69,15 +64,6 @@ SALT_BYTES, RANDOM_BYTES = 16, 16 + NONCE_BYTES
 
 _MALFORMED = Judgement("malformed")
 _TAKES_NO_ID = frozenset(HOURS_VERDICTS[:3])
-
-
-class RecordRefused(Exception):
-    """The ledger refused what the rules accepted (a fund without budget, say): nothing of the line was written."""
-
-    def __init__(self, line: int, refusal: Refusal) -> None:
-        super().__init__(f"line {line}: {refusal.code}")
-        self.line = line
-        self.refusal = refusal
 
 
 class _Flight(msgspec.Struct):
@@ -348,33 +334,8 @@ class HoursService:
 
         Idempotent and resumable: a record is released by a guarded change of its state.
         """
-        async for released in landed(self._releases(as_of, client)):
+        async for released in landed(releases(self._ledger, self._policies, as_of, client)):
             yield released
-
-    async def _releases(self, as_of: date, client: str) -> AsyncIterator[asyncio.Future[int]]:
-        after = ("", "")
-        while page := await self._ledger.database.read(pending_records, self._ledger.id, as_of, after):
-            debts = await self._ledger.database.read(
-                debts_of, self._ledger.id, {record.volunteer.id for record in page}
-            )
-            yield asyncio.create_task(self._release_page(page, debts, client))
-            after = (page[-1].available_on, page[-1].record_id)
-
-    async def _release_page(
-        self, page: Sequence[PendingRecord], debts: Mapping[str, Sequence[HeldLot]], client: str
-    ) -> int:
-        """Release records of one page; of people who owe something each with what it pays."""
-        zone = self._policies.policies[-1].timezone
-        free, indebted = apart(page, debts)
-        drafts = [
-            release_draft(record, start_of_day(date.fromisoformat(record.available_on), zone), client)
-            for record in free
-        ]
-        released = _released(await self._ledger.submit(drafts, HOURS)) if drafts else 0
-        if indebted:
-            percent = self._policies.policies[-1].cases.debt_percent
-            released += await release_indebted(self._ledger, indebted, percent, zone, client)
-        return released
 
     async def reverse(self, sequence: int, reason: str, command: Command) -> list[Receipt] | Refusal:
         """Take a credited record back: points out of the lot they went to, minutes out of the merit.
@@ -458,14 +419,6 @@ def _is_ahead(record: ServiceRecord, policy: Policy, now: int) -> bool:
     return city_to_utc_micros(record.recorded_at * 60, policy.timezone) > now
 
 
-def _released(results: Sequence[Result]) -> int:
-    """How many records were released; one that somebody else released or reversed meanwhile is no fault."""
-    for result in results:
-        if isinstance(result, Refusal) and result.code != "state-changed":
-            raise RecordRefused(0, result)
-    return sum(isinstance(result, Receipt) and not result.replayed for result in results)
-
-
 def _verdict(judged: Judged, sequence: int = 0) -> LineVerdict:
     j = judged.judgement
     return LineVerdict(judged.place.line, judged.record_id, j.verdict, j.minutes, j.points, sequence)
@@ -487,31 +440,3 @@ def _category_opening(policy: Policy, client: str) -> Draft:
         effective_at=0,
         opens=tuple(OpenAccount(category_account(code)) for code in policy.categories),
     )
-
-
-def pending_records(
-    connection: Connection, ledger_id: int, as_of: date, after: tuple[str, str] = ("", ""), limit: int = 1000
-) -> list[PendingRecord]:
-    """Records whose notice has ended by `as_of`, by date and record id, a page at a time."""
-    t = service_records.c
-    day, record_id = after
-    found = fetched(
-        connection,
-        select(
-            t.record_id, t.fields, t.volunteer, t.points, t.lot, t.available_on, in_hex(connection, t.salt)
-        )
-        .where(
-            t.ledger_id == ledger_id,
-            t.state == "pending",
-            t.available_on <= as_of.isoformat(),
-            (t.available_on > day) | ((t.available_on == day) & (t.record_id > record_id)),
-        )
-        .order_by(t.available_on, t.record_id)
-        .limit(limit),
-    )
-    rows = sorted(found, key=lambda row: (row[5], row[0]))
-    people = resolved(connection, ledger_id, {row[2]: Volunteer(row[2]) for row in rows})
-    return [
-        PendingRecord(row[0], row[1], people[row[2]], row[3], row[4], row[5], bytes.fromhex(row[6]))
-        for row in rows
-    ]

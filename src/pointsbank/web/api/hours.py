@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select
 from pointsbank.engine.commands import Command
 from pointsbank.hours.explain import SHORT_CHINESE, SHORT_ENGLISH
 from pointsbank.hours.model import HoursVerdict, RecordFields
-from pointsbank.hours.service import RecordRefused
+from pointsbank.hours.refusals import RecordRefused
 from pointsbank.hours.tables import service_records
 from pointsbank.ledger.model import Draft
 from pointsbank.ledger.refusals import Refusal
