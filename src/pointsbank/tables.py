@@ -8,8 +8,9 @@ from pointsbank.market import tables as market
 from pointsbank.people import tables as people
 from pointsbank.places import tables as places
 from pointsbank.recognition import tables as recognition
+from pointsbank.record_sheets import tables as record_sheets
 from pointsbank.store.tables import metadata
 
-ROOMS = (access, activities, hours, intake, market, people, places, recognition)
+ROOMS = (access, activities, hours, intake, market, people, places, recognition, record_sheets)
 
 __all__ = ["ROOMS", "metadata"]

@@ -1,38 +1,127 @@
 """Where an act takes place and whom it is about: asked before a person with a role of some places acts.
 
-The place bounds the act, not the volunteer's home: who stands at the counter is served there.
+The place bounds the act, not the volunteer's home: who stands at the counter is served there. The tree is that of
+today, by which whoever runs a centre today answers for its stations; a closed place keeps the parent it closed under.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date
+from typing import Any, Final
+
+import msgspec
 from sqlalchemy import Connection
 
-from pointsbank.access.authorize import Resource, authorize
+from pointsbank.access.authorize import Denial, Resource, authorize
 from pointsbank.access.model import Actor
-from pointsbank.access.standing import places_above
+from pointsbank.access.rights import Relation
 from pointsbank.people.volunteers import by_number
-from pointsbank.places.stations import stations
+from pointsbank.places.membership import groups_of
+from pointsbank.places.tree import ancestors_of, places_on
+from pointsbank.policy.calendar import city_day
 from pointsbank.web.bank import Bank
 from pointsbank.web.guard import deny
 
+_NOBODY: Final[frozenset[Relation]] = frozenset()
+
+
+class Act(msgspec.Struct, frozen=True):
+    """One act: where, by the place's code (`station`) or id (`place`), and whom it is about, by number or id.
+
+    Without a place it is about the whole city, and so is one at a place that nobody knows.
+    """
+
+    station: str = ""
+    place: str = ""
+    volunteer: str = ""
+    person: str = ""
+
 
 async def require_at(
-    bank: Bank, actor: Actor, action: str, *, station: str = "", volunteer: str = ""
+    bank: Bank,
+    actor: Actor,
+    action: str,
+    *,
+    station: str = "",
+    place: str = "",
+    volunteer: str = "",
+    person: str = "",
 ) -> None:
-    """Raise ProblemError unless a person may do this at this station and for this volunteer, both by number.
+    """Raise ProblemError unless a person may do this at this place and for this volunteer.
 
-    An unknown station is no place of anybody's: only a role of the whole city goes on to hear that it is unknown. A
-    source without a person was judged at the door.
+    An unknown place is nobody's: only a role of the whole city goes on to hear that it is unknown. A source without a
+    person was judged at the door.
     """
+    await require_each(bank, actor, action, [Act(station, place, volunteer, person)])
+
+
+async def require_each(bank: Bank, actor: Actor, action: str, acts: Iterable[Act]) -> None:
+    """As `require_at`, for many acts at once: all or none."""
     if actor.person:
-        resource: Resource = await bank.ask(_resource, station, volunteer)
-        deny(authorize(actor, action, resource), action)
+        deny(await _first_denial(bank, actor, action, tuple(dict.fromkeys(acts)) or (Act(),)), action)
 
 
-def _resource(connection: Connection, ledger_id: int, station: str, volunteer: str) -> Resource:
-    codes = [code for code in (station,) if code.isprintable()]
-    numbers = [number for number in (volunteer,) if number.isprintable()]
-    place = stations(connection, ledger_id, codes).get(station)
-    person = by_number(connection, ledger_id, numbers).get(volunteer)
-    places = places_above(connection, ledger_id, place.id) if place is not None else ()
-    return Resource(places=places or (), person=person.id if person is not None else "")
+async def require_found(
+    bank: Bank, actor: Actor, action: str, query: Callable[..., Sequence[Act]], *asked: Any
+) -> None:
+    """As `require_each`, for acts that a query finds: it is asked only for a person, and what it does not find is no
+    place of anybody's."""
+    if actor.person:
+        acts: Sequence[Act] = await bank.ask(query, *asked)
+        await require_each(bank, actor, action, acts or (Act(),))
+
+
+async def may_at(bank: Bank, actor: Actor, action: str, acts: Sequence[Act]) -> list[bool]:
+    """Which of these acts the actor may do: for lists that show each reader what is the reader's."""
+    if not actor.person:
+        return [True] * len(acts)
+    resources = await bank.ask(resources_of, acts, actor.person, today(bank))
+    return [authorize(actor, action, resources[act]) is None for act in acts]
+
+
+def today(bank: Bank) -> date:
+    """The city's date by the server's clock."""
+    return city_day(bank.clock.now(), bank.policies.policies[-1].timezone)
+
+
+async def _first_denial(bank: Bank, actor: Actor, action: str, acts: tuple[Act, ...]) -> Denial | None:
+    resources = await bank.ask(resources_of, acts, actor.person, today(bank))
+    denials = (authorize(actor, action, resources[act]) for act in acts)
+    return next((denial for denial in denials if denial is not None), None)
+
+
+def resources_of(
+    connection: Connection, ledger_id: int, acts: Sequence[Act], actor: str, day: date
+) -> dict[Act, Resource]:
+    """Acts as `authorize` takes them: the places above each, who it is about, and what that person is to the actor."""
+    codes = {act.station for act in acts if act.station and act.station.isprintable()}
+    numbers = {act.volunteer for act in acts if act.volunteer and act.volunteer.isprintable()}
+    ids = (
+        {code: place.id for code, place in places_on(connection, ledger_id, codes, day).items()}
+        if codes
+        else {}
+    )
+    people = by_number(connection, ledger_id, numbers) if numbers else {}
+    lines = ancestors_of(connection, ledger_id, {*ids.values(), *(a.place for a in acts if a.place)}, day)
+    about = {act: act.person or (people[act.volunteer].id if act.volunteer in people else "") for act in acts}
+    household = _household(connection, ledger_id, actor, {p for p in about.values() if p and p != actor}, day)
+    return {
+        act: Resource(
+            places=lines.get(act.place or ids.get(act.station, ""), ()),
+            person=about[act],
+            relations=frozenset({"same-household"}) if about[act] in household else _NOBODY,
+        )
+        for act in acts
+    }
+
+
+def _household(
+    connection: Connection, ledger_id: int, actor: str, people: set[str], day: date
+) -> frozenset[str]:
+    """Who of these people lives with the actor on this day."""
+    if not people:
+        return frozenset()
+    groups = groups_of(connection, ledger_id, {actor, *people}, day)
+    own = {group for group in groups[actor] if group[0] == "household"}
+    return frozenset(person for person in people if own & groups[person]) if own else frozenset()
