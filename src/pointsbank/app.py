@@ -28,14 +28,18 @@ from pointsbank.engine.registry import Ledger, open_ledger
 from pointsbank.hours.service import HoursService
 from pointsbank.ledger.chart import SHIPPED, Chart
 from pointsbank.market.service import MarketService
+from pointsbank.people.master import MasterKeyError, master_keys
+from pointsbank.people.store import demo_key_path, people_store
 from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.calendar import city_day
 from pointsbank.policy.shipped import policies_at
 from pointsbank.readers.hot import HotBalances
 from pointsbank.readers.overview import Overviews
+from pointsbank.record_sheets.opening import open_sheets
+from pointsbank.record_sheets.service import RecordSheets
 from pointsbank.settings import Settings
 from pointsbank.store.database import Database
-from pointsbank.store.schema import require_current
+from pointsbank.store.schema import SchemaOutOfDate, require_current
 from pointsbank.web.api import health
 from pointsbank.web.api.document import api_router, openapi_config
 from pointsbank.web.bank import Bank
@@ -127,6 +131,7 @@ async def open_bank(
         ring = KeyRing(ledger, clock, zone)
         staff = StaffDesk(ledger, ring)
         log_ins = await stack.enter_async_context(open_log_ins(settings, ledger, ring, staff))
+        sheets = await stack.enter_async_context(open_record_sheets(settings, ledger, zone))
         metrics.watch(ledger.writer)
         stack.callback(metrics.forget)
         hours = HoursService(ledger, policies)
@@ -143,6 +148,7 @@ async def open_bank(
             staff=staff,
             roles=RoleDesk(ledger, ring),
             log_ins=log_ins,
+            sheets=sheets,
             policies=policies,
             hours=hours,
             market=MarketService(ledger, policies),
@@ -173,6 +179,28 @@ async def open_log_ins(
         stack.push_async_callback(store.close)
         await store.open()
         yield LogIns(ledger, ring, staff, store, pepper, passwords)
+
+
+@asynccontextmanager
+async def open_record_sheets(
+    settings: Settings, ledger: Ledger, zone: str
+) -> AsyncIterator[RecordSheets | None]:
+    """The desk of record sheets; None where there is no people store, or no key to open it with.
+
+    Raises MasterKeyError if a key was named and is not there, or cannot be used; SheetKeyError.
+    """
+    async with AsyncExitStack() as stack:
+        try:
+            keys = master_keys(settings, demo_key_path(settings))
+            people = people_store(settings, ledger.id, keys, clock=ledger.writer.clock)
+            stack.push_async_callback(people.close)
+            await people.open()
+        except (MasterKeyError, SchemaOutOfDate):
+            if settings.master_key or settings.master_key_file:
+                raise
+            yield None
+            return
+        yield await stack.enter_async_context(open_sheets(settings, ledger, people, zone))
 
 
 def run(settings: Settings) -> None:

@@ -35,6 +35,11 @@ Scope = Literal[
     "places:manage",
     "metrics:read",
     "keys:manage",
+    "recognition:read",
+    "recognition:decide",
+    "sheets:issue",
+    "sheets:read",
+    "sheets:withdraw",
 ]
 """What a key may be allowed to do. No scope widens the chart: none credits a wallet by the generic route."""
 

@@ -21,6 +21,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "statement": "What moved on an account, newest first 对账单",
         "places": "Places and groups from day to day: open, move, close, import 地点与组织",
         "recognition": "Stars, candidate lists of a year, honours 星级与表彰",
+        "sheets": "Service record sheets: issue, print, withdraw, check 服务记录单",
         "reverse": "Take a posted entry back by its mirror image 冲正",
     },
     "Proof 证明": {
