@@ -25,9 +25,11 @@ from pointsbank.cli.terminal import Ending, refusal_text
 from pointsbank.engine.registry import Ledger
 from pointsbank.policy.calendar import city_day
 from pointsbank.settings import settings_from
-from pointsbank.web.bounds import Act, resources_of
+from pointsbank.web.bounds import Act, Found, resources_of
 
 T = TypeVar("T")
+
+Query = Callable[..., Sequence[Found]]
 
 OPERATOR = Actor("operator", "cli", frozenset({*SCOPES, "register", "people:read", "people:manage"}))
 """The bare shell of a ledger without staff."""
@@ -113,6 +115,26 @@ async def open_door(ledger: Ledger, ring: KeyRing, staff: StaffDesk) -> AsyncIte
                 "The secret of log-ins is not there, so nobody can log in; set POINTSBANK_PEPPER."
             )
         yield door
+
+
+async def who_acts_on(
+    ledger: Ledger,
+    action: str,
+    shown: Shown,
+    query: Query,
+    ids: Sequence[str] | Sequence[int],
+    *,
+    about: bool = True,
+) -> Actor:
+    """As `who_acts`, for acts on things that a query finds by id. What it does not find is no place of anybody's.
+
+    Without `about` only the place is judged: where lines are judged one by one, the room itself refuses one's own.
+    """
+    found = await ledger.database.read(query, ledger.id, ids)
+    acts = [Act(thing.station, person=thing.person if about else "") for thing in found]
+    if len(found) < len(set(ids)) or not acts:
+        acts.append(Act())
+    return await who_acts(ledger, action, shown, *dict.fromkeys(acts))
 
 
 async def _allowed_at(ledger: Ledger, actor: Actor, action: str, acts: Sequence[Act]) -> Actor:

@@ -6,9 +6,9 @@ today, by which whoever runs a centre today answers for its stations; a closed p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import date
-from typing import Any, Final
+from typing import Final, Protocol
 
 import msgspec
 from sqlalchemy import Connection
@@ -17,6 +17,7 @@ from pointsbank.access.authorize import Denial, Resource, authorize
 from pointsbank.access.model import Actor
 from pointsbank.access.rights import Relation
 from pointsbank.people.volunteers import by_number
+from pointsbank.places import model as places
 from pointsbank.places.membership import groups_of
 from pointsbank.places.tree import ancestors_of, places_on
 from pointsbank.policy.calendar import city_day
@@ -36,6 +37,16 @@ class Act(msgspec.Struct, frozen=True):
     place: str = ""
     volunteer: str = ""
     person: str = ""
+
+
+class Found(Protocol):
+    """What a room tells of a thing: at which station it is, and whom it is about, empty for nobody."""
+
+    @property
+    def station(self) -> str: ...
+
+    @property
+    def person(self) -> str: ...
 
 
 async def require_at(
@@ -63,13 +74,43 @@ async def require_each(bank: Bank, actor: Actor, action: str, acts: Iterable[Act
 
 
 async def require_found(
-    bank: Bank, actor: Actor, action: str, query: Callable[..., Sequence[Act]], *asked: Any
+    bank: Bank,
+    actor: Actor,
+    action: str,
+    query: Callable[..., Sequence[Found]],
+    ids: Collection[str],
+    *,
+    person: str = "",
+    about: bool = True,
 ) -> None:
-    """As `require_each`, for acts that a query finds: it is asked only for a person, and what it does not find is no
-    place of anybody's."""
+    """As `require_each`, for acts on things that a query finds by id; it is asked only for a person.
+
+    What is not found is no place of anybody's. `person` is whom the acts are about, if not those whom the query finds;
+    without `about` only the place is judged: where lines are judged one by one, the room itself refuses one's own.
+    """
     if actor.person:
-        acts: Sequence[Act] = await bank.ask(query, *asked)
-        await require_each(bank, actor, action, acts or (Act(),))
+        found: Sequence[Found] = await bank.ask(query, ids)
+        acts = [Act(thing.station, person=person or (thing.person if about else "")) for thing in found]
+        if len(found) < len(set(ids)) or not acts:
+            acts.append(Act())
+        await require_each(bank, actor, action, acts)
+
+
+def acts_on_places(act: places.Act | places.MemberAct) -> list[Act]:
+    """Where a change of the tree or of a group takes place: in each place that it touches."""
+    match act:
+        case places.Opening():
+            return [Act(act.parent)]
+        case places.Moving():
+            return [Act(act.code), Act(act.parent)]
+        case places.Merging():
+            return [Act(act.code), Act(act.into)]
+        case places.Transfer():
+            return [Act(act.group, person=act.person), Act(act.into, person=act.person)]
+        case places.Joining() | places.Leaving():
+            return [Act(act.group, person=act.person)]
+        case _:
+            return [Act(act.code)]
 
 
 async def may_at(bank: Bank, actor: Actor, action: str, acts: Sequence[Act]) -> list[bool]:
