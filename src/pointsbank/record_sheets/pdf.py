@@ -9,6 +9,7 @@ import base64
 import io
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -16,6 +17,9 @@ from pointsbank.record_sheets.content import SheetContent
 from pointsbank.record_sheets.refusals import NotPrintable
 from pointsbank.record_sheets.rules import SheetRules
 from pointsbank.record_sheets.signing import Signature
+
+if TYPE_CHECKING:
+    import typst
 
 _TEMPLATE = Path(__file__).with_name("sheet.typ")
 
@@ -51,14 +55,12 @@ def set_page(
         "signature_text": base64.b64encode(signature.octets).decode(),
         "key_id": signature.key_id,
     }
-    page = typst.compile(
+    return typst.compile(
         _TEMPLATE.read_bytes(),
         font_paths=_fonts(fonts),
         sys_inputs={"sheet": msgspec.json.encode(sheet).decode()},
         format="pdf",
     )
-    assert isinstance(page, bytes)
-    return page
 
 
 def hours_text(minutes: int) -> str:
@@ -96,7 +98,7 @@ def _words(content: SheetContent, rules: SheetRules) -> dict[str, object]:
 
 
 @lru_cache(maxsize=2)
-def _fonts(folder: str) -> object:
+def _fonts(folder: str) -> typst.Fonts:
     import typst
 
     return typst.Fonts(font_paths=[folder] if folder else [])
@@ -104,8 +106,4 @@ def _fonts(folder: str) -> object:
 
 @lru_cache(maxsize=2)
 def _families(folder: str) -> frozenset[str]:
-    import typst
-
-    fonts = _fonts(folder)
-    assert isinstance(fonts, typst.Fonts)
-    return frozenset(fonts.families())
+    return frozenset(_fonts(folder).families())

@@ -78,7 +78,7 @@ async def require_found(
     actor: Actor,
     action: str,
     query: Callable[..., Sequence[Found]],
-    ids: Collection[str],
+    ids: Collection[str] | Collection[int],
     *,
     person: str = "",
     about: bool = True,

@@ -17,7 +17,7 @@ from msgspec import Meta
 
 from pointsbank.engine.commands import Command
 from pointsbank.ledger.refusals import Refusal
-from pointsbank.record_sheets.model import REASONS, PublicSheet, Sheet, SheetOrder
+from pointsbank.record_sheets.model import REASONS, NameCheck, PublicSheet, Sheet, SheetOrder
 from pointsbank.record_sheets.refusals import TooManyLooks
 from pointsbank.record_sheets.service import RecordSheets
 from pointsbank.web.api.answers import NO_STORE, answered
@@ -270,7 +270,7 @@ async def look(
 async def check_name(
     bank: NamedDependency[Bank], request: BankRequest, data: JSONBody[NameIn]
 ) -> Response[NameOut]:
-    told = _done(await desk_of(bank).check_name(data.token, data.name, address_of(request)))
+    told: NameCheck = _done(await desk_of(bank).check_name(data.token, data.name, address_of(request)))
     return answered(NameOut(told), headers=NO_INDEX)
 
 
