@@ -15,11 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import count, cycle
 from os import sched_getaffinity
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import msgspec
 import uvloop
 from argon2 import PasswordHasher
+from sqlalchemy import Connection, text
 
 from pointsbank.access.log_in import LogIns
 from pointsbank.access.logins import LoginStore
@@ -29,6 +30,7 @@ from pointsbank.access.pepper import make_pepper
 from pointsbank.access.ring import KeyRing
 from pointsbank.access.staff import Half, StaffDesk
 from pointsbank.access.totp import code_at, step_of
+from pointsbank.access.wall import let_in
 from pointsbank.bench.baskets import PEOPLE_IN_CITY, SHOPS, three_goods, volunteer_of
 from pointsbank.bench.service_day import Prepared
 from pointsbank.bench.worker import Done
@@ -37,15 +39,19 @@ from pointsbank.engine.registry import open_ledger
 from pointsbank.policy.book import load_book
 from pointsbank.policy.shipped import shipped_folder
 from pointsbank.store.database import Database
+from pointsbank.store.schema import write_connection
 
 PASSWORD = "a long sentence for the bench 马"  # noqa: S105 - of accounts that live for a minute
 STAFF = 500
 AT_A_TIME = 8
 """Log-ins under way: enough to keep every core hashing, fewer than an address may have open."""
 
+BALANCES_A_SECOND = 100
 BASKETS_A_SECOND = 40
 CHECK_INS_A_SECOND = 112
 """A hundred thousand in a quarter of an hour, as on Lei Feng Day."""
+
+ROLE = "pointsbank_bench_server"
 
 Request = Callable[[], bytes]
 
@@ -84,8 +90,13 @@ class Pool:
             writer.close()
 
 
-async def steady(port: int, make: Request, a_second: float, seconds: float) -> Done:
-    """Requests at a steady pace. Raises RuntimeError if the service falls behind by more than it may catch up."""
+async def steady(
+    port: int, make: Request, a_second: float, seconds: float, meanwhile: asyncio.Task[Done] | None = None
+) -> Done:
+    """Requests at a steady pace, as long as a task goes on if one is given.
+
+    Raises RuntimeError if the service falls behind by more than it may catch up.
+    """
     pool, latencies, tasks = Pool(port), list[float](), set[asyncio.Task[None]]()
 
     async def one(due: float) -> None:
@@ -94,6 +105,8 @@ async def steady(port: int, make: Request, a_second: float, seconds: float) -> D
 
     started = time.perf_counter()
     for number in range(int(a_second * seconds)):
+        if meanwhile is not None and meanwhile.done():
+            break
         due = started + number / a_second
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
         task = asyncio.create_task(one(due))
@@ -134,11 +147,11 @@ def _done(latencies: list[float], took: float) -> Done:
 
 def posted(path: str, body: object, token: str = "", key: str = "") -> bytes:
     """A POST as bytes."""
-    text = msgspec.json.encode(body)
+    content = msgspec.json.encode(body)
     head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
     head += f"Authorization: Bearer {token}\r\n" if token else ""
     head += f"Idempotency-Key: {key}\r\n" if key else ""
-    return f"{head}Content-Length: {len(text)}\r\n\r\n".encode() + text
+    return f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content
 
 
 # Lei Feng Day
@@ -193,8 +206,23 @@ def make_staff(url: str, pepper: Path) -> Staff:
 async def _make_staff(url: str, pepper_file: Path) -> Staff:
     database = Database(url)
     staff = await prepare_staff(database, pepper_file, STAFF)
+    await write_connection(database, _admit)
     await database.close()
     return staff
+
+
+def _admit(connection: Connection) -> None:
+    """A ledger with staff is served by a role that may change nothing in the journal, or not at all."""
+    known = connection.scalar(text("SELECT count(*) FROM pg_roles WHERE rolname = :role"), {"role": ROLE})
+    if not known:
+        connection.execute(text(f"CREATE ROLE {ROLE} LOGIN PASSWORD '{ROLE}'"))
+    let_in(connection, ROLE)
+
+
+def as_served(url: str) -> str:
+    """The URL of a database for the role that serves it."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=f"{ROLE}:{ROLE}@{parts.netloc.rpartition('@')[2]}"))
 
 
 async def prepare_staff(database: Database, pepper_file: Path, members: int) -> Staff:
@@ -264,14 +292,11 @@ def balances(port: int, token: str, staff: Staff | None, accounts: int, seconds:
         def balance() -> bytes:
             return f"GET /api/v1/accounts/memo:{next(numbers)}/balance{head}".encode()
 
-        await steady(port, balance, 50, 1)
-        asked = steady(port, balance, 50, seconds)
+        await steady(port, balance, BALANCES_A_SECOND, 1)
         if staff is None:
-            return await asked
+            return await steady(port, balance, BALANCES_A_SECOND, seconds)
         busy = asyncio.create_task(in_turn(port, log_ins(staff), AT_A_TIME))
-        done = await asked
-        if busy.done():
-            raise RuntimeError("the log-ins ended before the balances: make more staff")
+        done = await steady(port, balance, BALANCES_A_SECOND, seconds, busy)
         busy.cancel()
         await asyncio.gather(busy, return_exceptions=True)
         return done
