@@ -18,6 +18,7 @@ def upgrade() -> None:
         sa.Column("ledger_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("sheet_id", TEXT, nullable=False),
         sa.Column("person_id", TEXT, nullable=False),
+        sa.Column("served_as", TEXT, nullable=False),
         sa.Column("issuer", TEXT, nullable=False),
         sa.Column("year", sa.Integer(), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),

@@ -16,7 +16,9 @@ from tests.record_sheets.office import CLERK, HERE, NAMES, Office, office
 from pointsbank.access import throttle
 from pointsbank.engine.commands import Command
 from pointsbank.ledger.refusals import KeyConflict, StateChanged
+from pointsbank.people.changes import Change
 from pointsbank.people.closing import Closing, close_account
+from pointsbank.people.merging import Merging
 from pointsbank.people.registry import Registry
 from pointsbank.record_sheets.content import as_typed
 from pointsbank.record_sheets.model import PublicSheet, Sheet
@@ -144,6 +146,29 @@ async def test_a_sheet_takes_the_place_of_one_of_the_same_person_only(
         sheet = await desk.issue("V1")
         assert await desk.ask("V2", key="theirs", replaces=sheet.sheet_id) == UnknownSheet()
         assert (await desk.issue("V2", key="own")).number == "S1-2026-000002"
+
+
+async def test_h14_who_was_merged_has_served_under_both_ids(database: Database, tmp_path: Path) -> None:
+    """H14: the records stay under the id under which they were made; the sheet counts them all."""
+    async with office(database, tmp_path) as desk:
+        await desk.town.earn("V1", "2026-02-02")
+        await desk.town.earn("V2", "2026-02-03")
+        undone = (await desk.town.ledger.writer.store.head()).sequence
+        merging = Merging(desk.people, delay=0)
+        change = await merging.propose(desk.ids["V2"], desk.ids["V1"], "clerk-1")
+        assert isinstance(change, Change), change
+
+        async def post(old_id: str, into_id: str, key: str) -> None:
+            return None
+
+        merged = await merging.confirm(desk.ids["V2"], change.id, "clerk-2", post)
+        assert isinstance(merged, Change), merged
+        sheet = await desk.issue("V1")
+        assert (sheet.minutes, sheet.records, sheet.state) == (480, 2, "valid")
+        assert isinstance(await desk.town.hours.reverse(undone, "mistake", desk.town.key("undo")), list)
+        now = await desk.desk.sheet(sheet.sheet_id)
+        assert now is not None
+        assert now.state == "superseded"
 
 
 async def test_a_sheet_is_withdrawn_once_with_a_reason(database: Database, tmp_path: Path) -> None:

@@ -201,6 +201,15 @@ AT: dict[str, Callable[[Things], Asked]] = {
         {"receipt": x.receipt, "sku": x.sku, "quantity": 1},
     ),
     "GET /api/v1/market/returns/{reference}": lambda x: (f"/api/v1/market/returns/{x.back}", None),
+    "POST /api/v1/market/deliveries": lambda x: (
+        "/api/v1/market/deliveries",
+        {
+            "reference": f"new-{x.station}",
+            "station": x.station,
+            "donor": "donor",
+            "goods": [{"sku": x.sku, "quantity": 1}],
+        },
+    ),
     "GET /api/v1/places/{code}": lambda x: (f"/api/v1/places/{x.station}", None),
     "GET /api/v1/places/{code}/members": lambda x: (f"/api/v1/places/{x.station}/members", None),
     "POST /api/v1/places": lambda x: (

@@ -72,7 +72,7 @@ def test_what_is_public_is_on_the_list() -> None:
 
 def test_every_scope_opens_something() -> None:
     used = {opt.get("scope") for _, _, opt in rules(_app())}
-    assert used >= set(SCOPES) - {"market:receive"}
+    assert used >= set(SCOPES)
 
 
 def _address(path: str) -> str:

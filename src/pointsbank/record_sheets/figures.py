@@ -34,8 +34,10 @@ class Counted(msgspec.Struct, frozen=True):
     activity: str
 
 
-def counted(connection: Connection, ledger_id: int, person_id: str, first: date, last: date) -> list[Counted]:
-    """A person's records of a period that count now, in the order of their days."""
+def counted(
+    connection: Connection, ledger_id: int, people: Sequence[str], first: date, last: date
+) -> list[Counted]:
+    """A person's records (by every id that the person has had) of a period that count now, in the order of their days."""
     t, trail, activity = service_records.c, record_trails.c, activities.c
     rows = fetched(
         connection,
@@ -48,7 +50,7 @@ def counted(connection: Connection, ledger_id: int, person_id: str, first: date,
             )
         )
         .where(
-            *_of(connection, ledger_id, person_id), t.state.in_(BOOKED), t.minutes > 0, *_within(first, last)
+            *_of(connection, ledger_id, people), t.state.in_(BOOKED), t.minutes > 0, *_within(first, last)
         ),
     )
     found = [
@@ -59,7 +61,7 @@ def counted(connection: Connection, ledger_id: int, person_id: str, first: date,
 
 
 def still_counted(
-    connection: Connection, ledger_id: int, person_id: str, first: date, last: date, as_of: int
+    connection: Connection, ledger_id: int, people: Sequence[str], first: date, last: date, as_of: int
 ) -> tuple[int, int]:
     """How many of the records that counted at the entry `as_of` still do, and their minutes.
 
@@ -68,7 +70,7 @@ def still_counted(
     t = service_records.c
     row = connection.execute(
         select(func.count(), func.sum(t.minutes)).where(
-            *_of(connection, ledger_id, person_id),
+            *_of(connection, ledger_id, people),
             t.state.in_(BOOKED),
             t.minutes > 0,
             t.sequence <= as_of,
@@ -110,12 +112,12 @@ def by_activity(records: Sequence[Counted], stations: dict[str, str]) -> tuple[S
 
 
 def _of(
-    connection: Connection, ledger_id: int, person_id: str
+    connection: Connection, ledger_id: int, people: Sequence[str]
 ) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    """Records of a person."""
+    """Records of people."""
     t, v = service_records.c, volunteers.c
     numbers = connection.scalars(
-        select(v.number).where(v.ledger_id == ledger_id, v.volunteer_id == person_id)
+        select(v.number).where(v.ledger_id == ledger_id, is_one_of(connection, v.volunteer_id, people))
     ).all()
     return t.ledger_id == ledger_id, is_one_of(connection, t.volunteer, numbers)
 

@@ -79,7 +79,7 @@ def _read(connection: Connection, ledger_id: int, query: Select[Any]) -> Iterabl
         state = row.state
         if state == "valid":
             first, last = date.fromisoformat(row.from_day), date.fromisoformat(row.to_day)
-            now = still_counted(connection, ledger_id, row.person_id, first, last, row.as_of)
+            now = still_counted(connection, ledger_id, row.served_as.split(), first, last, row.as_of)
             if now != (row.records, row.minutes):
                 state = "superseded"
         yield OnFile(

@@ -19,6 +19,7 @@ from pointsbank.engine.registry import Ledger
 from pointsbank.ledger.model import RECORDED_AT, Change, Draft, Receipt, Row
 from pointsbank.ledger.refusals import KeyConflict, Refusal, StaleRead
 from pointsbank.people.access_log import note
+from pointsbank.people.aliases import aliases
 from pointsbank.people.store import PeopleStore
 from pointsbank.people.texts import mac_of, open_texts, seal_texts
 from pointsbank.places.model import PlaceOnDay
@@ -231,7 +232,8 @@ class RecordSheets:
     async def _draft(
         self, sheet_id: str, order: SheetOrder, today: date, command: Command
     ) -> Draft | Refusal:
-        facts = await self._ledger.database.read(_facts, self._ledger.id, order, today)
+        people = await self._people.read(lambda c: self._every_id(c, order.person_id))
+        facts = await self._ledger.database.read(_facts, self._ledger.id, order, people, today)
         first, last = order.first.isoformat(), order.last.isoformat()
         if facts.issuer is None:
             return IssuerUnknown(order.issuer)
@@ -275,8 +277,9 @@ class RecordSheets:
         [sealed] = await seal_texts(self._people, [(person, f"{_CONTENT} {sheet_id}", text)])
         if mac is None or sealed is None:
             return PersonWithoutName(person)
+        served_as = f" {' '.join(people)} "
         row = (
-            sheet_id, person, issuer.id, today.year, number, first, last, content.minutes, content.records,
+            sheet_id, person, served_as, issuer.id, today.year, number, first, last, content.minutes, content.records,
             facts.as_of, token_hash(content.token), salt, mac, sealed, expires, command.actor, RECORDED_AT,
             order.replaces, "", 0, "", "valid",
         )  # fmt: skip
@@ -296,6 +299,10 @@ class RecordSheets:
             if order.replaces
             else (),
         )
+
+    def _every_id(self, connection: Connection, person_id: str) -> tuple[str, ...]:
+        """The ids under which a person has served: one's own, and those that were merged into it."""
+        return person_id, *aliases(connection, self._ledger.id, person_id)
 
     async def _content(self, found: OnFile) -> SheetContent | None:
         what = f"{_CONTENT} {found.sheet.sheet_id}"
@@ -344,14 +351,16 @@ def _is_same(sheet: Sheet, order: SheetOrder) -> bool:
     )  # fmt: skip
 
 
-def _facts(connection: Connection, ledger_id: int, order: SheetOrder, today: date) -> _Facts:
+def _facts(
+    connection: Connection, ledger_id: int, order: SheetOrder, people: tuple[str, ...], today: date
+) -> _Facts:
     issuer = places_on(connection, ledger_id, [order.issuer], today).get(order.issuer)
     if issuer is not None and issuer.state != "open":
         issuer = None
-    records = counted(connection, ledger_id, order.person_id, order.first, order.last)
+    records = counted(connection, ledger_id, people, order.first, order.last)
     codes = {record.station for record in records}
     now = head(connection, ledger_id)
-    subjects = [f"volunteer:{order.person_id}"]
+    subjects = [f"volunteer:{person}" for person in people]
     if issuer is not None:
         subjects.append(_numbers(issuer.id, today.year))
     versions = tuple((subject, version_of(connection, ledger_id, subject)) for subject in subjects)

@@ -12,6 +12,7 @@ record_sheets = table(
     "record_sheets",
     column("sheet_id", Text),
     column("person_id", Text),
+    column("served_as", Text),
     column("issuer", Text),
     column("year", Int),
     column("number", Int),
@@ -37,8 +38,9 @@ record_sheets = table(
     CheckConstraint("from_day <= to_day", name="days"),
     key=("sheet_id",),
 )
-"""`issuer` is a place's id; `number` counts its sheets of a year without a gap. `as_of` is the entry on which the
-figures rest; `records` how many records they are. Of the token only its hash is kept here."""
+"""`served_as` are the ids under which the person had served, between blanks: several after a merge. `issuer` is a place's
+id; `number` counts its sheets of a year without a gap. `as_of` is the entry on which the figures rest; `records` how many
+records they are. Of the token only its hash is kept here."""
 Index(
     "record_sheets_number_key",
     record_sheets.c.ledger_id,
