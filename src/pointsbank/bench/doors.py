@@ -46,6 +46,9 @@ STAFF = 500
 AT_A_TIME = 8
 """Log-ins under way: enough to keep every core hashing, fewer than an address may have open."""
 
+BEHIND_SECONDS = 10
+"""After so many seconds a service that does not keep up is given up."""
+
 BALANCES_A_SECOND = 100
 BASKETS_A_SECOND = 40
 CHECK_INS_A_SECOND = 112
@@ -112,7 +115,7 @@ async def steady(
         task = asyncio.create_task(one(due))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
-        if len(tasks) > a_second * 2:
+        if len(tasks) > a_second * BEHIND_SECONDS:
             raise RuntimeError(
                 f"{len(tasks)} requests wait: the service does not keep up with {a_second} a second"
             )
