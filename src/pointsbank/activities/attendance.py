@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from pointsbank.activities.arrivals import Arrivals
+from pointsbank.activities.arrivals import Arrivals, Came
 from pointsbank.activities.codes import RotatingCodes
 from pointsbank.activities.model import (
     HONOUR,
@@ -168,7 +168,7 @@ class AttendanceService:
         self,
         session: Session,
         person_id: str,
-        came: Attendance | None,
+        came: Came | None,
         shown: Shown,
         by: By,
         command: Command,
@@ -346,7 +346,7 @@ class AttendanceService:
         return city_day(micros, self._policies.policies[-1].timezone)
 
 
-def _cannot_leave(came: Attendance | None, at: int) -> Refusal | None:
+def _cannot_leave(came: Came | None, at: int) -> Refusal | None:
     if came is None:
         return CheckInRefused("not-checked-in")
     if came.state != "open":
