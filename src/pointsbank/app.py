@@ -23,10 +23,12 @@ from pointsbank.access.roles import RoleDesk
 from pointsbank.access.service import KeyDesk, KeyRing
 from pointsbank.access.sessions import Sessions
 from pointsbank.access.staff import StaffDesk
+from pointsbank.activities.ports import By
 from pointsbank.engine.clock import Clock, SystemClock
 from pointsbank.engine.opening import admit
 from pointsbank.engine.registry import Ledger, open_ledger
 from pointsbank.hours.service import HoursService
+from pointsbank.hours.settling import SettlePostings
 from pointsbank.ledger.chart import SHIPPED, Chart
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.market.service import MarketService
@@ -34,12 +36,12 @@ from pointsbank.people.closing import resume_closings
 from pointsbank.people.directory import with_people
 from pointsbank.people.master import master_keys
 from pointsbank.people.store import demo_key_path, people_store, upgrade_people
-from pointsbank.points.settling import no_points_left
 from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.calendar import city_day
 from pointsbank.policy.shipped import policies_at
 from pointsbank.readers.hot import HotBalances
 from pointsbank.readers.overview import Overviews
+from pointsbank.record_sheets.opening import open_sheets
 from pointsbank.settings import Settings
 from pointsbank.store.database import Database
 from pointsbank.store.schema import require_current
@@ -134,7 +136,9 @@ async def open_bank(
             await upgrade_people(settings)
         store = people_store(settings, ledger.id, keys, clock=clock)
         await stack.enter_async_context(with_people(ledger, store, zone=zone))
-        for closing in await resume_closings(store, no_points_left(ledger)):
+        for closing in await resume_closings(
+            store, SettlePostings(ledger, policies, By("closing", "")).settle
+        ):
             if isinstance(closing, Refusal):
                 log.warning("closing an account could not go on", code=closing.code)
         balances = HotBalances(database, ledger.id)
@@ -143,6 +147,7 @@ async def open_bank(
         ring = KeyRing(ledger, clock, zone)
         staff = StaffDesk(ledger, ring)
         log_ins = await stack.enter_async_context(open_log_ins(settings, ledger, ring, staff))
+        sheets = await stack.enter_async_context(open_sheets(settings, ledger, store, zone))
         metrics.watch(ledger.writer)
         stack.callback(metrics.forget)
         hours = HoursService(ledger, policies)
@@ -160,6 +165,7 @@ async def open_bank(
             staff=staff,
             roles=RoleDesk(ledger, ring),
             log_ins=log_ins,
+            sheets=sheets,
             policies=policies,
             hours=hours,
             market=MarketService(ledger, policies),

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Final
+
+from sqlalchemy import Connection, select
 
 from pointsbank.engine.commands import Command, request_digest
 from pointsbank.engine.registry import Ledger
 from pointsbank.hours.refusals import ReasonInvalid
 from pointsbank.hours.service import HoursService
+from pointsbank.hours.tables import service_records
+from pointsbank.hours.whereabouts import Whereabouts, of_records
 from pointsbank.ledger.chart import GENERIC_ROOM
 from pointsbank.ledger.model import Draft, Receipt
 from pointsbank.ledger.refusals import NotReversible, Refusal, UnknownEntry
 from pointsbank.market.service import MarketService
+from pointsbank.market.tables import receipts, returns
+from pointsbank.people.tables import volunteers
 from pointsbank.readers.journal import entry as read_entry
+from pointsbank.store.lists import is_one_of
 
 REASON: Final = re.compile(r"[a-z]{1,24}(-[a-z]{1,24}){0,3}")
 """Words with hyphens, such as typing-error. No digits: nobody's number is a reason."""
@@ -47,6 +55,38 @@ async def reverse(
         result = NotReversible(sequence, entry.kind)
     # The entry is there, but its room has no verb for it: a release goes back with its record.
     return NotReversible(sequence, entry.kind) if isinstance(result, UnknownEntry) else result
+
+
+def whereabouts(connection: Connection, ledger_id: int, sequences: Collection[int]) -> list[Whereabouts]:
+    """At which station an entry was made, and whom it credits or serves: records, baskets and returns."""
+    record, receipt, back, v = service_records.c, receipts.c, returns.c, volunteers.c
+    served = connection.execute(
+        select(record.record_id).where(
+            record.ledger_id == ledger_id, is_one_of(connection, record.sequence, sequences)
+        )
+    ).scalars()
+    sold = (
+        select(receipt.reference)
+        .where(receipt.ledger_id == ledger_id, is_one_of(connection, receipt.sequence, sequences))
+        .union(
+            select(back.receipt).where(
+                back.ledger_id == ledger_id, is_one_of(connection, back.sequence, sequences)
+            )
+        )
+    )
+    rows = connection.execute(
+        select(receipt.reference, receipt.station, v.volunteer_id)
+        .select_from(
+            receipts.outerjoin(
+                volunteers, (v.ledger_id == receipt.ledger_id) & (v.number == receipt.volunteer)
+            )
+        )
+        .where(receipt.ledger_id == ledger_id, receipt.reference.in_(sold))
+    )
+    return [
+        *of_records(connection, ledger_id, list(served)),
+        *(Whereabouts(reference, station, person or "") for reference, station, person in rows),
+    ]
 
 
 def _mirror(ledger: Ledger, sequence: int, reason: str, command: Command) -> Draft:

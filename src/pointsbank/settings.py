@@ -54,6 +54,15 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     people.db, or under var/"""
     pepper: str = ""
     """the file with the secret of log-ins; empty: <books>.pepper beside a SQLite file, none on PostgreSQL"""
+    public_url: str = ""
+    """the address under which people reach the service, for what is printed; empty: host and port as served"""
+    record_sheets: str = ""
+    """a file with the words and limits of record sheets; empty: the one that comes with the program"""
+    sheet_key: str = ""
+    """the file of mode 0600 with the keys that sign record sheets; empty: <books>.sheet-key beside a SQLite file,
+    none on PostgreSQL"""
+    fonts: str = ""
+    """a folder with fonts for printed sheets, beside those of the machine"""
     shutdown_seconds: Annotated[int, Meta(ge=1, le=300)] = 15
     """how long requests under way may take when the service is told to stop"""
 

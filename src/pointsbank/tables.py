@@ -11,8 +11,11 @@ from pointsbank.people import merged_tables as merged
 from pointsbank.people import tables as people
 from pointsbank.places import tables as places
 from pointsbank.recognition import tables as recognition
+from pointsbank.record_sheets import tables as record_sheets
 from pointsbank.store.tables import metadata
 
-ROOMS = (access, activities, cases, funds, hours, intake, market, merged, people, places, recognition)
+ROOMS = (
+    access, activities, cases, funds, hours, intake, market, merged, people, places, recognition, record_sheets,
+)  # fmt: skip
 
 __all__ = ["ROOMS", "metadata"]

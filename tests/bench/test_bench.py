@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import asyncpg
 import pytest
+from sqlalchemy import Connection, func, select
+from tests.web.conftest import running
 
-from pointsbank.bench import floors, history
+from pointsbank.bench import doors, floors, history, rights, service_day
 from pointsbank.bench.client import Load, requests_of
 from pointsbank.bench.rows import FIGURES, ROWS, chosen
 from pointsbank.bench.town import CHART, HOT, open_accounts, remember_accounts, wallet
 from pointsbank.bench.worker import Work, measure
+from pointsbank.engine.commands import Command
 from pointsbank.engine.registry import open_ledger
+from pointsbank.hours.tables import service_records
+from pointsbank.places.stations import PLACES, opening
 from pointsbank.readers.statements import StatementPage, statement
 from pointsbank.readers.trial_balance import trial_balance
 from pointsbank.store.database import Database
@@ -64,6 +70,44 @@ async def test_the_floors_move_points_without_making_any(postgres_url: str) -> N
         await connection.close()
     assert [tuple(row) for row in rows] == [(1, -12, 4), (2, 17, 3), (3, -5, 1), (4, -7, 1), (5, 7, 1)]
     assert sides == 10
+
+
+async def test_records_of_a_service_day_wait_for_a_verifier_who_then_verifies_every_one(
+    database: Database,
+) -> None:
+    await service_day.prepare_records(database, database.url, 250)
+    done = await service_day.verify_all(database, database.url)
+    assert done.rate > 0
+    states = await database.read(_states)
+    assert states == {"pending": 250}
+
+
+def _states(connection: Connection) -> dict[str, int]:
+    t = service_records.c
+    rows = connection.execute(select(t.state, func.count()).group_by(t.state))
+    return {state: count for state, count in rows.all()}  # noqa: C416
+
+
+async def test_people_check_in_and_staff_log_in_as_the_loads_ask(database_url: str, tmp_path: Path) -> None:
+    database = Database(database_url)
+    async with open_ledger(database) as ledger:
+        await ledger.submit([opening("station", "B000", "站", "", Command("t", "B000"))], PLACES)
+    prepared = await service_day.prepare_session(database, 5)
+    staff = await doors.prepare_staff(database, tmp_path / "pepper", 3)
+    async with running(database_url, pepper=staff.pepper) as service:
+        for load in (doors.check_ins(prepared, "c"), doors.log_ins(staff)):
+            for request in load:
+                head, body = request.split(b"\r\n\r\n", 1)
+                line, *headers = head.decode().split("\r\n")
+                named = dict(header.split(": ", 1) for header in headers)
+                answer = await service.client.request("POST", line.split()[1], content=body, headers=named)
+                assert answer.status_code == 201, answer.text
+    await database.close()
+
+
+def test_a_question_about_rights_is_measured() -> None:
+    assert rights.questions_a_second(0.05) > 0
+    assert doors.bare_argon2(0.05) > 0
 
 
 def test_rows_are_chosen_by_letter_and_figures_by_name() -> None:

@@ -17,7 +17,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("web",),
     ("demo", "replay"),
     ("reversals",),
-    ("funds", "recognition"),
+    ("funds", "recognition", "record_sheets"),
     ("hours", "market", "rosters"),
     ("activities",),
     ("access", "intake", "points"),

@@ -33,6 +33,9 @@ from pointsbank.engine.clock import SystemClock
 from pointsbank.engine.commands import Command
 from pointsbank.engine.registry import open_ledger
 from pointsbank.ledger.refusals import PRECEDENCE
+from pointsbank.people.master import master_keys
+from pointsbank.people.store import people_store
+from pointsbank.record_sheets.signing import make_key
 from pointsbank.settings import Settings
 from pointsbank.store.database import Database
 from pointsbank.web.problems import MEDIA_TYPE, PROBLEMS
@@ -45,8 +48,10 @@ NO_COMMANDS = {
     ("post", "/api/v1/sessions/password"),
     ("delete", "/api/v1/sessions/{session_id}"),
     ("post", "/api/v1/staff/credentials"),
+    ("post", "/api/v1/record-sheets/public"),
+    ("post", "/api/v1/record-sheets/public/name"),
 }
-"""Doors, not commands of the books: a repeated log-in is a new one."""
+"""Doors and questions, not commands of the books: a repeated log-in is a new one."""
 
 
 async def _issue_key(url: str) -> str:
@@ -61,6 +66,12 @@ async def _issue_key(url: str) -> str:
     return issued.token
 
 
+async def _make_people(settings: Settings) -> None:
+    people = people_store(settings, 1, master_keys(settings))
+    await people.upgrade()
+    await people.close()
+
+
 @pytest.fixture(scope="module")
 def served(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """Address of a real server, and a key of every scope."""
@@ -70,7 +81,9 @@ def served(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     make_pepper(path.with_name(path.name + ".pepper"))
     url = f"sqlite:///{path}"
     key = asyncio.run(_issue_key(url))
-    app = create_app(settings_for(url, access_log=False))
+    made = settings_for(url, access_log=False)
+    make_key(path.with_name(path.name + ".sheet-key"))
+    app = create_app(made)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on", access_log=False))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

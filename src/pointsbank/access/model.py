@@ -35,10 +35,18 @@ Scope = Literal[
     "market:sell",
     "market:return",
     "market:read",
+    "market:receive",
+    "hours:release",
+    "points:expire",
     "places:read",
     "places:manage",
     "metrics:read",
     "keys:manage",
+    "recognition:read",
+    "recognition:decide",
+    "sheets:issue",
+    "sheets:read",
+    "sheets:withdraw",
 ]
 """What a key may be allowed to do. No scope widens the chart: none credits a wallet by the generic route."""
 

@@ -153,7 +153,8 @@ class RoleDesk(Deciding):
         return await self._ledger.database.read(standing.grants_after, self._ledger.id, after, limit, person)
 
     async def _places(self, place: str) -> tuple[str, ...] | None:
-        return await self._ledger.database.read(standing.places_above, self._ledger.id, place)
+        day = date.fromisoformat(self.today)
+        return await self._ledger.database.read(standing.places_above, self._ledger.id, place, day)
 
     async def _granted(self, grant_id: str, verdict: Receipt | Refusal) -> Granted | Refusal:
         if isinstance(verdict, Refusal):

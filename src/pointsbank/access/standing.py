@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ from sqlalchemy import Connection, Select, func, select
 
 from pointsbank.access.model import CITY, Grant
 from pointsbank.access.tables import enrolments, role_grants, staff_accounts
-from pointsbank.places.tables import places
+from pointsbank.places.tree import ancestors
 from pointsbank.store.tables import subjects
 
 ZONE = "Asia/Shanghai"
@@ -21,8 +22,6 @@ FOUNDING = "founding"
 
 ADMINISTRATORS = "administrators"
 """The subject that moves with everything that changes how many administrators there are."""
-
-_DEEPEST = 12
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -185,21 +184,12 @@ def administrators_on(connection: Connection, ledger_id: int, day: str) -> froze
     return frozenset(rows.scalars())
 
 
-def places_above(connection: Connection, ledger_id: int, place: str) -> tuple[str, ...] | None:
-    """A place and those above it, the city last, as ids; () for the city itself, None if there is no such place."""
-    if place == CITY:
-        return ()
-    p = places.c
-    found: list[str] = []
-    query = select(p.place_id, p.parent).where(p.ledger_id == ledger_id, p.place_id == place)
-    while row := connection.execute(query).one_or_none():
-        if row.place_id in found or len(found) == _DEEPEST:
-            break
-        found.append(row.place_id)
-        if not row.parent:
-            break
-        query = select(p.place_id, p.parent).where(p.ledger_id == ledger_id, p.code == row.parent)
-    return tuple(found) or None
+def places_above(connection: Connection, ledger_id: int, place: str, day: date) -> tuple[str, ...] | None:
+    """A place and those above it on a day, the city last, as ids; () for the city itself, None if there is none such.
+
+    A closed place keeps the parent under which it closed.
+    """
+    return () if place == CITY else ancestors(connection, ledger_id, place, day) or None
 
 
 def members_of_staff(connection: Connection, ledger_id: int) -> int:

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from pointsbank.activities.arrivals import Arrivals, Came
 from pointsbank.activities.codes import RotatingCodes
 from pointsbank.activities.model import (
     HONOUR,
@@ -20,7 +21,7 @@ from pointsbank.activities.model import (
     class_of,
 )
 from pointsbank.activities.ports import By
-from pointsbank.activities.reading import attendance_of, session_of, sign_up_state, volunteers_by_id
+from pointsbank.activities.reading import attendance_of, session_of, volunteers_by_id
 from pointsbank.activities.refusals import CheckInRefused, FourEyes, UnknownActivity
 from pointsbank.activities.service import ACTIVITIES
 from pointsbank.engine.commands import Command, request_digest
@@ -58,6 +59,7 @@ class AttendanceService:
         self._ledger = ledger
         self._policies = policies
         self._codes = codes
+        self._arrivals = Arrivals(ledger)
 
     async def session_code(self, session_id: str) -> str | Refusal:
         """The code to show on the wall now; given from an hour before the session until an hour after it."""
@@ -86,15 +88,14 @@ class AttendanceService:
     async def _meet(
         self, session_id: str, person_id: str, shown: Shown, by: By, command: Command, at: int, *, is_in: bool
     ) -> Receipt | Refusal:
-        found = await self._session(session_id)
+        found = await self._arrivals.of(session_id, person_id)
         if found is None:
             return UnknownActivity(session_id)
-        session, _ = found
+        session, came = found.session, found.came
         asked = ("in" if is_in else "out", session_id, person_id, shown.way)
-        came = (await self._attendance(session_id, [person_id])).get(person_id)
         refusal = self._outside(session, at) or self._unproved(session_id, person_id, shown, by)
         if refusal is None and is_in and came is None:
-            refusal = await self._not_expected(session, person_id)
+            refusal = await self._not_expected(session, person_id, found.signed)
         if refusal is None and not is_in:
             refusal = _cannot_leave(came, at)
         if refusal is not None:
@@ -122,13 +123,10 @@ class AttendanceService:
                 good = False
         return None if good else CheckInRefused("code-invalid")
 
-    async def _not_expected(self, session: Session, person_id: str) -> Refusal | None:
+    async def _not_expected(self, session: Session, person_id: str, signed: str | None) -> Refusal | None:
         policy = self._policies.in_force(self._day(session.starts_at))
         if policy.safeguards.sign_up:
-            state = await self._ledger.database.read(
-                sign_up_state, self._ledger.id, session.session_id, person_id
-            )
-            return None if state == "signed" else CheckInRefused("not-signed-up")
+            return None if signed == "signed" else CheckInRefused("not-signed-up")
         known = await self._ledger.database.read(volunteers_by_id, self._ledger.id, [person_id])
         return None if known else CheckInRefused("unknown-volunteer")
 
@@ -170,7 +168,7 @@ class AttendanceService:
         self,
         session: Session,
         person_id: str,
-        came: Attendance | None,
+        came: Came | None,
         shown: Shown,
         by: By,
         command: Command,
@@ -348,7 +346,7 @@ class AttendanceService:
         return city_day(micros, self._policies.policies[-1].timezone)
 
 
-def _cannot_leave(came: Attendance | None, at: int) -> Refusal | None:
+def _cannot_leave(came: Came | None, at: int) -> Refusal | None:
     if came is None:
         return CheckInRefused("not-checked-in")
     if came.state != "open":

@@ -56,6 +56,12 @@ def make_city(url: str) -> None:
 
 async def _make_city(url: str) -> None:
     database = Database(url)
+    await make_city_in(database, url)
+    await database.close()
+
+
+async def make_city_in(database: Database, url: str) -> None:
+    """What `make_city` does, on a database that is open."""
     await upgrade(database)
     await people_at(url, 0).upgrade()
     book = load_book(shipped_folder())
@@ -64,7 +70,7 @@ async def _make_city(url: str) -> None:
         places = [opening("station", f"B{n:03}", f"站 {n}", "", _command(f"place/{n}")) for n in range(SHOPS)]
         await _post(ledger, places, PLACES)
         known = await database.read(stations, ledger.id)
-        goods = tuple((sku, 10_000_000) for sku in _three_goods(book))
+        goods = tuple((sku, 10_000_000) for sku in three_goods(book))
         deliveries = [
             (Delivery(f"delivery/{code}", station, "bench", goods), _command(f"delivery/{code}"))
             for code, station in known.items()
@@ -72,11 +78,10 @@ async def _make_city(url: str) -> None:
         _none_refused(await MarketService(ledger, book).receive(deliveries))
         for first in range(0, PEOPLE_IN_CITY, 1000):
             await _add_people(ledger, book, range(first, first + 1000))
-    await database.close()
 
 
 async def _add_people(ledger: Ledger, book: PolicyBook, numbers: range) -> None:
-    names = [_volunteer(n) for n in numbers]
+    names = [volunteer_of(n) for n in numbers]
     born = date(1970, 1, 1)
     directory = directory_of(ledger)
     _none_refused(
@@ -116,11 +121,12 @@ def _command(key: str) -> Command:
     return Command("bench", key, "bench")
 
 
-def _volunteer(number: int) -> str:
+def volunteer_of(number: int) -> str:
+    """Number of a volunteer of the bench's city."""
     return f"V{number:06}"
 
 
-def _three_goods(book: PolicyBook) -> tuple[str, ...]:
+def three_goods(book: PolicyBook) -> tuple[str, ...]:
     """Three goods that cost something and are limited, so that a basket checks all there is to check."""
     goods = [good for good in book.policies[-1].goods.values() if good.price]
     goods.sort(key=lambda good: (good.monthly_limit is None, good.price))
@@ -142,7 +148,7 @@ def sell(url: str, warm: float, seconds: float) -> Done:
 async def _sell(selling: Selling) -> Done:
     database = Database(selling.url)
     book = load_book(shipped_folder())
-    lines = tuple(BasketLine(sku, "1") for sku in _three_goods(book))
+    lines = tuple(BasketLine(sku, "1") for sku in three_goods(book))
     numbers = count()
     latencies: list[float] = []
 
@@ -153,7 +159,7 @@ async def _sell(selling: Selling) -> Done:
             shop = f"B{till % SHOPS:03}"
             while (started := time.perf_counter()) < stop:
                 n = next(numbers)
-                buyer = _volunteer(n % PEOPLE_IN_CITY)
+                buyer = volunteer_of(n % PEOPLE_IN_CITY)
                 basket = Basket(f"R{n:09}", f"{DAY} 10:00:00", f"T{till}", shop, buyer, lines)
                 sale = await market.sell(basket, _command(f"sale/{n}"))
                 latencies.append(time.perf_counter() - started)

@@ -16,16 +16,21 @@ from pathlib import Path
 
 import msgspec
 
-from pointsbank.bench import baskets, floors
+from pointsbank.bench import baskets, doors, floors, rights, service_day
 from pointsbank.bench.client import Load
+from pointsbank.bench.doors import Staff
 from pointsbank.bench.server import Server
 from pointsbank.bench.service import Service, bank_service, echo_service, make_memo_bank_now
+from pointsbank.bench.service_day import Prepared
 from pointsbank.bench.town import ACCOUNTS
 from pointsbank.bench.worker import Done, Work
 
 BULK = 8000
 BULK_CALLERS = 2
 """In bulk one call is decided while the one before is being written, so there must be two."""
+
+FEW_ACCOUNTS = 1000
+"""of the service at whose door people log in"""
 
 HTTP_BULK = 1000
 HTTP_BULK_CONNECTIONS = 4
@@ -44,6 +49,9 @@ class Cells:
         self._stack = ExitStack()
         self._made: set[str] = set()
         self._token = ""
+        self._token_at_door = ""
+        self._prepared: Prepared | None = None
+        self._staff: Staff | None = None
         self._echo: Service | None = None
 
     def close(self) -> None:
@@ -142,6 +150,65 @@ class Cells:
         self.latencies["basket"] = done
         return done.rate
 
+    # a service day
+
+    def check_in(self) -> float:
+        url = self.copy("session", self._make_session)
+        assert self._prepared is not None
+        people = self.folder / "people.txt"
+        people.write_text("\n".join(self._prepared.people), "ascii")
+        load = Load(0, "check-in", self._prepared.token, session=self._prepared.session, people=str(people))
+        with bank_service(url) as service:
+            return self._drive("http check-in", service, msgspec.structs.replace(load, port=service.port))
+
+    def tills(self, name: str, *, is_busy: bool) -> float:
+        """A thousand by the 99th percentile of a basket in milliseconds: twice the wait is half of it."""
+        url = self.copy("session", self._make_session)
+        assert self._prepared is not None
+        with bank_service(url) as service:
+            done = doors.tills(service.port, self._prepared, 5 * self.seconds, is_busy=is_busy)
+        self.latencies[name] = done
+        return 1000 / done.p99
+
+    def verified(self) -> float:
+        url = self.copy("records", service_day.make_records)
+        answer = subprocess.run(  # noqa: S603 - our own arguments
+            [sys.executable, "-m", "pointsbank.bench.service_day", url],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        done = msgspec.json.decode(answer.stdout, type=Done)
+        self.latencies["verified 20000"] = done
+        return done.rate
+
+    # the door
+
+    def log_in(self) -> float:
+        url = doors.as_served(self.copy("staff", self._make_staff))
+        assert self._staff is not None
+        with bank_service(url, POINTSBANK_PEPPER=self._staff.pepper) as service:
+            done = doors.log_in_all(service.port, self._staff)
+        self.latencies["log-in"] = done
+        return done.rate
+
+    def balance_at_the_door(self, name: str, *, is_busy: bool) -> float:
+        """A thousand by the 99th percentile of a balance in milliseconds."""
+        url = doors.as_served(self.copy("staff", self._make_staff))
+        assert self._staff is not None
+        staff = self._staff if is_busy else None
+        with bank_service(url, POINTSBANK_PEPPER=self._staff.pepper) as service:
+            done = doors.balances(service.port, self._token_at_door, staff, FEW_ACCOUNTS, 3 * self.seconds)
+        self.latencies[name] = done
+        return 1000 / done.p99
+
+    def _make_session(self, url: str) -> None:
+        self._prepared = service_day.make_session(url)
+
+    def _make_staff(self, url: str) -> None:
+        self._token_at_door = make_memo_bank_now(url, FEW_ACCOUNTS)
+        self._staff = doors.make_staff(url, self.folder / "pepper")
+
     def _make_memos(self, url: str) -> None:
         self._token = make_memo_bank_now(url, ACCOUNTS)
 
@@ -173,6 +240,16 @@ _CELLS: dict[str, Callable[[Cells], float]] = {
     ),
     "http balance": lambda c: c.http("http balance", Load(0, "balance")),
     "basket": lambda c: c.basket(),
+    "http check-in": lambda c: c.check_in(),
+    "tills calm": lambda c: c.tills("tills calm", is_busy=False),
+    "tills busy": lambda c: c.tills("tills busy", is_busy=True),
+    "verified 20000": lambda c: c.verified(),
+    "log-in": lambda c: c.log_in(),
+    "argon2id": lambda c: doors.bare_argon2(c.seconds),
+    "balance calm": lambda c: c.balance_at_the_door("balance calm", is_busy=False),
+    "balance busy": lambda c: c.balance_at_the_door("balance busy", is_busy=True),
+    "authorize": lambda c: rights.questions_a_second(c.seconds / 3),
+    "20 µs": lambda c: 1e6 / rights.MOST_MICROSECONDS,
 }
 
 

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from itertools import count
+from pathlib import Path
 from random import Random
 from typing import cast
 
@@ -21,7 +22,10 @@ from pointsbank.bench.worker import Done
 
 
 class Load(msgspec.Struct, frozen=True):
-    """What to send where. `what` is echo, entry, bulk or balance; times in seconds."""
+    """What to send where. `what` is echo, entry, bulk, balance or check-in; times in seconds.
+
+    Check-ins are of the people in a file, one id a line, each once, to a session.
+    """
 
     port: int
     what: str
@@ -32,6 +36,8 @@ class Load(msgspec.Struct, frozen=True):
     warm: float = 1.0
     seconds: float = 3.0
     prefix: str = "a"
+    session: str = ""
+    people: str = ""
 
 
 WARMING = 1000
@@ -63,6 +69,8 @@ def requests_of(load: Load) -> Callable[[], bytes]:
     numbers, host = count(), _host(load)
     pick = Random(load.prefix).random  # noqa: S311 - load, not secrets
 
+    people = iter(Path(load.people).read_text("ascii").split()) if load.people else iter(())
+
     def account() -> str:
         return f"memo:{1 + int(pick() * load.accounts)}"
 
@@ -82,6 +90,9 @@ def requests_of(load: Load) -> Callable[[], bytes]:
         key = f"Idempotency-Key: {load.prefix}{next(numbers)}\r\n"
         if load.what == "entry":
             return _posted(load, "/api/v1/journal-entries", entry(), key)
+        if load.what == "check-in":
+            path = f"/api/v1/activity-sessions/{load.session}/check-ins"
+            return _posted(load, path, f'{{"person":"{next(people)}","way":"card"}}', key)
         body = '{"entries":[' + ",".join([entry() for _ in range(load.group)]) + "]}"
         return _posted(load, "/api/v1/journal-entries/bulk", body, key)
 

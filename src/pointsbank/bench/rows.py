@@ -28,6 +28,12 @@ ROWS = (
     Row("i", "HTTP bulk of 1000 / F2", "http bulk 1000", "F2 spread", 0.4, 0.6),
     Row("j", "GET balance, 32 connections / E", "http balance", "E echo", 0.7, 0.9),
     Row("k", "basket of 3 goods / simple transfer, 32 callers", "basket", "pg spread 32", 0.25, 0.4),
+    Row("l", "HTTP check-in / HTTP single post", "http check-in", "http entry", 0.3, 0.5),
+    Row("m", "Lei Feng Day: 1000/p99 of baskets during / without", "tills busy", "tills calm", 0.5, 0.8),
+    Row("n", "20,000 records verified / bulk 8000", "verified 20000", "pg bulk 8000", 0.3, 0.5),
+    Row("o", "log-in / bare argon2id", "log-in", "argon2id", 0.8, 0.9),
+    Row("p", "1000/p99 of a balance during log-ins / without", "balance busy", "balance calm", 0.5, 0.8),
+    Row("q", "authorize, questions / 50,000 a second (20 µs)", "authorize", "20 µs", 1, 4),
 )
 
 FIGURES = {

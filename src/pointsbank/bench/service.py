@@ -116,16 +116,16 @@ def echo_service() -> Iterator[Service]:
 
 
 @contextmanager
-def bank_service(url: str) -> Iterator[Service]:
+def bank_service(url: str, **environment: str) -> Iterator[Service]:
     """`pointsbank serve` as an operator starts it; only the line per request is off, as in the echo."""
     port = _free_port()
     command = [*BANK, "serve", "--database", url, "--port", str(port)]
-    environment = {
+    quiet = {
         "POINTSBANK_ACCESS_LOG": "false",
         "POINTSBANK_LOG_LEVEL": "error",
         "POINTSBANK_MASTER_KEY": KEY.text,
     }
-    with _running(command, port, environment) as service:
+    with _running(command, port, quiet | environment) as service:
         yield service
 
 

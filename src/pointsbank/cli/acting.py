@@ -6,7 +6,7 @@ has to show who they are, like everybody else.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,21 +14,24 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from pointsbank.access.authorize import StepUpRequired, authorize, may_somewhere
+from pointsbank.access.authorize import Denial, StepUpRequired, authorize, may_somewhere
 from pointsbank.access.log_in import LogIns, OpenedSession
 from pointsbank.access.model import SCOPES, Actor
 from pointsbank.access.ring import KeyRing
 from pointsbank.access.staff import StaffDesk
+from pointsbank.access.standing import ZONE
 from pointsbank.app import open_log_ins
 from pointsbank.cli.terminal import Ending, refusal_text
 from pointsbank.engine.registry import Ledger
+from pointsbank.policy.calendar import city_day
 from pointsbank.settings import settings_from
+from pointsbank.web.bounds import Act, Found, resources_of
 
 T = TypeVar("T")
 
-OPERATOR = Actor(
-    "operator", "cli", frozenset({*SCOPES, "register", "people:read", "people:manage", "recognition:decide"})
-)
+Query = Callable[..., Sequence[Found]]
+
+OPERATOR = Actor("operator", "cli", frozenset({*SCOPES, "register", "people:read", "people:manage"}))
 """The bare shell of a ledger without staff."""
 
 HERE = "command line"
@@ -65,18 +68,18 @@ def login_option(command: Callable[..., T]) -> Callable[..., T]:
     )(command)
 
 
-async def who_acts(ledger: Ledger, action: str, shown: Shown) -> Actor:
-    """Who acts, if they may. Ends the verb with a sentence if not."""
+async def who_acts(ledger: Ledger, action: str, shown: Shown, *acts: Act) -> Actor:
+    """Who acts, if they may do each of these acts, or without any, in the whole city. Ends the verb if not."""
     ring = KeyRing(ledger, ledger.writer.clock)
     staff = StaffDesk(ledger, ring)
     if shown.login:
         async with logged_in(ledger, ring, staff, shown.login) as actor:
-            return allowed(actor, action)
+            return await _allowed_at(ledger, actor, action, acts)
     if shown.key_file is not None:
         key = await ring.recognise(shown.key_file.read_text(encoding="utf-8").strip())
         if key is None:
             raise Ending("密钥有误、已过期或已吊销 / the key is wrong, expired or revoked")
-        return allowed(key.actor, action)
+        return await _allowed_at(ledger, key.actor, action, acts)
     if await staff.is_founded():
         raise Ending(
             "账簿已有工作人员：请用 --login 登录，或用 --key-file 指定密钥。\n"
@@ -114,11 +117,48 @@ async def open_door(ledger: Ledger, ring: KeyRing, staff: StaffDesk) -> AsyncIte
         yield door
 
 
+async def who_acts_on(
+    ledger: Ledger,
+    action: str,
+    shown: Shown,
+    query: Query,
+    ids: Sequence[str] | Sequence[int],
+    *,
+    about: bool = True,
+) -> Actor:
+    """As `who_acts`, for acts on things that a query finds by id. What it does not find is no place of anybody's.
+
+    Without `about` only the place is judged: where lines are judged one by one, the room itself refuses one's own.
+    """
+    found = await ledger.database.read(query, ledger.id, ids)
+    acts = [Act(thing.station, person=thing.person if about else "") for thing in found]
+    if len(found) < len(set(ids)) or not acts:
+        acts.append(Act())
+    return await who_acts(ledger, action, shown, *dict.fromkeys(acts))
+
+
+async def _allowed_at(ledger: Ledger, actor: Actor, action: str, acts: Sequence[Act]) -> Actor:
+    """The actor, if each act is at a place and about a person that the table of rights allows."""
+    if not actor.person or not acts:
+        return allowed(actor, action)
+    today = city_day(ledger.writer.clock.now(), ZONE)
+    known = await ledger.database.read(resources_of, ledger.id, acts, actor.person, today)
+    for act in acts:
+        _end_if_denied(authorize(actor, action, known[act]), action)
+    return actor
+
+
 def allowed(actor: Actor, action: str, *, bounded: bool = False) -> Actor:
     """The actor, if the table of rights allows the action. Ends the verb with a sentence if not."""
     denial = may_somewhere(actor, action) if bounded else authorize(actor, action)
+    _end_if_denied(denial, action)
+    return actor
+
+
+def _end_if_denied(denial: Denial | None, action: str) -> None:
     if isinstance(denial, StepUpRequired):
         raise Ending(f"这项操作需要刚验证过的动态码 / {action} needs a fresh code")
     if denial is not None:
-        raise Ending(f"没有权限 {action} / the right {action} is missing")
-    return actor
+        raise Ending(
+            f"没有权限 {action}，或不在角色所管的地点 / the right {action} is missing, or the place is not one of the role"
+        )

@@ -18,7 +18,7 @@ import msgspec
 
 from pointsbank.activities.model import ActivityPlan, SessionPlan
 from pointsbank.activities.ports import By
-from pointsbank.cli.acting import Shown, acting_options, who_acts
+from pointsbank.cli.acting import Query, Shown, acting_options, who_acts, who_acts_on
 from pointsbank.cli.people_of import people_of
 from pointsbank.cli.terminal import (
     CITY,
@@ -39,6 +39,7 @@ from pointsbank.engine.ids import new_id
 from pointsbank.engine.registry import CITY_LEDGER, ledger_to_read, open_ledger
 from pointsbank.hours.notices import Notices
 from pointsbank.hours.risks import risks
+from pointsbank.hours.whereabouts import of_activities, of_records, of_sessions
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.people.master import MasterKeyError, master_keys
 from pointsbank.people.registry import Registry
@@ -46,6 +47,7 @@ from pointsbank.people.store import demo_key_path, people_store
 from pointsbank.settings import settings_from
 from pointsbank.store.port import StoreError, ledger_id_of
 from pointsbank.web.api.desks import Desks, make_desks
+from pointsbank.web.bounds import Act
 
 T = TypeVar("T")
 
@@ -91,7 +93,7 @@ async def propose(
     plan = ActivityPlan(
         title=title, category=category, station=station, starts_at=_micros(starts), ends_at=_micros(ends)
     )
-    async with acting_desks(database_url, shown, "activities:plan") as (desks, by, asked):
+    async with acting_desks(database_url, shown, "activities:plan", station=station) as (desks, by, asked):
         say(granted(await desks.activities.propose(plan, by, asked)))
 
 
@@ -104,7 +106,11 @@ async def propose(
 @as_coroutine
 async def decide(activity: str, approve: bool, reason: str, shown: Shown, database_url: str) -> None:
     """Approve or refuse a proposed activity: another person than who proposed it, before it starts."""
-    async with acting_desks(database_url, shown, "activities:approve") as (desks, by, asked):
+    async with acting_desks(database_url, shown, "activities:approve", of_activities, activity) as (
+        desks,
+        by,
+        asked,
+    ):
         granted(await desks.activities.decide(activity, reason, by, asked, approve=approve))
     say("已批准 / approved" if approve else "未批准 / refused")
 
@@ -124,7 +130,11 @@ async def session(
 ) -> None:
     """Open a session of an approved activity; gives its id."""
     plan = SessionPlan(starts_at=_micros(starts), ends_at=_micros(ends), capacity=capacity)
-    async with acting_desks(database_url, shown, "activities:plan") as (desks, by, asked):
+    async with acting_desks(database_url, shown, "activities:plan", of_activities, activity) as (
+        desks,
+        by,
+        asked,
+    ):
         say(granted(await desks.activities.open_session(activity, plan, by, asked)))
 
 
@@ -136,7 +146,11 @@ async def session(
 @as_coroutine
 async def submit(session_id: str, reason: str, shown: Shown, database_url: str) -> None:
     """Make records of what was attended of a session; each waits for another person."""
-    async with acting_desks(database_url, shown, "hours:submit") as (desks, by, asked):
+    async with acting_desks(database_url, shown, "hours:submit", of_sessions, session_id) as (
+        desks,
+        by,
+        asked,
+    ):
         for line in granted(await desks.submitting.submit(session_id, by, asked, reason=reason)):
             say(f"{line.record_id or line.person_id}\t{line.verdict}\t{line.minutes}")
 
@@ -148,7 +162,11 @@ async def submit(session_id: str, reason: str, shown: Shown, database_url: str) 
 @as_coroutine
 async def verify(records: tuple[str, ...], shown: Shown, database_url: str) -> None:
     """Verify records that somebody else has submitted; above limits two people must."""
-    async with acting_desks(database_url, shown, "hours:verify") as (desks, by, asked):
+    async with acting_desks(database_url, shown, "hours:verify", of_records, *records, about=False) as (
+        desks,
+        by,
+        asked,
+    ):
         for told in granted(await desks.verifying.verify(records, by, asked)):
             say(
                 f"{told.record_id}\t{told.refusal or told.state}\t{points_text(told.points)}\t{told.available_on}"
@@ -165,7 +183,7 @@ async def verify(records: tuple[str, ...], shown: Shown, database_url: str) -> N
 @as_coroutine
 async def object_to(record: str, reason: str, shown: Shown, database_url: str) -> None:
     """Object to a record on notice; it is frozen until somebody else has decided."""
-    async with acting_desks(database_url, shown, "hours:object") as (desks, by, asked):
+    async with acting_desks(database_url, shown, "hours:object", of_records, record) as (desks, by, asked):
         case = granted(await desks.objecting.object(record, reason, by, asked))
     say(f"已冻结，须在 {case.due_on} 前裁定 / frozen, to be decided by {case.due_on}")
 
@@ -181,7 +199,7 @@ async def object_to(record: str, reason: str, shown: Shown, database_url: str) -
 @as_coroutine
 async def rule(record: str, uphold: bool, reason: str, shown: Shown, database_url: str) -> None:
     """Decide the open objection: upheld, the credit is reversed; rejected, the notice goes on."""
-    async with acting_desks(database_url, shown, "hours:decide") as (desks, by, asked):
+    async with acting_desks(database_url, shown, "hours:decide", of_records, record) as (desks, by, asked):
         case = granted(await desks.objecting.decide(record, reason, by, asked, uphold=uphold))
     say(case.state)
 
@@ -193,7 +211,7 @@ async def rule(record: str, uphold: bool, reason: str, shown: Shown, database_ur
 @as_coroutine
 async def appeal(record: str, shown: Shown, database_url: str) -> None:
     """Appeal, as the volunteer whose hours were taken away for conduct; somebody else looks again."""
-    async with acting_desks(database_url, shown, "hours:object") as (desks, by, asked):
+    async with acting_desks(database_url, shown, "hours:object", of_records, record) as (desks, by, asked):
         case = granted(await desks.appealing.appeal(record, by, asked))
     say(f"须在 {case.due_on} 前裁定 / to be decided by {case.due_on}")
 
@@ -207,7 +225,7 @@ async def appeal(record: str, shown: Shown, database_url: str) -> None:
 @as_coroutine
 async def rule_appeal(record: str, uphold: bool, reason: str, shown: Shown, database_url: str) -> None:
     """Decide an appeal: upheld, the attendance may be submitted again by whoever records."""
-    async with acting_desks(database_url, shown, "hours:decide") as (desks, by, asked):
+    async with acting_desks(database_url, shown, "hours:decide", of_records, record) as (desks, by, asked):
         case = granted(await desks.appealing.decide(record, reason, by, asked, uphold=uphold))
     say(case.state)
 
@@ -325,13 +343,25 @@ async def standing(record: str, database_url: str) -> None:
 
 @asynccontextmanager
 async def acting_desks(
-    database_url: str, shown: Shown, scope: str
+    database_url: str,
+    shown: Shown,
+    scope: str,
+    query: Query | None = None,
+    *ids: str,
+    station: str = "",
+    about: bool = True,
 ) -> AsyncIterator[tuple[Desks, By, Command]]:
-    """The desks of the city's ledger, and who acts: if the table of rights allows it."""
+    """The desks of the city's ledger, and who acts: if the table of rights allows it at the place of the act.
+
+    The place is that of what `query` finds by id, or a station; without either it is the whole city.
+    """
     database = opened(database_url)
     try:
         async with open_ledger(database) as ledger, people_of(ledger, database_url):
-            actor = await who_acts(ledger, scope, shown)
+            if query is not None:
+                actor = await who_acts_on(ledger, scope, shown, query, ids, about=about)
+            else:
+                actor = await who_acts(ledger, scope, shown, Act(station))
             by = By(actor.id, actor.person, "" if actor.person else actor.id)
             desks = make_desks(ledger, await policies_for(ledger), code_key=os.urandom(32))
             yield desks, by, Command(actor.client, f"cli:{new_id()}", actor.name)

@@ -23,6 +23,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "funds": "Budgets, liability, burn rate and queue of the funds 基金",
         "cases": "Hours that do not count, samples of closed batches 追回与抽查",
         "recognition": "Stars, candidate lists of a year, honours 星级与表彰",
+        "sheets": "Service record sheets: issue, print, withdraw, check 服务记录单",
         "reverse": "Take a posted entry back by its mirror image 冲正",
     },
     "Proof 证明": {

@@ -55,6 +55,7 @@ from pointsbank.rosters.members import by_volunteer_number
 from pointsbank.rosters.report import WORDS, report_path, write_report
 from pointsbank.rosters.service import MembersRoster, PlacesRoster, RosterRefused, RosterService
 from pointsbank.store.database import Database
+from pointsbank.web.bounds import acts_on_places
 
 CHUNK = 500
 CLIENT = "cli"
@@ -302,8 +303,9 @@ async def _change(database_url: str, shown: Shown, day: date | None, act: Callab
     database = opened(database_url)
     try:
         async with open_ledger(database, limits=PATIENT) as ledger:
-            actor, service = await who_acts(ledger, MANAGE, shown), PlacesService(ledger)
+            service = PlacesService(ledger)
             asked = act(day or service.today())
+            actor = await who_acts(ledger, MANAGE, shown, *acts_on_places(asked))
             result = await service.change(asked, Command(CLIENT, f"place:{new_id()}", actor.name))
     finally:
         await database.close()
@@ -318,12 +320,13 @@ async def _change_membership(
     database = opened(database_url)
     try:
         async with open_ledger(database, limits=PATIENT) as ledger:
-            actor, service = await who_acts(ledger, MANAGE, shown), PlacesService(ledger)
+            service = PlacesService(ledger)
             async with people_of(ledger, database_url):
                 found = await by_volunteer_number(ledger, [number])
             if number not in found:
                 raise Ending("没有登记这个志愿者编号 / nobody is registered under this number")
             asked = act(day or service.today(), found[number])
+            actor = await who_acts(ledger, MANAGE, shown, *acts_on_places(asked))
             command_ = Command(CLIENT, f"membership:{new_id()}", actor.name)
             result = await service.change_membership(asked, command_)
     finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pointsbank.cli.acting import Shown, acting_options, who_acts
+from pointsbank.cli.acting import Shown, acting_options, who_acts_on
 from pointsbank.cli.terminal import (
     Ending,
     as_coroutine,
@@ -21,7 +21,7 @@ from pointsbank.engine.ids import new_id
 from pointsbank.hours.service import HoursService
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.market.service import MarketService
-from pointsbank.reversals import reverse
+from pointsbank.reversals import reverse, whereabouts
 
 
 @click.command("reverse")
@@ -45,7 +45,7 @@ async def command(
     database = opened(database_url)
     try:
         async with ledger_named(database, ledger_name) as ledger:
-            actor = await who_acts(ledger, "reverse", shown)
+            actor = await who_acts_on(ledger, "reverse", shown, whereabouts, [sequence])
             book = await policies_for(ledger)
             by = actor.name if actor.person else "operator"
             asked = Command("cli", key or f"reverse:{sequence}:{new_id()}", by)

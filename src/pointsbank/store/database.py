@@ -78,6 +78,19 @@ class Database:
             self._threads, lambda: self._read_sqlite(query, *args, **kwargs)
         )
 
+    async def read_one(
+        self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a query function that puts one statement only: it is its own snapshot, and on PostgreSQL two ways to the
+        server and back are saved that begin and end a transaction."""
+        if self._engine is None:
+            self._engine = self._open()
+        if isinstance(self._engine, AsyncEngine):
+            async with self._engine.connect() as connection:
+                await connection.execution_options(isolation_level="AUTOCOMMIT")
+                return await connection.run_sync(lambda c: query(c, *args, **kwargs))
+        return await self.read(query, *args, **kwargs)
+
     def _read_sqlite(
         self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:

@@ -13,7 +13,7 @@ import msgspec
 
 from pointsbank.ledger.model import Change
 from pointsbank.store.columns import changes_in_rounds, key_columns
-from pointsbank.store.port import Batch, BatchConflict
+from pointsbank.store.port import Batch, BatchConflict, Written
 from pointsbank.store.tables import metadata
 
 SEPARATOR = "\x1f"
@@ -165,48 +165,57 @@ def pg_type(table: str, name: str) -> str:
     return _TYPES[str(metadata.tables[table].c[name].type).upper()]
 
 
-def insert_statement(table: str, conflict: str = "") -> str:
+def insert_statement(table: str, conflict: str = "", first: int = 2) -> str:
+    """Rows of a ledger (`$1`) from one array a column, the first of which is the argument `first`."""
     names = [c.name for c in metadata.tables[table].columns][1:]
-    arrays = ", ".join(f"${i}::{pg_type(table, name)}[]" for i, name in enumerate(names, 2))
-    return f"INSERT INTO {table} (ledger_id, {', '.join(names)}) SELECT $1, x.* FROM unnest({arrays}) AS x {conflict}"
+    arrays = ", ".join(f"${i}::{pg_type(table, name)}[]" for i, name in enumerate(names, first))
+    return (
+        f"INSERT INTO {table} (ledger_id, {', '.join(names)})"
+        f" SELECT $1::int, x.* FROM unnest({arrays}) AS x {conflict}"
+    )
 
 
-_KEYS_OF_ENTRIES = "SELECT count(*) FROM entries WHERE ledger_id = $1 AND key_digest = ANY($2::bytea[])"
+_KEYS_OF_ENTRIES = (
+    "(SELECT count(*) FROM entries WHERE ledger_id = $1::int AND key_digest = ANY(${digests}::bytea[]))"
+)
 _RAISE_SUBJECT = "ON CONFLICT (ledger_id, subject) DO UPDATE SET version = EXCLUDED.version"
 _RAISE_COUNTER = "ON CONFLICT (ledger_id, counter) DO UPDATE SET value = EXCLUDED.value"
 
 
 async def write_documents(connection: Any, batch: Batch) -> None:
-    """Set-based statements for everything beside entries, postings and balances."""
-    w, ledger_id = batch.written, batch.ledger_id
-    for table, rows in (
-        ("accounts", w.accounts),
-        ("lots", w.lots),
-        ("commodities", w.commodities),
-        ("document_keys", w.keys),
-    ):
-        if rows:
-            await connection.execute(insert_statement(table), ledger_id, *zip(*rows, strict=True))
-    if w.keys and await connection.fetchval(_KEYS_OF_ENTRIES, ledger_id, [row[0] for row in w.keys]):
+    """Set-based statements for everything beside entries, postings and balances.
+
+    All inserts are one statement: each further one would be a way to the server and back in which the head is locked.
+    """
+    statement, arguments = _inserts(batch.written, batch.ledger_id)
+    if statement and await connection.fetchval(statement, *arguments):
         raise BatchConflict("a key of a document-only draft is that of an entry")
-    if w.subjects:
-        await connection.execute(
-            insert_statement("subjects", _RAISE_SUBJECT),
-            ledger_id,
-            list(w.subjects),
-            list(w.subjects.values()),
-        )
-    if w.counters:
-        await connection.execute(
-            insert_statement("counters", _RAISE_COUNTER),
-            ledger_id,
-            list(w.counters),
-            list(w.counters.values()),
-        )
-    for table, rows in w.rows.items():
-        await connection.execute(insert_statement(table), ledger_id, *zip(*rows, strict=True))
-    for table, names, changes in changes_in_rounds(w.changes):
-        await _write_changes(connection, ledger_id, table, names, changes)
+    for table, names, changes in changes_in_rounds(batch.written.changes):
+        await _write_changes(connection, batch.ledger_id, table, names, changes)
+
+
+def _inserts(w: Written, ledger_id: int) -> tuple[str, list[Any]]:
+    """One statement with every insert, which tells how many keys of document-only drafts are those of entries."""
+    parts: list[str] = []
+    arguments: list[Any] = [ledger_id]
+    entries_with_keys = "0"
+    tables: list[tuple[str, Sequence[Sequence[Any]], str]] = [
+        ("accounts", w.accounts, ""),
+        ("lots", w.lots, ""),
+        ("commodities", w.commodities, ""),
+        ("document_keys", w.keys, ""),
+        ("subjects", list(w.subjects.items()), _RAISE_SUBJECT),
+        ("counters", list(w.counters.items()), _RAISE_COUNTER),
+        *((table, rows, "") for table, rows in w.rows.items()),
+    ]
+    for table, rows, conflict in tables:
+        if rows:
+            first = len(arguments) + 1
+            parts.append(f"part_{len(parts)} AS ({insert_statement(table, conflict, first)})")
+            arguments += zip(*rows, strict=True)
+            if table == "document_keys":
+                entries_with_keys = _KEYS_OF_ENTRIES.format(digests=first)
+    return (f"WITH {', '.join(parts)} SELECT {entries_with_keys}" if parts else ""), arguments
 
 
 def _like_column(table: str, name: str) -> str:

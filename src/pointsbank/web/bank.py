@@ -21,6 +21,7 @@ from pointsbank.market.service import MarketService
 from pointsbank.policy.book import PolicyBook
 from pointsbank.readers.hot import HotBalances
 from pointsbank.readers.overview import Overviews
+from pointsbank.record_sheets.service import RecordSheets
 from pointsbank.settings import Settings
 from pointsbank.store.profile import Profile
 from pointsbank.web.metrics import Metrics
@@ -41,6 +42,8 @@ class Bank(msgspec.Struct, frozen=True):
     roles: RoleDesk
     log_ins: LogIns | None
     """None without the secret that log-ins need"""
+    sheets: RecordSheets | None
+    """None without a people store"""
     policies: PolicyBook
     hours: HoursService
     market: MarketService

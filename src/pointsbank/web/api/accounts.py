@@ -30,7 +30,9 @@ from pointsbank.web.api.describe import (
 )
 from pointsbank.web.api.shapes import when
 from pointsbank.web.bank import Bank
-from pointsbank.web.guard import needs
+from pointsbank.web.bounds import require_at
+from pointsbank.web.guard import actor_in, needs
+from pointsbank.web.validation import BankRequest
 
 READING_ACCOUNT = (*READING, "no-such-account")
 
@@ -110,18 +112,21 @@ async def list_accounts(
 
 @get(
     "/{path:str}",
-    opt=needs("ledger:read"),
+    opt=needs("ledger:read", bounded=True),
     responses=problems(*READING_ACCOUNT),
     **operation("One account.", "查一个账户"),
 )
-async def get_account(bank: NamedDependency[Bank], path: AccountPath) -> Response[Account]:
+async def get_account(
+    bank: NamedDependency[Bank], request: BankRequest, path: AccountPath
+) -> Response[Account]:
+    await _require_here(bank, request, path)
     held = found(await bank.ask(balance, path))
     return answered(_account(held.account, held.kind, held.type, held.floor))
 
 
 @get(
     "/{path:str}/balance",
-    opt=needs("ledger:read"),
+    opt=needs("ledger:read", bounded=True),
     responses=problems(*READING_ACCOUNT, "question-invalid", "sequence-ahead") | not_modified(),
     **operation(
         "What the account holds, by commodity and lot: now, or as of a sequence number or a recorded time."
@@ -131,11 +136,13 @@ async def get_account(bank: NamedDependency[Bank], path: AccountPath) -> Respons
 )
 async def get_balance(
     bank: NamedDependency[Bank],
+    request: BankRequest,
     path: AccountPath,
     sequence: AsOfSequence = None,
     at: AsOfTime = None,
     if_none_match: IfNoneMatch = None,
 ) -> Response[AccountBalance]:
+    await _require_here(bank, request, path)
     recorded_at = time_asked(at, "at")
     if sequence is None and recorded_at is None:
         held = found(await bank.balances.get(path))
@@ -146,7 +153,7 @@ async def get_balance(
 
 @get(
     "/{path:str}/statement",
-    opt=needs("ledger:read"),
+    opt=needs("ledger:read", bounded=True),
     responses=problems(*READING_ACCOUNT, "question-invalid", "cursor-invalid") | not_modified(),
     **operation(
         "The account's postings, newest first, each with the balance after it. A filtered page may be short"
@@ -156,6 +163,7 @@ async def get_balance(
 )
 async def get_statement(
     bank: NamedDependency[Bank],
+    request: BankRequest,
     path: AccountPath,
     cursor: Annotated[str, QueryParameter(max_length=64, description="`next` of the page before")] = "",
     limit: Annotated[int, QueryParameter(ge=1, le=MAX_LINES)] = 50,
@@ -168,6 +176,7 @@ async def get_statement(
     last_date: Annotated[date | None, QueryParameter(description="last effective date, included")] = None,
     if_none_match: IfNoneMatch = None,
 ) -> Response[Statement]:
+    await _require_here(bank, request, path)
     only = StatementFilter(kind, commodity, lot, first_date, last_date)
     page = found(await bank.ask(statement, path, cursor=cursor, limit=limit, only=only))
     return tagged(_statement(page), str(page.sequence), if_none_match)
@@ -199,6 +208,13 @@ def find_accounts(
 
 def _account(path: str, kind: str, account_type: str, floor: int | None) -> Account:
     return Account(path, kind, account_type, NORMAL_SIDE[account_type].name.lower(), floor)
+
+
+async def _require_here(bank: Bank, request: BankRequest, path: str) -> None:
+    """An account of a station is at that station; every other is the whole city's."""
+    kind, _, rest = path.partition(":")
+    place = rest.partition(":")[0] if kind == "station" else ""
+    await require_at(bank, actor_in(request), "ledger:read", place=place if place.isprintable() else "")
 
 
 router = Router(

@@ -13,6 +13,7 @@ from pointsbank.activities.attendance import Shown
 from pointsbank.activities.model import Activity, ActivityPlan, DeviceEvent, Paper, Session, SessionPlan
 from pointsbank.activities.reading import sessions_of
 from pointsbank.engine.commands import Command
+from pointsbank.hours.whereabouts import of_activities, of_sessions
 from pointsbank.ledger.model import Receipt
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.web.api.activity_shapes import (
@@ -40,6 +41,7 @@ from pointsbank.web.api.describe import READING, WRITING, IdempotencyKey, operat
 from pointsbank.web.api.desks import by_of, desks_of
 from pointsbank.web.api.shapes import micros, when
 from pointsbank.web.bank import Bank
+from pointsbank.web.bounds import require_at, require_found
 from pointsbank.web.guard import actor_in, needs
 from pointsbank.web.problems import FieldError, ProblemError, refused
 from pointsbank.web.validation import BankRequest
@@ -66,7 +68,7 @@ MEETING: Final = ("idempotency-conflict", "stale-read", "state-changed", "invali
 
 @post(
     "/",
-    opt=needs("activities:plan"),
+    opt=needs("activities:plan", bounded=True),
     responses=problems(*WRITING, *PLANNING),
     **operation("Propose an activity; another person approves it before it starts.", "申报活动"),
 )
@@ -76,6 +78,7 @@ async def propose(
     data: JSONBody[ActivityIn],
     idempotency_key: IdempotencyKey,
 ) -> Response[Made]:
+    await require_at(bank, actor_in(request), "activities:plan", station=data.station)
     plan = ActivityPlan(
         title=data.title,
         category=data.category,
@@ -96,11 +99,14 @@ async def propose(
 
 @get(
     "/{activity_id:str}",
-    opt=needs("activities:read"),
+    opt=needs("activities:read", bounded=True),
     responses=problems(*READING, "not-found"),
     **operation("One activity with its sessions.", "查一个活动及其场次"),
 )
-async def get_activity(bank: NamedDependency[Bank], activity_id: PathId) -> Response[ActivityOut]:
+async def get_activity(
+    bank: NamedDependency[Bank], request: BankRequest, activity_id: PathId
+) -> Response[ActivityOut]:
+    await require_found(bank, actor_in(request), "activities:read", of_activities, [activity_id])
     activity = await desks_of(bank).activities.activity(activity_id)
     if activity is None:
         raise ProblemError("not-found")
@@ -109,7 +115,7 @@ async def get_activity(bank: NamedDependency[Bank], activity_id: PathId) -> Resp
 
 @post(
     "/{activity_id:str}/decision",
-    opt=needs("activities:approve"),
+    opt=needs("activities:approve", bounded=True),
     status_code=200,
     responses=problems(*WRITING, *PLANNING),
     **operation("Approve or refuse a proposed activity.", "审批活动"),
@@ -121,6 +127,7 @@ async def decide_activity(
     data: JSONBody[Decision],
     idempotency_key: IdempotencyKey,
 ) -> Response[Noted]:
+    await require_found(bank, actor_in(request), "activities:approve", of_activities, [activity_id])
     result = await desks_of(bank).activities.decide(
         activity_id, data.reason, by_of(request), _command(request, idempotency_key), approve=data.approve
     )
@@ -129,7 +136,7 @@ async def decide_activity(
 
 @post(
     "/{activity_id:str}/sessions",
-    opt=needs("activities:plan"),
+    opt=needs("activities:plan", bounded=True),
     responses=problems(*WRITING, *PLANNING),
     **operation("Open a session of an approved activity, before it starts.", "开设场次"),
 )
@@ -140,6 +147,9 @@ async def open_session(
     data: JSONBody[SessionIn],
     idempotency_key: IdempotencyKey,
 ) -> Response[Made]:
+    await require_found(bank, actor_in(request), "activities:plan", of_activities, [activity_id])
+    if data.station:
+        await require_at(bank, actor_in(request), "activities:plan", station=data.station)
     plan = SessionPlan(
         starts_at=micros_in(data.starts_at, "starts_at"),
         ends_at=micros_in(data.ends_at, "ends_at"),
@@ -154,7 +164,7 @@ async def open_session(
 
 @post(
     "/{session_id:str}/sign-ups",
-    opt=needs("attendance:record"),
+    opt=needs("attendance:record", bounded=True),
     responses=problems(*WRITING, *MEETING),
     **operation("Sign somebody up: age, consent, training, insurance and places are checked.", "报名"),
 )
@@ -165,6 +175,9 @@ async def sign_up(
     data: JSONBody[SignUpIn],
     idempotency_key: IdempotencyKey,
 ) -> Response[Noted]:
+    await require_found(
+        bank, actor_in(request), "attendance:record", of_sessions, [session_id], person=data.person
+    )
     result = await desks_of(bank).activities.sign_up(
         session_id, data.person, by_of(request), _command(request, idempotency_key), companion=data.companion
     )
@@ -173,17 +186,20 @@ async def sign_up(
 
 @get(
     "/{session_id:str}/code",
-    opt=needs("attendance:record"),
+    opt=needs("attendance:record", bounded=True),
     responses=problems(*READING, "unknown-activity", "check-in-refused"),
     **operation("The session's code of this half minute, to show at the place.", "场次动态码"),
 )
-async def session_code(bank: NamedDependency[Bank], session_id: PathId) -> Response[Code]:
+async def session_code(
+    bank: NamedDependency[Bank], request: BankRequest, session_id: PathId
+) -> Response[Code]:
+    await require_found(bank, actor_in(request), "attendance:record", of_sessions, [session_id])
     return answered(Code(done(await desks_of(bank).attendance.session_code(session_id))))
 
 
 @post(
     "/{session_id:str}/check-ins",
-    opt=needs("attendance:record"),
+    opt=needs("attendance:record", bounded=True),
     responses=problems(*WRITING, *MEETING),
     **operation("Somebody comes to a session.", "签到"),
 )
@@ -194,6 +210,9 @@ async def check_in(
     data: JSONBody[CheckIn],
     idempotency_key: IdempotencyKey,
 ) -> Response[Noted]:
+    await require_found(
+        bank, actor_in(request), "attendance:record", of_sessions, [session_id], person=data.person
+    )
     command = _command(request, idempotency_key)
     return _noted(
         await desks_of(bank).attendance.check_in(
@@ -205,7 +224,7 @@ async def check_in(
 
 @post(
     "/{session_id:str}/check-outs",
-    opt=needs("attendance:record"),
+    opt=needs("attendance:record", bounded=True),
     responses=problems(*WRITING, *MEETING),
     **operation("Somebody leaves a session.", "签退"),
 )
@@ -216,6 +235,9 @@ async def check_out(
     data: JSONBody[CheckIn],
     idempotency_key: IdempotencyKey,
 ) -> Response[Noted]:
+    await require_found(
+        bank, actor_in(request), "attendance:record", of_sessions, [session_id], person=data.person
+    )
     command = _command(request, idempotency_key)
     return _noted(
         await desks_of(bank).attendance.check_out(
@@ -227,7 +249,7 @@ async def check_out(
 
 @post(
     "/{session_id:str}/written",
-    opt=needs("hours:submit"),
+    opt=needs("hours:submit", bounded=True),
     responses=problems(*WRITING, *MEETING),
     **operation(
         "Type in times from a paper sheet or of a forgotten check: honour class.", "补录到场时间（荣誉时数）"
@@ -240,6 +262,9 @@ async def write_down(
     data: JSONBody[WrittenIn],
     idempotency_key: IdempotencyKey,
 ) -> Response[Noted]:
+    await require_found(
+        bank, actor_in(request), "hours:submit", of_sessions, [session_id], person=data.person
+    )
     result = await desks_of(bank).attendance.write_down(
         session_id,
         data.person,
@@ -254,7 +279,7 @@ async def write_down(
 
 @post(
     "/{session_id:str}/submission",
-    opt=needs("hours:submit"),
+    opt=needs("hours:submit", bounded=True),
     status_code=200,
     responses=problems(
         *WRITING,
@@ -273,6 +298,7 @@ async def submit_session(
     data: JSONBody[SubmissionIn],
     idempotency_key: IdempotencyKey,
 ) -> Response[Submitted]:
+    await require_found(bank, actor_in(request), "hours:submit", of_sessions, [session_id])
     outcomes = await desks_of(bank).submitting.submit(
         session_id, by_of(request), _command(request, idempotency_key), people=data.people, reason=data.reason
     )
@@ -281,7 +307,7 @@ async def submit_session(
 
 @post(
     "/uploads",
-    opt=needs("attendance:record"),
+    opt=needs("attendance:record", bounded=True),
     status_code=200,
     responses=problems(*WRITING),
     **operation("Take in what a terminal noted while it had no connection.", "上传离线签到"),
@@ -292,6 +318,9 @@ async def upload(
     data: JSONBody[UploadIn],
     idempotency_key: IdempotencyKey,
 ) -> Response[UploadOut]:
+    await require_found(
+        bank, actor_in(request), "attendance:record", of_sessions, {event.session for event in data.events}
+    )
     events = [
         DeviceEvent(e.number, e.is_in, e.session, e.person, micros_in(e.stated_at, "stated_at"))
         for e in data.events
@@ -321,7 +350,7 @@ async def open_project(
 
 @post(
     "/",
-    opt=needs("attendance:record"),
+    opt=needs("attendance:record", bounded=True),
     responses=problems(*WRITING, *PLANNING),
     **operation(
         "File a training, an insurance or a guardian's consent; nobody files one of their own.",
@@ -334,6 +363,7 @@ async def file_paper(
     data: JSONBody[PaperIn],
     idempotency_key: IdempotencyKey,
 ) -> Response[Noted]:
+    await require_at(bank, actor_in(request), "attendance:record", station=data.station, person=data.person)
     paper = Paper(data.person, data.kind, data.code, data.valid_from, data.valid_to)
     filed = await desks_of(bank).activities.file_paper(
         paper, by_of(request), _command(request, idempotency_key)

@@ -166,13 +166,17 @@ class ProjectIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PaperIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A training, an insurance or a guardian's consent, with its first and last day."""
+    """A training, an insurance or a guardian's consent, with its first and last day.
+
+    `station` is the code of the place at which it was shown; without it only a role of the whole city files it.
+    """
 
     person: Id
     kind: Literal["training", "insurance", "consent"]
     valid_from: date
     valid_to: date
     code: MaybeId = ""
+    station: MaybeId = ""
 
 
 class Code(msgspec.Struct, frozen=True):

@@ -23,6 +23,8 @@ from pointsbank.hours.sampling import Sampling
 from pointsbank.hours.status import Standings
 from pointsbank.hours.submission import Submitting
 from pointsbank.hours.verification import Verifying
+from pointsbank.people.directory import directory_of
+from pointsbank.people.registry import Registry
 from pointsbank.policy.book import PolicyBook
 from pointsbank.web.bank import Bank
 from pointsbank.web.guard import actor_in
@@ -84,7 +86,11 @@ def make_desks(
 
 def desks_of(bank: Bank) -> Desks:
     """The desks of the bank's ledger, made when they are first needed. Then codes are good in this process only."""
-    return _MADE.get(bank.ledger) or make_desks(bank.ledger, bank.policies, code_key=os.urandom(32))
+    made = _MADE.get(bank.ledger)
+    if made is None:
+        names = Registry(directory_of(bank.ledger).store)
+        made = make_desks(bank.ledger, bank.policies, code_key=os.urandom(32), names=names)
+    return made
 
 
 def by_of(request: BankRequest) -> By:

@@ -17,6 +17,7 @@ from pointsbank.hours.explain import SHORT_CHINESE, SHORT_ENGLISH
 from pointsbank.hours.model import HoursVerdict, RecordFields
 from pointsbank.hours.refusals import RecordRefused
 from pointsbank.hours.tables import service_records
+from pointsbank.hours.whereabouts import of_records
 from pointsbank.ledger.model import Draft
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.people.directory import directory_of
@@ -24,6 +25,7 @@ from pointsbank.web.api.answers import answered, replayed
 from pointsbank.web.api.describe import READING, REFUSALS, WRITING, IdempotencyKey, operation, problems
 from pointsbank.web.api.desks import by_of
 from pointsbank.web.bank import Bank
+from pointsbank.web.bounds import Act, require_each, require_found
 from pointsbank.web.guard import actor_in, needs
 from pointsbank.web.posting import request_of
 from pointsbank.web.problems import ProblemError, refused
@@ -100,7 +102,7 @@ class ServiceRecordOut(msgspec.Struct, frozen=True):
 
 @post(
     "/",
-    opt=needs("hours:submit"),
+    opt=needs("hours:submit", bounded=True),
     status_code=200,
     request_max_body_size=BODY_BYTES,
     responses=problems(*WRITING, *REFUSALS[:-1], "too-many-lines"),
@@ -115,6 +117,9 @@ async def submit_records(
     data: JSONBody[HoursIn],
     idempotency_key: IdempotencyKey,
 ) -> Response[HoursOut]:
+    await require_each(
+        bank, actor_in(request), "hours:submit", [Act(record.station.strip()) for record in data.records]
+    )
     actor = actor_in(request)
     plain = request_of("POST", request.scope["path"], data)
     digest = directory_of(bank.ledger).request("hours", plain.hex())  # the request is about people
@@ -145,7 +150,7 @@ async def submit_records(
 
 @get(
     "/{record_id:str}",
-    opt=needs("hours:read"),
+    opt=needs("hours:read", bounded=True),
     responses=problems(*READING, "not-found"),
     **operation("One service record with the verdict that took its id.", "查一条服务时长记录"),
 )
@@ -154,6 +159,9 @@ async def get_record(
     request: BankRequest,
     record_id: Annotated[str, PathParameter(min_length=1, max_length=200)],
 ) -> Response[ServiceRecordOut]:
+    await require_found(
+        bank, actor_in(request), "hours:read", of_records, [record_id] if record_id.isprintable() else []
+    )
     record = await bank.ask(_record, record_id) if record_id.isprintable() else None
     if record is None:
         raise ProblemError("not-found")

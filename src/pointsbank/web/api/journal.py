@@ -13,7 +13,7 @@ from msgspec import Meta
 from pointsbank.engine.commands import Command
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.readers import journal
-from pointsbank.reversals import reverse
+from pointsbank.reversals import reverse, whereabouts
 from pointsbank.web.api.answers import answered, found, replayed
 from pointsbank.web.api.describe import (
     READING,
@@ -35,6 +35,7 @@ from pointsbank.web.api.shapes import (
     receipt_out,
 )
 from pointsbank.web.bank import Bank
+from pointsbank.web.bounds import require_found
 from pointsbank.web.guard import actor_in, needs
 from pointsbank.web.posting import post_bulk, post_entry
 from pointsbank.web.problems import refused
@@ -134,7 +135,7 @@ async def post_many(
 
 @post(
     "/{sequence:int}/reversal",
-    opt=needs("reverse"),
+    opt=needs("reverse", bounded=True),
     responses=problems(*WRITING, *REFUSALS[:-1]),
     **operation(
         "Reverse an entry into the same lots, through the room that posted it.",
@@ -149,6 +150,7 @@ async def reverse_entry(
     idempotency_key: IdempotencyKey,
 ) -> Response[ReversalOut]:
     actor = actor_in(request)
+    await require_found(bank, actor, "reverse", whereabouts, [sequence])
     command = Command(actor.client, idempotency_key, actor.name)
     receipts = await reverse(bank.ledger, bank.hours, bank.market, sequence, data.reason, command)
     if isinstance(receipts, Refusal):

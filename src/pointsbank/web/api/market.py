@@ -23,6 +23,7 @@ from pointsbank.market.service import MarketRefused
 from pointsbank.people.directory import directory_of
 from pointsbank.policy.calendar import city_second, second_text
 from pointsbank.web.api.answers import answered, replayed
+from pointsbank.web.api.deliveries import receive
 from pointsbank.web.api.describe import READING, WRITING, IdempotencyKey, operation, problems
 from pointsbank.web.api.slips import ReceiptSlip, ReturnSlip, made_by_key, receipt_slip, return_slip
 from pointsbank.web.bank import Bank
@@ -263,5 +264,7 @@ def _now(bank: Bank) -> str:
 
 
 router = Router(
-    "/market", route_handlers=[sell_basket, get_basket, take_back, get_return], tags=["market 爱心超市"]
+    "/market",
+    route_handlers=[sell_basket, get_basket, take_back, get_return, receive],
+    tags=["market 爱心超市"],
 )

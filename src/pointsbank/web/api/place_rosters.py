@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import Annotated, Final
 
@@ -16,12 +17,14 @@ from pointsbank.intake.forms import normalise
 from pointsbank.intake.sheets import SheetLine
 from pointsbank.ledger.model import Draft
 from pointsbank.ledger.refusals import Refusal
+from pointsbank.places.model import MAX_DEPTH
 from pointsbank.rosters.report import WORDS
 from pointsbank.rosters.service import ACCEPTED, ROOMS, PlacesRoster, RosterRefused, RosterService
 from pointsbank.web.api.answers import answered, replayed
 from pointsbank.web.api.describe import WRITING, IdempotencyKey, operation, problems
 from pointsbank.web.api.place_shapes import GUARDED, TEXT
 from pointsbank.web.bank import Bank
+from pointsbank.web.bounds import Act, require_each
 from pointsbank.web.guard import actor_in, needs
 from pointsbank.web.posting import request_of
 from pointsbank.web.problems import ProblemError, facts_of, refused
@@ -72,7 +75,7 @@ class RosterOut(msgspec.Struct, frozen=True):
 
 @post(
     "/bulk",
-    opt=needs("places:manage"),
+    opt=needs("places:manage", bounded=True),
     status_code=200,
     request_max_body_size=BODY_BYTES,
     responses=problems(*WRITING, *GUARDED),
@@ -88,6 +91,7 @@ async def submit_roster(
     idempotency_key: IdempotencyKey,
 ) -> Response[RosterOut]:
     actor = actor_in(request)
+    await require_each(bank, actor, "places:manage", _acts(data.lines))
     service = RosterService(bank.ledger, PlacesRoster(bank.ledger))
     source = "api:" + sha256(f"{actor.client}\0{idempotency_key}".encode()).hexdigest()[:32]
     lines = [
@@ -109,6 +113,29 @@ async def submit_roster(
         facts = facts_of(error.refusal)
         raise ProblemError(error.refusal.code, **facts, position=error.line) from error
     return answered(_told(data, verdicts), headers=replayed(claimed.replayed))
+
+
+def _acts(lines: Iterable[RosterLineIn]) -> list[Act]:
+    """Where each line acts: a new place under its parent, or under that place above it which is there before."""
+    opened: dict[str, str] = {}
+    acts: list[Act] = []
+    for line in lines:
+        touched = [line.parent, line.into] if line.action.strip() else [line.parent]
+        if line.action.strip() in ("", "open"):
+            opened[line.code] = line.parent
+        else:
+            touched = [line.code, *filter(None, touched)]
+        acts += [Act(_before(opened, code)) for code in touched]
+    return acts
+
+
+def _before(opened: dict[str, str], code: str) -> str:
+    """The place with this code, or if this roster opens it, the one above that does not come with the roster."""
+    for _ in range(MAX_DEPTH):
+        if code not in opened:
+            break
+        code = opened[code]
+    return code
 
 
 def _told(data: RosterIn, verdicts: list[str]) -> RosterOut:

@@ -34,6 +34,7 @@ from pointsbank.places.model import (
     Transfer,
 )
 from pointsbank.places.service import PlacesService
+from pointsbank.web import bounds
 from pointsbank.web.api.answers import answered, replayed
 from pointsbank.web.api.describe import READING, WRITING, IdempotencyKey, Limit, operation, problems
 from pointsbank.web.api.place_rosters import submit_roster
@@ -59,6 +60,7 @@ from pointsbank.web.api.place_shapes import (
     term_out,
 )
 from pointsbank.web.bank import Bank
+from pointsbank.web.bounds import acts_on_places, require_at, require_each
 from pointsbank.web.guard import actor_in, needs
 from pointsbank.web.posting import request_of
 from pointsbank.web.problems import ProblemError, refused
@@ -89,12 +91,17 @@ JOINING: Final = (
 
 @get(
     "/",
-    opt=needs("places:read"),
+    opt=needs("places:read", bounded=True),
     responses=problems(*READING),
-    **operation("Open places of a day, all, of a kind, or right under one.", "列出某日开放的地点与组织"),
+    **operation(
+        "Open places of a day, all, of a kind, or right under one, as far as the reader may see them; so a page may be"
+        " short.",
+        "列出某日开放的地点与组织",
+    ),
 )
 async def list_places(
     bank: NamedDependency[Bank],
+    request: BankRequest,
     on: OnDay = None,
     kind: Annotated[Kind | None, QueryParameter(description="only places of this kind")] = None,
     parent: Annotated[
@@ -110,32 +117,40 @@ async def list_places(
     else:
         found = await bank.ask(tree.page, day, kind=kind or "", after=after, limit=limit)
     following = found[-1].code if len(found) == limit else None
-    return answered(PlacePage(day, [place_line(place) for place in found], following))
+    acts = [bounds.Act(place=place.id) for place in found]
+    seen = await bounds.may_at(bank, actor_in(request), "places:read", acts)
+    lines = [place_line(place) for place, is_seen in zip(found, seen, strict=True) if is_seen]
+    return answered(PlacePage(day, lines, following))
 
 
 @get(
     "/{code:str}",
-    opt=needs("places:read"),
+    opt=needs("places:read", bounded=True),
     responses=problems(*READING, "not-found"),
     **operation("A place on a day, what stands above it, and its history.", "查看地点及其沿革"),
 )
-async def get_place(bank: NamedDependency[Bank], code: PlaceCode, on: OnDay = None) -> Response[PlaceOut]:
+async def get_place(
+    bank: NamedDependency[Bank], request: BankRequest, code: PlaceCode, on: OnDay = None
+) -> Response[PlaceOut]:
+    await require_at(bank, actor_in(request), "places:read", station=code)
     return answered(await _place(bank, code, on or _service(bank).today()))
 
 
 @get(
     "/{code:str}/members",
-    opt=needs("places:manage"),
+    opt=needs("places:manage", bounded=True),
     responses=problems(*READING, "not-found"),
     **operation("Who belongs to a group on a day, by person id.", "某日的组织成员"),
 )
 async def list_members(
     bank: NamedDependency[Bank],
+    request: BankRequest,
     code: PlaceCode,
     on: OnDay = None,
     after: Annotated[str, QueryParameter(max_length=36, pattern="^[0-9a-f-]*$")] = "",
     limit: Limit = 100,
 ) -> Response[MemberPage]:
+    await require_at(bank, actor_in(request), "places:manage", station=code)
     day = on or _service(bank).today()
     group = await _place(bank, code, day)
     found = await bank.ask(membership.members_of, group.id, day, after=after, limit=limit)
@@ -148,7 +163,7 @@ async def list_members(
 
 @post(
     "/",
-    opt=needs("places:manage"),
+    opt=needs("places:manage", bounded=True),
     responses=problems(
         *WRITING, *CHANGING, "unknown-sector", "wrong-parent", "place-exists", "place-too-deep"
     ),
@@ -168,7 +183,7 @@ async def open_place(
 
 @post(
     "/{code:str}/rename",
-    opt=needs("places:manage"),
+    opt=needs("places:manage", bounded=True),
     status_code=200,
     responses=problems(*WRITING, *CHANGING),
     **operation("Give a place another name from a day on.", "更名"),
@@ -187,7 +202,7 @@ async def rename_place(
 
 @post(
     "/{code:str}/move",
-    opt=needs("places:manage"),
+    opt=needs("places:manage", bounded=True),
     status_code=200,
     responses=problems(*WRITING, *CHANGING, "wrong-parent", "place-cycle", "place-too-deep"),
     **operation("Put a place, with all below it, under another from a day on.", "迁移到另一上级"),
@@ -206,7 +221,7 @@ async def move_place(
 
 @post(
     "/{code:str}/close",
-    opt=needs("places:manage"),
+    opt=needs("places:manage", bounded=True),
     status_code=200,
     responses=problems(*WRITING, *CHANGING, "place-in-use"),
     **operation("Close a place from a day on; memberships end with it.", "关闭"),
@@ -225,7 +240,7 @@ async def close_place(
 
 @post(
     "/{code:str}/merge",
-    opt=needs("places:manage"),
+    opt=needs("places:manage", bounded=True),
     status_code=200,
     responses=problems(*WRITING, *CHANGING, "wrong-successor", "place-in-use"),
     **operation("Close a place into another of its kind, which takes its members over.", "并入另一处"),
@@ -244,7 +259,7 @@ async def merge_place(
 
 @post(
     "/{code:str}/members",
-    opt=needs("places:manage"),
+    opt=needs("places:manage", bounded=True),
     responses=problems(*WRITING, *JOINING),
     **operation("Make somebody a member of a group from a day on.", "加入组织"),
 )
@@ -263,7 +278,7 @@ async def join_group(
 
 @post(
     "/{code:str}/members/leave",
-    opt=needs("places:manage"),
+    opt=needs("places:manage", bounded=True),
     status_code=200,
     responses=problems(*WRITING, *JOINING),
     **operation(
@@ -296,6 +311,7 @@ async def _change(
     actor = actor_in(request)
     if not act.code.isprintable():
         raise ProblemError("unknown-place", place=act.code)
+    await require_each(bank, actor, "places:manage", acts_on_places(act))
     asked = request_of("POST", request.url.path, body)
     result = await _service(bank).change(act, Command(actor.client, key, actor.name), asked)
     if isinstance(result, Refusal):
@@ -309,6 +325,7 @@ async def _change_membership(
     actor = actor_in(request)
     if not act.group.isprintable():
         raise ProblemError("unknown-place", place=act.group)
+    await require_each(bank, actor, "places:manage", acts_on_places(act))
     asked = request_of("POST", request.url.path, body)
     result = await _service(bank).change_membership(act, Command(actor.client, key, actor.name), asked)
     if isinstance(result, Refusal):

@@ -18,6 +18,7 @@ from pointsbank.hours.objections import Objection
 from pointsbank.hours.status import Standing
 from pointsbank.hours.submission import LineOutcome
 from pointsbank.hours.verification import Outcome
+from pointsbank.hours.whereabouts import of_records, of_sessions
 from pointsbank.web.api.activities import done, micros_in
 from pointsbank.web.api.activity_shapes import Id, Reason, Time
 from pointsbank.web.api.answers import answered
@@ -25,6 +26,7 @@ from pointsbank.web.api.describe import READING, WRITING, IdempotencyKey, operat
 from pointsbank.web.api.desks import by_of, desks_of
 from pointsbank.web.api.shapes import when
 from pointsbank.web.bank import Bank
+from pointsbank.web.bounds import Act, may_at, require_found
 from pointsbank.web.guard import PUBLIC, actor_in, needs
 from pointsbank.web.problems import ProblemError
 from pointsbank.web.validation import BankRequest
@@ -115,7 +117,7 @@ class StandingsOut(msgspec.Struct, frozen=True):
 
 @post(
     "/verifications",
-    opt=needs("hours:verify"),
+    opt=needs("hours:verify", bounded=True),
     status_code=200,
     responses=problems(*WRITING, *STEPS),
     **operation("Verify records that somebody else has submitted.", "核验服务记录"),
@@ -126,6 +128,7 @@ async def verify(
     data: JSONBody[RecordsIn],
     idempotency_key: IdempotencyKey,
 ) -> Response[Outcomes]:
+    await require_found(bank, actor_in(request), "hours:verify", of_records, data.records, about=False)
     told = await desks_of(bank).verifying.verify(
         data.records, by_of(request), _command(request, idempotency_key)
     )
@@ -134,7 +137,7 @@ async def verify(
 
 @post(
     "/rejections",
-    opt=needs("hours:verify"),
+    opt=needs("hours:verify", bounded=True),
     status_code=200,
     responses=problems(*WRITING, *STEPS),
     **operation("Reject records: they earn nothing and their time is free again.", "退回服务记录"),
@@ -145,6 +148,7 @@ async def reject(
     data: JSONBody[RejectionIn],
     idempotency_key: IdempotencyKey,
 ) -> Response[Outcomes]:
+    await require_found(bank, actor_in(request), "hours:verify", of_records, data.records, about=False)
     told = await desks_of(bank).verifying.reject(
         data.records, data.reason, by_of(request), _command(request, idempotency_key)
     )
@@ -153,7 +157,7 @@ async def reject(
 
 @post(
     "/withdrawals",
-    opt=needs("hours:submit"),
+    opt=needs("hours:submit", bounded=True),
     status_code=200,
     responses=problems(*WRITING, *STEPS),
     **operation("Take back records that one has submitted oneself.", "撤回服务记录"),
@@ -164,6 +168,7 @@ async def withdraw(
     data: JSONBody[RecordsIn],
     idempotency_key: IdempotencyKey,
 ) -> Response[Outcomes]:
+    await require_found(bank, actor_in(request), "hours:submit", of_records, data.records, about=False)
     told = await desks_of(bank).verifying.withdraw(
         data.records, by_of(request), _command(request, idempotency_key)
     )
@@ -172,7 +177,7 @@ async def withdraw(
 
 @post(
     "/{record_id:str}/objection",
-    opt=needs("hours:object"),
+    opt=needs("hours:object", bounded=True),
     responses=problems(*WRITING, *STEPS),
     **operation("Object to a record on notice; it is frozen until somebody else has decided.", "提出异议"),
 )
@@ -183,6 +188,7 @@ async def object_to(
     data: JSONBody[ObjectionIn],
     idempotency_key: IdempotencyKey,
 ) -> Response[Objection]:
+    await require_found(bank, actor_in(request), "hours:object", of_records, [record_id])
     case = await desks_of(bank).objecting.object(
         record_id, data.reason, by_of(request), _command(request, idempotency_key)
     )
@@ -191,7 +197,7 @@ async def object_to(
 
 @post(
     "/{record_id:str}/decision",
-    opt=needs("hours:decide"),
+    opt=needs("hours:decide", bounded=True),
     status_code=200,
     responses=problems(*WRITING, *STEPS),
     **operation("Decide the open objection to a record.", "裁定异议"),
@@ -203,6 +209,7 @@ async def decide(
     data: JSONBody[RulingIn],
     idempotency_key: IdempotencyKey,
 ) -> Response[Objection]:
+    await require_found(bank, actor_in(request), "hours:decide", of_records, [record_id])
     case = await desks_of(bank).objecting.decide(
         record_id, data.reason, by_of(request), _command(request, idempotency_key), uphold=data.uphold
     )
@@ -246,7 +253,7 @@ async def decide_appeal(
 
 @post(
     "/{record_id:str}/correction",
-    opt=needs("hours:submit"),
+    opt=needs("hours:submit", bounded=True),
     responses=problems(*WRITING, *STEPS),
     **operation("Reverse a record and submit one with other times, both or neither.", "更正服务记录"),
 )
@@ -257,6 +264,7 @@ async def correct(
     data: JSONBody[CorrectionIn],
     idempotency_key: IdempotencyKey,
 ) -> Response[LineOutcome]:
+    await require_found(bank, actor_in(request), "hours:submit", of_records, [record_id])
     line = await desks_of(bank).correcting.correct(
         record_id,
         micros_in(data.in_at, "in_at"),
@@ -278,6 +286,7 @@ async def correct(
 )
 async def notice(
     bank: NamedDependency[Bank],
+    request: BankRequest,
     station: Annotated[str, QueryParameter(max_length=64, pattern="^[A-Za-z0-9._-]*$")] = "",
 ) -> Response[PublicNotice]:
     return answered(await desks_of(bank).notices.today(station), headers={"X-Robots-Tag": NO_INDEX})
@@ -285,11 +294,14 @@ async def notice(
 
 @get(
     "/{record_id:str}/standing",
-    opt=needs("hours:read"),
+    opt=needs("hours:read", bounded=True),
     responses=problems(*READING, "not-found"),
     **operation("Where a record stands, and the latest date for the next step.", "查一条记录的进度"),
 )
-async def standing(bank: NamedDependency[Bank], record_id: RecordPath) -> Response[StandingOut]:
+async def standing(
+    bank: NamedDependency[Bank], request: BankRequest, record_id: RecordPath
+) -> Response[StandingOut]:
+    await require_found(bank, actor_in(request), "hours:read", of_records, [record_id])
     found = await desks_of(bank).standings.of_record(record_id)
     if found is None:
         raise ProblemError("not-found")
@@ -298,16 +310,28 @@ async def standing(bank: NamedDependency[Bank], record_id: RecordPath) -> Respon
 
 @get(
     "/of/{person_id:str}",
-    opt=needs("hours:read"),
+    opt=needs("hours:read", bounded=True),
     responses=problems(*READING),
-    **operation("Where every hour of a volunteer stands.", "查志愿者各时数的进度"),
+    **operation(
+        "Where the hours of a volunteer stand: all, or those at the reader's places.", "查志愿者各时数的进度"
+    ),
 )
 async def standings(
-    bank: NamedDependency[Bank], person_id: Annotated[Id, PathParameter()]
+    bank: NamedDependency[Bank], request: BankRequest, person_id: Annotated[Id, PathParameter()]
 ) -> Response[StandingsOut]:
     found = await desks_of(bank).standings.of_person(person_id)
     debts = (await bank.ask(debts_of, [person_id])).get(person_id, [])
-    return answered(StandingsOut([_out(one) for one in found], sum(lot.balance for lot in debts)))
+    at = {
+        one.id: one.station for one in await bank.ask(of_records, [s.record_id for s in found if s.record_id])
+    }
+    at |= {
+        one.id: one.station
+        for one in await bank.ask(of_sessions, {s.session_id for s in found if s.session_id})
+    }
+    acts = [Act(at.get(s.record_id) or at.get(s.session_id, ""), person=person_id) for s in found]
+    seen = await may_at(bank, actor_in(request), "hours:read", acts)
+    told = [_out(one) for one, is_seen in zip(found, seen, strict=True) if is_seen]
+    return answered(StandingsOut(told, sum(lot.balance for lot in debts)))
 
 
 def _command(request: BankRequest, key: str) -> Command:

@@ -22,6 +22,7 @@ from pointsbank.web.api.describe import READING, WRITING, IdempotencyKey, Limit,
 from pointsbank.web.api.sessions import set_credentials
 from pointsbank.web.api.shapes import when
 from pointsbank.web.bank import Bank
+from pointsbank.web.bounds import Act, may_at
 from pointsbank.web.guard import actor_in, person
 from pointsbank.web.problems import refused
 from pointsbank.web.validation import BankRequest
@@ -213,12 +214,16 @@ async def confirm_enrolment(
 
 @get(
     "/",
-    opt=person("staff:read"),
+    opt=person("staff:read", bounded=True),
     responses=problems(*READING),
-    **operation("Role grants of everybody, or of one person.", "列出角色"),
+    **operation(
+        "Role grants of everybody, or of one person, at places that the reader may see; so a page may be short.",
+        "列出角色",
+    ),
 )
 async def list_grants(
     bank: NamedDependency[Bank],
+    request: BankRequest,
     after: After = "",
     limit: Limit = 100,
     of: Annotated[
@@ -227,7 +232,10 @@ async def list_grants(
 ) -> Response[GrantPage]:
     grants = await bank.roles.list(after=after, limit=limit, person=of)
     following = grants[-1].id if len(grants) == limit else None
-    return answered(GrantPage([_grant_out(grant) for grant in grants], following))
+    acts = [Act(place=grant.place) for grant in grants]
+    seen = await may_at(bank, actor_in(request), "staff:read", acts)
+    lines = [_grant_out(grant) for grant, is_seen in zip(grants, seen, strict=True) if is_seen]
+    return answered(GrantPage(lines, following))
 
 
 @post(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pointsbank.web.pages import accounts, api_page, assets, overview, problem_pages, sign_in
+from pointsbank.web.pages import accounts, api_page, assets, overview, problem_pages, record_sheet, sign_in
 
 
 def pages_router() -> list[Any]:
@@ -20,5 +20,7 @@ def pages_router() -> list[Any]:
         api_page.show_api,
         problem_pages.list_problems,
         problem_pages.show_problem,
+        record_sheet.show_sheet,
+        record_sheet.check_printed_name,
         assets.serve_asset,
     ]

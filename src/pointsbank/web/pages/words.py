@@ -122,6 +122,43 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "minutes": ("分钟", "min"),
     "points": ("分", "pts"),
     "yuan": ("元", "yuan"),
+    # the public page of a record sheet
+    "sheet": ("服务记录单核验", "Service record sheet"),
+    "sheet-valid": ("有效", "Valid"),
+    "sheet-valid-why": ("记录单有效，服务时长与账簿一致。", "It stands, and its total is that of the books."),
+    "sheet-superseded": ("已被更新", "Superseded"),
+    "sheet-superseded-why": (
+        "出具之后，其中的记录有更正，或已换发新单。请向持有人索取新单。",
+        "A record in it was corrected since, or a newer sheet took its place. Ask for the newer one.",
+    ),
+    "sheet-withdrawn": ("已撤回", "Withdrawn"),
+    "sheet-withdrawn-why": ("出具单位已撤回这张记录单。", "Its issuer has taken this sheet back."),
+    "sheet-number": ("编号", "Number"),
+    "sheet-issuer": ("出具单位", "Issuer"),
+    "sheet-period": ("期间", "Period"),
+    "sheet-from-to": ("{first} 至 {last}", "{first} to {last}"),
+    "sheet-total": ("服务时长", "Service"),
+    "sheet-minutes": ("{hours} 小时 {minutes} 分钟", "{hours} h {minutes} min"),
+    "sheet-name": ("核对姓名：输入单上的姓名", "Check the name: type it as it is printed"),
+    "sheet-check": ("核对", "Check"),
+    "sheet-name-matches": ("与单上的姓名相符。", "This is the printed name."),
+    "sheet-name-does-not-match": ("与单上的姓名不符。", "This is not the printed name."),
+    "sheet-wait-name": (
+        "这张单的姓名核对次数已满，请 {minutes} 分钟后再试。",
+        "The name was tried too often. Try again in {minutes} minutes.",
+    ),
+    "sheet-wait": (
+        "查询次数过多，请 {minutes} 分钟后再试。",
+        "There were too many questions. Try again in {minutes} minutes.",
+    ),
+    "sheet-note": (
+        "本页不显示姓名和活动。核对结果只有“相符”或“不符”。",
+        "This page shows no name and no activity. The answer is only whether the name is the printed one.",
+    ),
+    "sheet-unknown": (
+        "没有这张记录单，或核验期已过。请核对二维码。",
+        "There is no such sheet, or the time for checking it is over. Check the QR code.",
+    ),
 }
 
 ACCOUNT_KINDS: Final[dict[str, tuple[str, str]]] = {

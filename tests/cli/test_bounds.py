@@ -1,0 +1,106 @@
+"""Verbs act at the places of a role and nowhere else, as the routes do."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection
+from tests.access.test_cli import Shell, half_in, id_in
+from tests.hours.unguarded import unguarded_policy
+from tests.points.town import record
+
+from pointsbank.activities.model import ActivityPlan
+from pointsbank.activities.ports import By, PlaceCodes
+from pointsbank.activities.service import ActivityService
+from pointsbank.engine.clock import SystemClock
+from pointsbank.engine.commands import Command
+from pointsbank.engine.registry import open_ledger
+from pointsbank.hours.service import HoursService
+from pointsbank.ledger.model import Receipt
+from pointsbank.people.volunteers import PEOPLE, registration
+from pointsbank.places.model import Opening
+from pointsbank.places.service import PlacesService
+from pointsbank.places.tree import places_on
+from pointsbank.policy.shipped import policies_at
+from pointsbank.store.database import Database
+
+FIRST = date(2020, 1, 1)
+HOUR = 3_600_000_000
+
+
+@pytest.fixture
+def shell(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("POINTSBANK_PEPPER", str(tmp_path / "secret" / "pepper"))
+        yield Shell(database_url, monkeypatch)
+
+
+async def build(url: str, policy: Path) -> dict[str, Any]:
+    """Two centres with a station, an activity that waits for approval, and a record at each."""
+    database = Database(url)
+    made: dict[str, Any] = {}
+    book = policies_at(str(policy))
+    async with open_ledger(database) as ledger:
+        atlas, hours = PlacesService(ledger), HoursService(ledger, book)
+        await hours.open_accounts()
+        await ledger.submit([registration("V1", date(1990, 1, 1), Command("t", "V1"))], PEOPLE)
+        for act in (
+            Opening("CITY", "city", "城市", "", FIRST),
+            *(Opening(f"C{n}", "centre", f"中心{n}", "CITY", FIRST) for n in (1, 2)),
+            *(Opening(f"S{n}", "station", f"站{n}", f"C{n}", FIRST) for n in (1, 2)),
+        ):
+            opened = await atlas.change(act, Command("t", act.code))
+            assert isinstance(opened, Receipt), opened
+        service = ActivityService(ledger, policies_at(), PlaceCodes(ledger))
+        starts = (SystemClock().now() // HOUR + 48) * HOUR
+        for n in (1, 2):
+            plan = ActivityPlan(
+                title="清雪", category="ENV", station=f"S{n}", starts_at=starts, ends_at=starts + HOUR
+            )
+            activity = await service.propose(plan, By("t", "planner"), Command("t", f"a{n}"))
+            assert isinstance(activity, str), activity
+            fields = list(record(f"R{n}", "V1", f"2026-02-0{n}"))
+            fields[4], fields[5] = next(iter(book.policies[-1].categories)), f"S{n}"
+            [verdict] = await hours.submit(f"f{n}", [(1, tuple(fields))], Command("t", f"f{n}"))
+            assert verdict.verdict == "accepted", verdict
+            made |= {f"activity {n}": activity, f"sequence {n}": verdict.sequence}
+        made["place"] = await database.read(_place, ledger.id)
+    await database.close()
+    return made
+
+
+def _place(connection: Connection, ledger_id: int) -> str:
+    return places_on(connection, ledger_id, ["C1"], date(2026, 1, 1))["C1"].id
+
+
+def test_a_manager_decides_renames_and_reverses_below_the_own_centre_alone(
+    shell: Shell, tmp_path: Path
+) -> None:
+    made = asyncio.run(build(shell.url, unguarded_policy(tmp_path)))
+    shell.found()
+    added = shell.acting("ann", "staff", "add", "cy")
+    first = half_in(added)
+    enrolment, person = re.findall(r"enrolment (\S+)   人员 / person (\S+)", added.output)[0]
+    shell.enrol("cy", f"{first}-{half_in(shell.acting('bo', 'staff', 'confirm-enrolment', enrolment))}")
+    for role in ("centre-manager", "verifier"):
+        grant = shell.acting("ann", "staff", "grant", person, role, "--place", made["place"])
+        shell.acting("bo", "staff", "confirm", id_in(grant))
+    for verb, may in (
+        (("activities", "decide", "{activity}", "--approve"), 0),
+        (("places", "rename", "S{n}", "新站"), 0),
+        (("activities", "verify", "R{n}"), 0),
+        (("reverse", "{sequence}", "--reason", "mistake"), 0),
+    ):
+        for n, code in ((2, 1), (1, may)):
+            facts = {"n": n, "activity": made[f"activity {n}"], "sequence": made[f"sequence {n}"]}
+            told = shell.acting("cy", *(word.format(**facts) for word in verb))
+            assert told.exit_code == code, (verb, n, told.output)
+            assert ("没有权限" in told.output) == (n == 2), told.output
+    elsewhere = shell.acting("cy", "places", "move", "S1", "--under", "C2")
+    assert "没有权限" in elsewhere.output, "the place to which it moves is touched, too"

@@ -1,0 +1,262 @@
+"""Record sheets over HTTP, as a page, and from the command line, on both engines."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from structlog.testing import capture_logs
+from tests.hours.unguarded import unguarded_policy
+from tests.web.conftest import Service, running
+from tests.web.test_rooms import NOW
+
+from pointsbank.cli.main import main
+from pointsbank.engine.clock import FixedClock
+from pointsbank.engine.commands import Command
+from pointsbank.engine.registry import open_ledger
+from pointsbank.hours.service import HoursService
+from pointsbank.people.erasures import ErasureList
+from pointsbank.people.master import MasterKeys, generate, write_file
+from pointsbank.people.model import NewPerson
+from pointsbank.people.registry import Registry
+from pointsbank.people.store import PeopleStore
+from pointsbank.people.volunteers import PEOPLE, by_number, registration
+from pointsbank.places.stations import PLACES, opening
+from pointsbank.policy.shipped import policies_at
+from pointsbank.record_sheets.signing import is_signed, make_key
+from pointsbank.store.database import Database
+
+pytest.importorskip("typst", reason="typst sets the pages")
+
+NAME = "欧阳娜娜"
+SHEETS = "/api/v1/record-sheets"
+HOURS = ("2026-11-18 08:00", "2026-11-18 12:00")
+
+
+@dataclass
+class Town:
+    """Books with one served volunteer, and everything that a service needs to open them."""
+
+    url: str
+    folder: Path
+    person: str
+    settings: dict[str, str]
+
+
+@pytest.fixture
+async def town(database_url: str, tmp_path: Path) -> Town:
+    people_url = f"sqlite:///{tmp_path / 'people.db'}" if database_url.startswith("sqlite") else database_url
+    master = generate()
+    write_file(tmp_path / "master.key", [master])
+    make_key(tmp_path / "sheet-key")
+    policy = str(unguarded_policy(tmp_path))
+    database = Database(database_url)
+    async with open_ledger(database, clock=FixedClock(NOW)) as ledger:
+        await ledger.submit([opening("station", "S1", "哈西站", "", Command("t", "S1"))], PLACES)
+        await ledger.submit([registration("V1", date(1990, 1, 1), Command("t", "V1"))], PEOPLE)
+        hours = HoursService(ledger, policies_at(policy))
+        await hours.open_accounts()
+        category = next(iter(policies_at(policy).policies[-1].categories))
+        fields = ("R1", "V1", "A1", "清雪", category, "S1", *HOURS, *HOURS, "信用", "OP1", "2026-11-18 13:00")
+        [verdict] = await hours.submit("file", [(1, fields)], Command("t", "file"))
+        assert verdict.verdict == "accepted"
+        person = (await database.read(by_number, ledger.id, ["V1"]))["V1"].id
+        store = PeopleStore(
+            people_url, ledger.id, MasterKeys([master]), ErasureList(tmp_path / "people.erasures")
+        )
+        await store.upgrade()
+        await store.open()
+        await Registry(store).register(NewPerson(name=NAME, born=date(1990, 1, 1), person_id=person), "clerk")
+        await store.close()
+    await database.close()
+    settings = {
+        "people": people_url,
+        "master_key_file": str(tmp_path / "master.key"),
+        "erasures": str(tmp_path / "people.erasures"),
+        "sheet_key": str(tmp_path / "sheet-key"),
+        "policy": policy,
+    }
+    return Town(database_url, tmp_path, person, settings)
+
+
+@pytest.fixture
+async def service(town: Town) -> AsyncIterator[Service]:
+    settings = town.settings | {"public_url": "https://points.example"}
+    async with running(town.url, clock=FixedClock(NOW), **settings) as service:
+        yield service
+
+
+def order(town: Town) -> dict[str, str]:
+    return {"person": town.person, "issuer": "S1", "from_day": "2026-01-01", "to_day": "2026-11-20"}
+
+
+async def token_of(service: Service, sheet_id: str) -> str:
+    assert service.bank.sheets is not None
+    printed = await service.bank.sheets.print(sheet_id, "key:test")
+    found = re.search(rb"^token: (\S+)$", printed.content, re.MULTILINE)  # type: ignore[union-attr]
+    assert found
+    return found[1].decode()
+
+
+async def test_a_sheet_is_issued_printed_checked_and_withdrawn_over_http(
+    town: Town, service: Service
+) -> None:
+    key = await service.key()
+    issued = await service.post(SHEETS, order(town), key, "k1")
+    assert issued.status_code == 201, issued.text
+    sheet = issued.json()
+    assert (sheet["number"], sheet["minutes"], sheet["state"]) == ("S1-2026-000001", 240, "valid")
+    assert (await service.post(SHEETS, order(town), key, "k1")).json() == sheet
+    assert NAME not in issued.text
+    assert (await service.get(issued.headers["location"], key)).json() == sheet
+    listed = (await service.get(f"{SHEETS}/of/{town.person}", key)).json()
+    assert listed == {"sheets": [sheet]}
+    pdf = await service.get(f"{issued.headers['location']}/pdf", key)
+    assert (pdf.status_code, pdf.headers["content-type"]) == (200, "application/pdf"), pdf.text
+    assert pdf.headers["cache-control"] == "no-store"
+    assert pdf.content.startswith(b"%PDF-")
+    assert not list(town.folder.rglob("*.pdf")), "nothing is kept"
+    token = await token_of(service, sheet["id"])
+    shown = await service.post(f"{SHEETS}/public", {"token": token})
+    assert shown.json() == {
+        "number": "S1-2026-000001",
+        "issuer": "哈西站",
+        "from_day": "2026-01-01",
+        "to_day": "2026-11-20",
+        "minutes": 240,
+        "state": "valid",
+    }
+    assert "noindex" in shown.headers["x-robots-tag"]
+    told = await service.post(f"{SHEETS}/public/name", {"token": token, "name": NAME})
+    assert told.json() == {"result": "matches"}
+    [public] = (await service.get(f"{SHEETS}/public-keys")).json()["keys"]
+    assert service.bank.sheets is not None
+    printed = await service.bank.sheets.print(sheet["id"], "key:test")
+    assert is_signed(printed.content, printed.signature, public["pem"])  # type: ignore[union-attr]
+    gone = await service.post(f"{SHEETS}/{sheet['id']}/withdrawal", {"reason": "lost"}, key, "w1")
+    assert gone.json()["state"] == "withdrawn"
+    shown = await service.post(f"{SHEETS}/public", {"token": token})
+    assert shown.json()["state"] == "withdrawn"
+
+
+async def test_the_public_page_tells_nothing_but_the_state(town: Town, service: Service) -> None:
+    key = await service.key()
+    sheet = (await service.post(SHEETS, order(town), key, "k1")).json()
+    token = await token_of(service, sheet["id"])
+    with capture_logs() as logs:
+        page = await service.get(f"/record-sheet?token={token}")
+        told = await service.client.post(f"/record-sheet?token={token}", data={"name": NAME})
+        wrong = await service.client.post(f"/record-sheet?token={token}", data={"name": "张三"})
+    assert (page.status_code, told.status_code) == (200, 200)
+    assert "S1-2026-000001" in page.text
+    assert "哈西站" in page.text
+    assert "4 小时 0 分钟" in page.text
+    for answer in (page, told, wrong):
+        assert NAME not in answer.text
+        assert "清雪" not in answer.text
+        assert "noindex" in answer.headers["x-robots-tag"]
+        assert 'name="robots" content="noindex' in answer.text
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert not re.search(r"<script|<style|\sstyle=|\son\w+=", answer.text)
+    assert "与单上的姓名相符" in told.text
+    assert "与单上的姓名不符" in wrong.text
+    assert token not in str(logs)
+    english = await service.get(f"/record-sheet?token={token}&lang=en")
+    assert "Valid" in english.text
+
+
+async def test_unknown_and_expired_are_the_same_page_and_the_same_answer(
+    town: Town, service: Service
+) -> None:
+    key = await service.key()
+    sheet = (await service.post(SHEETS, order(town), key, "k1")).json()
+    expired, unknown = await token_of(service, sheet["id"]), "B" * 22
+    service.bank.clock.time = NOW + 731 * 86_400_000_000  # type: ignore[attr-defined]
+    pages, answers = [], []
+    for token in (expired, unknown):
+        page = await service.get(f"/record-sheet?token={token}")
+        assert page.status_code == 404
+        pages.append((page.content.replace(token.encode(), b"T"), _headers(page.headers)))
+        for path, body in (("public", {"token": token}), ("public/name", {"token": token, "name": NAME})):
+            answer = await service.post(f"{SHEETS}/{path}", body)
+            assert answer.json()["type"] == "/problems/unknown-record-sheet"
+            answers.append((path, re.sub(r'"request_id":"\w+"', "", answer.text), _headers(answer.headers)))
+    assert pages[0] == pages[1]
+    assert answers[:2] == answers[2:]
+
+
+async def test_who_tries_too_often_is_told_when_to_come_back(town: Town, service: Service) -> None:
+    key = await service.key()
+    sheet = (await service.post(SHEETS, order(town), key, "k1")).json()
+    token = await token_of(service, sheet["id"])
+    for _ in range(5):
+        await service.post(f"{SHEETS}/public/name", {"token": token, "name": "张三"})
+    one_more = await service.post(f"{SHEETS}/public/name", {"token": token, "name": NAME})
+    assert one_more.status_code == 429
+    assert one_more.headers["retry-after"] == str(one_more.json()["facts"]["seconds"])
+    page = await service.client.post(f"/record-sheet?token={token}", data={"name": NAME})
+    assert page.status_code == 429
+    assert "相符" not in page.text.replace("只有“相符”或“不符”", "").replace("核对姓名是否相符", "")
+
+
+async def test_a_service_without_a_people_store_says_that_sheets_are_closed(sqlite_url: str) -> None:
+    async with running(sqlite_url) as service:
+        for answer in (
+            await service.post(f"{SHEETS}/public", {"token": "x"}),
+            await service.get(f"{SHEETS}/public-keys"),
+        ):
+            assert (answer.status_code, answer.json()["type"]) == (503, "/problems/record-sheets-closed")
+
+
+def invoke(town: Town, *arguments: str, stdin: str = "") -> Result:
+    environment = {f"POINTSBANK_{name.upper()}": value for name, value in town.settings.items()}
+    return CliRunner().invoke(
+        main,
+        ["sheets", *arguments, "--database", town.url],
+        input=stdin,
+        env=environment,
+        catch_exceptions=False,
+    )
+
+
+async def test_sheets_from_the_command_line(town: Town) -> None:
+    def run(*arguments: str, stdin: str = "") -> Result:
+        return invoke(town, *arguments, stdin=stdin)
+
+    days = ("--from", "2026-01-01", "--to", "2026-11-20")
+    issued = await asyncio.to_thread(run, "issue", town.person, "--issuer", "S1", *days, "--key", "k")
+    assert issued.exit_code == 0, issued.output
+    sheet_id = issued.output.split()[0]
+    assert "240 min" in (await asyncio.to_thread(run, "show", sheet_id)).output
+    assert sheet_id in (await asyncio.to_thread(run, "list", town.person)).output
+    file = town.folder / "sheet.pdf"
+    printed = await asyncio.to_thread(run, "pdf", sheet_id, str(file))
+    assert printed.exit_code == 0, printed.output
+    assert file.read_bytes().startswith(b"%PDF-")
+    assert NAME not in issued.output + printed.output
+    from tests.record_sheets.test_pdf import streams
+
+    text = next(
+        stream for stream in streams(file.read_bytes()) if stream.startswith(b"pointsbank/record-sheet")
+    )
+    found = re.search(rb"^token: (\S+)$", text, re.MULTILINE)
+    assert found
+    checked = await asyncio.to_thread(run, "check", "--name", stdin=f"{found[1].decode()}\n{NAME}\n")
+    assert "valid" in checked.output
+    assert checked.output.splitlines()[-1] == "matches"
+    withdrawn = await asyncio.to_thread(run, "withdraw", sheet_id, "--reason", "lost")
+    assert "withdrawn" in withdrawn.output
+    assert (await asyncio.to_thread(run, "check", stdin="nothing\n")).exit_code == 1
+    assert (await asyncio.to_thread(run, "make-key")).exit_code == 1, "a key that is there stays"
+
+
+def _headers(headers: object) -> dict[str, str]:
+    kept = dict(headers)  # type: ignore[call-overload]
+    return {name: value for name, value in kept.items() if name not in ("x-request-id", "content-length")}

@@ -1,0 +1,550 @@
+"""A role of some places acts there and nowhere else: every route of the table, at the own station and at a foreign one.
+
+The routes come from the service itself, so a new one without its line here fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from tests.access.office import NOON
+from tests.access.test_api import Browser, kind
+from tests.hours.unguarded import unguarded_policy
+from tests.points.town import micros
+from tests.web.conftest import Service, running
+from tests.web.test_rules import rules
+
+from pointsbank.access.authorize import authorize
+from pointsbank.access.model import Actor, Grant
+from pointsbank.access.pepper import make_pepper
+from pointsbank.activities.model import ActivityPlan, SessionPlan
+from pointsbank.activities.ports import By
+from pointsbank.app import create_app
+from pointsbank.engine.clock import FixedClock
+from pointsbank.engine.commands import Command
+from pointsbank.engine.ids import new_id
+from pointsbank.ledger.model import Receipt
+from pointsbank.market.model import Basket, BasketLine
+from pointsbank.market.postings import Delivery
+from pointsbank.people.erasures import ErasureList
+from pointsbank.people.master import MasterKeys, generate
+from pointsbank.people.model import NewPerson
+from pointsbank.people.registry import Registry
+from pointsbank.people.store import PeopleStore
+from pointsbank.people.volunteers import PEOPLE, by_number, registration
+from pointsbank.places.model import Moving, Opening
+from pointsbank.places.service import PlacesService
+from pointsbank.places.stations import stations
+from pointsbank.record_sheets.model import Sheet, SheetOrder
+from pointsbank.settings import Settings
+from pointsbank.store.port import ledger_id_of
+from pointsbank.web.api.desks import desks_of
+from pointsbank.web.api.hours import ServiceRecordIn
+
+ROLES = ("station-operator", "verifier", "centre-manager", "cashier", "auditor", "administrator")
+RECORDER, HEAD = By("t", "recorder"), By("t", "head")
+TIMES = {"starts_at": "2026-11-19T09:00:00+08:00", "ends_at": "2026-11-19T11:00:00+08:00"}
+CITY_WIDE_BODY: dict[str, Any] = {}
+
+
+@dataclass
+class Things:
+    """What there is at a station."""
+
+    station: str
+    place: str
+    grant: str
+    person: str
+    activity: str
+    session: str
+    record: str
+    receipt: str
+    back: str
+    sheet: str
+    sequence: int
+    sku: str
+
+
+def line(x: Things) -> dict[str, str]:
+    """A record of service at the station."""
+    fields = dict.fromkeys(ServiceRecordIn.__struct_fields__, "x")
+    return fields | {"record_id": f"new {x.station}", "station": x.station}
+
+
+Asked = tuple[str, Any]
+AT: dict[str, Callable[[Things], Asked]] = {
+    "GET /api/v1/accounts/{path}": lambda x: (f"/api/v1/accounts/station:{x.place}:stock", None),
+    "GET /api/v1/accounts/{path}/balance": lambda x: (
+        f"/api/v1/accounts/station:{x.place}:stock/balance",
+        None,
+    ),
+    "GET /api/v1/accounts/{path}/statement": lambda x: (
+        f"/api/v1/accounts/station:{x.place}:stock/statement",
+        None,
+    ),
+    "POST /api/v1/journal-entries/{sequence}/reversal": lambda x: (
+        f"/api/v1/journal-entries/{x.sequence}/reversal",
+        {"reason": "mistake"},
+    ),
+    "POST /api/v1/hours": lambda x: ("/api/v1/hours", {"records": [line(x)]}),
+    "GET /api/v1/hours/{record_id}": lambda x: (f"/api/v1/hours/{x.record}", None),
+    "POST /api/v1/records/verifications": lambda x: (
+        "/api/v1/records/verifications",
+        {"records": [x.record]},
+    ),
+    "POST /api/v1/records/rejections": lambda x: (
+        "/api/v1/records/rejections",
+        {"records": [x.record], "reason": "not-present"},
+    ),
+    "POST /api/v1/records/withdrawals": lambda x: ("/api/v1/records/withdrawals", {"records": [x.record]}),
+    "POST /api/v1/records/{record_id}/objection": lambda x: (
+        f"/api/v1/records/{x.record}/objection",
+        {"reason": "not-present"},
+    ),
+    "POST /api/v1/records/{record_id}/decision": lambda x: (
+        f"/api/v1/records/{x.record}/decision",
+        {"uphold": False, "reason": "not-proved"},
+    ),
+    "POST /api/v1/records/{record_id}/correction": lambda x: (
+        f"/api/v1/records/{x.record}/correction",
+        {"in_at": TIMES["starts_at"], "out_at": TIMES["ends_at"]},
+    ),
+    "GET /api/v1/records/public-notice": lambda x: (
+        f"/api/v1/records/public-notice?station={x.station}",
+        None,
+    ),
+    "GET /api/v1/records/{record_id}/standing": lambda x: (f"/api/v1/records/{x.record}/standing", None),
+    "POST /api/v1/activities": lambda x: (
+        "/api/v1/activities",
+        {"title": "清雪", "category": "ENV", "station": x.station, **TIMES},
+    ),
+    "GET /api/v1/activities/{activity_id}": lambda x: (f"/api/v1/activities/{x.activity}", None),
+    "POST /api/v1/activities/{activity_id}/decision": lambda x: (
+        f"/api/v1/activities/{x.activity}/decision",
+        {"approve": True},
+    ),
+    "POST /api/v1/activities/{activity_id}/sessions": lambda x: (
+        f"/api/v1/activities/{x.activity}/sessions",
+        {**TIMES, "capacity": 5},
+    ),
+    "POST /api/v1/activity-sessions/{session_id}/sign-ups": lambda x: (
+        f"/api/v1/activity-sessions/{x.session}/sign-ups",
+        {"person": x.person},
+    ),
+    "GET /api/v1/activity-sessions/{session_id}/code": lambda x: (
+        f"/api/v1/activity-sessions/{x.session}/code",
+        None,
+    ),
+    "POST /api/v1/activity-sessions/{session_id}/check-ins": lambda x: (
+        f"/api/v1/activity-sessions/{x.session}/check-ins",
+        {"person": x.person, "way": "card"},
+    ),
+    "POST /api/v1/activity-sessions/{session_id}/check-outs": lambda x: (
+        f"/api/v1/activity-sessions/{x.session}/check-outs",
+        {"person": x.person, "way": "card"},
+    ),
+    "POST /api/v1/activity-sessions/{session_id}/written": lambda x: (
+        f"/api/v1/activity-sessions/{x.session}/written",
+        {
+            "person": x.person,
+            "in_at": TIMES["starts_at"],
+            "out_at": TIMES["ends_at"],
+            "reason": "paper",
+        },
+    ),
+    "POST /api/v1/activity-sessions/{session_id}/submission": lambda x: (
+        f"/api/v1/activity-sessions/{x.session}/submission",
+        {},
+    ),
+    "POST /api/v1/activity-sessions/uploads": lambda x: (
+        "/api/v1/activity-sessions/uploads",
+        {
+            "events": [
+                {
+                    "number": 1,
+                    "is_in": True,
+                    "session": x.session,
+                    "person": x.person,
+                    "stated_at": TIMES["starts_at"],
+                }
+            ]
+        },
+    ),
+    "POST /api/v1/papers": lambda x: (
+        "/api/v1/papers",
+        {
+            "person": x.person,
+            "kind": "insurance",
+            "valid_from": "2026-01-01",
+            "valid_to": "2026-12-31",
+            "station": x.station,
+        },
+    ),
+    "POST /api/v1/market/baskets": lambda x: (
+        "/api/v1/market/baskets",
+        {
+            "terminal": "T1",
+            "station": x.station,
+            "volunteer": "V1",
+            "lines": [{"sku": x.sku, "quantity": 1}],
+        },
+    ),
+    "GET /api/v1/market/baskets/{reference}": lambda x: (f"/api/v1/market/baskets/{x.receipt}", None),
+    "POST /api/v1/market/returns": lambda x: (
+        "/api/v1/market/returns",
+        {"receipt": x.receipt, "sku": x.sku, "quantity": 1},
+    ),
+    "GET /api/v1/market/returns/{reference}": lambda x: (f"/api/v1/market/returns/{x.back}", None),
+    "POST /api/v1/market/deliveries": lambda x: (
+        "/api/v1/market/deliveries",
+        {
+            "reference": f"new-{x.station}",
+            "station": x.station,
+            "donor": "donor",
+            "goods": [{"sku": x.sku, "quantity": 1}],
+        },
+    ),
+    "GET /api/v1/places/{code}": lambda x: (f"/api/v1/places/{x.station}", None),
+    "GET /api/v1/places/{code}/members": lambda x: (f"/api/v1/places/{x.station}/members", None),
+    "POST /api/v1/places": lambda x: (
+        "/api/v1/places",
+        {"code": f"P-{x.station}", "kind": "point", "name": "点", "parent": x.station},
+    ),
+    "POST /api/v1/places/bulk": lambda x: (
+        "/api/v1/places/bulk",
+        {
+            "dry_run": True,
+            "lines": [{"code": f"Q-{x.station}", "kind": "point", "name": "点", "parent": x.station}],
+        },
+    ),
+    "POST /api/v1/places/{code}/rename": lambda x: (
+        f"/api/v1/places/{x.station}/rename",
+        {"name": "新名"},
+    ),
+    "POST /api/v1/places/{code}/move": lambda x: (
+        f"/api/v1/places/{x.station}/move",
+        {"parent": x.station},
+    ),
+    "POST /api/v1/places/{code}/close": lambda x: (
+        f"/api/v1/places/{x.station}/close",
+        {"day": "2020-01-01"},
+    ),
+    "POST /api/v1/places/{code}/merge": lambda x: (
+        f"/api/v1/places/{x.station}/merge",
+        {"into": x.station},
+    ),
+    "POST /api/v1/places/{code}/members": lambda x: (
+        f"/api/v1/places/{x.station}/members",
+        {"person": x.person},
+    ),
+    "POST /api/v1/places/{code}/members/leave": lambda x: (
+        f"/api/v1/places/{x.station}/members/leave",
+        {"person": x.person},
+    ),
+    "POST /api/v1/record-sheets": lambda x: (
+        "/api/v1/record-sheets",
+        {"person": x.person, "issuer": x.station, "from_day": "2026-01-01", "to_day": "2026-11-18"},
+    ),
+    "GET /api/v1/record-sheets/{sheet_id}": lambda x: (f"/api/v1/record-sheets/{x.sheet}", None),
+    "GET /api/v1/record-sheets/{sheet_id}/pdf": lambda x: (f"/api/v1/record-sheets/{x.sheet}/pdf", None),
+    "POST /api/v1/record-sheets/{sheet_id}/withdrawal": lambda x: (
+        f"/api/v1/record-sheets/{x.sheet}/withdrawal",
+        {"reason": "lost"},
+    ),
+    "GET /api/v1/recognition/honours/of/{subject}": lambda x: (
+        f"/api/v1/recognition/honours/of/{x.place}",
+        None,
+    ),
+    "GET /api/v1/recognition/groups/{code}": lambda x: (
+        f"/api/v1/recognition/groups/{x.station}?year=2026",
+        None,
+    ),
+    "POST /api/v1/role-grants": lambda x: (
+        "/api/v1/role-grants",
+        {"person": "somebody", "role": "cashier", "place": x.place},
+    ),
+    "POST /api/v1/role-grants/{grant_id}/confirmation": lambda x: (
+        f"/api/v1/role-grants/{x.grant}/confirmation",
+        None,
+    ),
+    "DELETE /api/v1/role-grants/{grant_id}": lambda x: (f"/api/v1/role-grants/{x.grant}", None),
+}
+"""What each bounded route is asked about a station."""
+
+LISTS = {
+    "GET /api/v1/places",
+    "GET /api/v1/role-grants",
+    "GET /api/v1/records/of/{person_id}",
+    "GET /api/v1/record-sheets/of/{person_id}",
+}
+"""They answer everybody who may read anywhere, and show only what is at the reader's places."""
+
+ABOUT_A_PERSON = {"GET /api/v1/recognition/standings/{person_id}"}
+"""They are about a person and no place: for oneself, or for a role of the whole city."""
+
+OF_THE_CITY = {
+    "POST /api/v1/staff",
+    "POST /api/v1/staff/{person_id}/recovery",
+    "DELETE /api/v1/staff/{person_id}",
+    "DELETE /api/v1/staff/{person_id}/sessions",
+    "POST /api/v1/enrolments/{enrolment_id}/confirmation",
+    "POST /api/v1/api-keys/{key_id}/confirmation",
+    "GET /api/v1/api-keys",
+    "POST /api/v1/api-keys",
+    "DELETE /api/v1/api-keys/{key_id}",
+}
+"""Bounded, but accounts and keys have no place: their desks ask for a role of the whole city."""
+
+
+def bounded() -> set[str]:
+    return {f"{m} {p}" for m, p, opt in rules(create_app(Settings())) if opt.get("bounded")}
+
+
+def test_every_bounded_route_stands_in_the_table() -> None:
+    assert bounded() - OF_THE_CITY == set(AT) | LISTS | ABOUT_A_PERSON
+
+
+def test_a_route_that_is_not_bounded_is_for_roles_of_the_whole_city_or_for_oneself() -> None:
+    """Whoever has every role at one station comes through no other door than those of the table."""
+    everything = Actor("a", "c", frozenset(), "me", "staff", tuple(Grant(r, "S") for r in ROLES), "s", True)
+    open_to_all = {"sessions:own", "keys:own", "password:own", "public"}
+    for method, path, opt in rules(create_app(Settings())):
+        action = opt.get("scope") or opt.get("person") or opt.get("page")
+        if action and not opt.get("bounded") and action not in open_to_all:
+            assert authorize(everything, action) is not None, f"{method} {path}"
+
+
+@dataclass
+class Land:
+    """Two centres with a station each, and somebody with every role at the first station."""
+
+    service: Service
+    here: Things
+    there: Things
+    operator: Browser
+    centre: str
+
+
+@pytest.fixture
+async def land(database_url: str, tmp_path: Path) -> AsyncIterator[Land]:
+    url = database_url
+    pepper, master = tmp_path / "pepper", generate()
+    make_pepper(pepper)
+    people_url = f"sqlite:///{tmp_path / 'people.db'}" if url.startswith("sqlite") else url
+    store = PeopleStore(
+        people_url, ledger_id_of("city"), MasterKeys([master]), ErasureList(tmp_path / "people.erasures")
+    )
+    await store.upgrade()
+    await store.open()
+    settings = {
+        "pepper": str(pepper),
+        "policy": str(unguarded_policy(tmp_path)),
+        "master_key": master.text,
+        "people": people_url,
+        "erasures": str(tmp_path / "people.erasures"),
+    }
+    try:
+        async with running(url, clock=FixedClock(NOON), **settings) as service:
+            atlas = PlacesService(service.bank.ledger)
+            for number, act in enumerate(
+                (
+                    Opening("CITY", "city", "城市", "", date(2020, 1, 1)),
+                    *(Opening(f"C{n}", "centre", f"中心{n}", "CITY", date(2020, 1, 1)) for n in (1, 2)),
+                    *(Opening(f"S{n}", "station", f"站{n}", f"C{n}", date(2020, 1, 1)) for n in (1, 2)),
+                )
+            ):
+                opened = await atlas.change(act, Command("t", f"place {number}"))
+                assert isinstance(opened, Receipt), opened
+            ann, bo = await _administrators(service)
+            operator = await _staff(ann, bo, "operator")
+            here, there = [await _things(service, Registry(store), ann, n, bo.person) for n in (1, 2)]
+            for role in ROLES:
+                await _grant(ann, bo, operator.person, role, here.place)
+            operator.clock.time += 1
+            assert (await operator.log_in()).status_code == 201
+            centre = (await service.bank.ask(_places))["C1"]
+            yield Land(service, here, there, operator, centre)
+            for browser in (ann, bo, operator):
+                await browser.client.aclose()
+    finally:
+        await store.close()
+
+
+async def test_each_route_refuses_a_foreign_place_and_takes_the_own_one(land: Land) -> None:
+    for route, asked in AT.items():
+        method = route.partition(" ")[0]
+        for things, is_own in ((land.there, False), (land.here, True)):
+            path, body = asked(things)
+            answer = await land.operator.send(method, path, body)
+            code = "" if answer.status_code < 400 else kind(answer)[1]
+            assert (code == "forbidden") != is_own, (route, things.station, answer.status_code, answer.text)
+
+
+async def test_routes_about_the_city_refuse_who_has_a_station_only(land: Land) -> None:
+    for route in sorted(OF_THE_CITY):
+        method, _, path = route.partition(" ")
+        answer = await land.operator.send(
+            method,
+            path.replace("{", "").replace("}", ""),
+            {"login": "new-one", "label": "x", "scopes": ["ledger:read"], "client": "c"},
+        )
+        assert answer.status_code in (400, 403, 404, 422), (route, answer.text)
+        assert answer.status_code != 404 or kind(answer)[1].startswith("unknown"), route
+    other = await land.operator.get(f"/api/v1/recognition/standings/{land.here.person}")
+    assert kind(other) == (403, "forbidden")
+
+
+async def test_lists_show_what_is_at_the_readers_places(land: Land) -> None:
+    operator, person = land.operator, land.here.person
+    places = (await operator.get("/api/v1/places")).json()["places"]
+    assert {place["code"] for place in places} >= {"S1"}
+    assert {place["code"] for place in places} & {"CITY", "C1", "C2", "S2"} == set()
+    grants = (await operator.get("/api/v1/role-grants")).json()["grants"]
+    assert {grant["place"] for grant in grants} == {land.here.place}
+    hours = (await operator.get(f"/api/v1/records/of/{person}")).json()["hours"]
+    assert {hour["record_id"] for hour in hours} <= {land.here.record}
+    sheets = (await operator.get(f"/api/v1/record-sheets/of/{person}")).json()["sheets"]
+    assert {sheet["issuer"] for sheet in sheets} == {"S1"}
+
+
+async def test_a_centre_reaches_the_stations_that_stand_below_it_today(land: Land) -> None:
+    ann, bo = await _administrators(land.service, known=True)
+    manager = await _staff(ann, bo, "manager")
+    await _grant(ann, bo, manager.person, "centre-manager", land.centre)
+    manager.clock.time += 1
+    await manager.log_in()
+    there, here = (f"/api/v1/hours/{x.record}" for x in (land.there, land.here))
+    assert (await manager.get(here)).status_code == 200
+    assert kind(await manager.get(there)) == (403, "forbidden")
+    moved = await PlacesService(land.service.bank.ledger).change(
+        Moving("S2", "C1", date(2026, 11, 18)), Command("t", "move")
+    )
+    assert isinstance(moved, Receipt), moved
+    assert (await manager.get(there)).status_code == 200
+    for browser in (ann, bo, manager):
+        await browser.client.aclose()
+
+
+SECRETS: dict[str, bytes] = {}
+
+
+async def _administrators(service: Service, *, known: bool = False) -> tuple[Browser, Browser]:
+    browsers = Browser(service, "ann"), Browser(service, "bo")
+    if known:
+        for browser in browsers:
+            browser.secret = SECRETS[browser.login]
+    else:
+        halves = await service.bank.staff.found(("ann", "bo"), Command("test", "founding", "test"))
+        assert isinstance(halves, tuple)
+        for browser, half in zip(browsers, halves, strict=True):
+            await browser.enrol(str(half.code))
+            SECRETS[browser.login] = browser.secret
+    for browser in browsers:
+        assert (await browser.log_in()).status_code == 201
+    return browsers
+
+
+async def _staff(ann: Browser, bo: Browser, login: str) -> Browser:
+    first = _made(await ann.send("POST", "/api/v1/staff", {"login": login}, **_key()))
+    second = _made(await bo.send("POST", f"/api/v1/enrolments/{first['enrolment']}/confirmation", **_key()))
+    browser = Browser(ann.service, login)
+    await browser.enrol(f"{first['half']}-{second['half']}")
+    assert (await browser.log_in()).status_code == 201
+    return browser
+
+
+async def _grant(ann: Browser, bo: Browser, person: str, role: str, place: str) -> str:
+    body = {"person": person, "role": role, "place": place}
+    made = _made(await ann.send("POST", "/api/v1/role-grants", body, **_key()))
+    return str(_made(await bo.send("POST", f"/api/v1/role-grants/{made['id']}/confirmation", **_key()))["id"])
+
+
+def _key() -> dict[str, str]:
+    return {"Idempotency-Key": new_id()}
+
+
+def _made(answer: httpx.Response) -> dict[str, Any]:
+    assert answer.status_code < 300, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def _things(service: Service, registry: Registry, ann: Browser, number: int, third: str) -> Things:
+    """A volunteer's activity, session, record, receipt, return, sheet and role at a station."""
+    bank, station = service.bank, f"S{number}"
+    if number == 1:
+        await bank.ledger.submit([registration("V1", date(1990, 1, 1), Command("t", "V1"))], PEOPLE)
+        person = (await bank.ask(by_number, ["V1"]))["V1"].id
+        await registry.register(NewPerson(name="张小明", born=date(1990, 1, 1), person_id=person), "clerk")
+    person = (await bank.ask(by_number, ["V1"]))["V1"].id
+    place = (await bank.ask(stations, [station]))[station]
+    desks = desks_of(bank)
+    plan = ActivityPlan(
+        title="清雪",
+        category=next(iter(bank.policies.policies[-1].categories)),
+        station=station,
+        starts_at=micros("2026-11-19 09:00:00"),
+        ends_at=micros("2026-11-19 11:00:00"),
+    )
+    activity = await desks.activities.propose(plan, RECORDER, Command("t", f"a{number}"))
+    assert isinstance(activity, str), activity
+    await desks.activities.decide(activity, "", HEAD, Command("t", f"d{number}"), approve=True)
+    session = await desks.activities.open_session(
+        activity,
+        SessionPlan(starts_at=plan.starts_at, ends_at=plan.ends_at, capacity=9, station=""),
+        RECORDER,
+        Command("t", f"s{number}"),
+    )
+    assert isinstance(session, str), session
+    record = f"R{number}"
+    day = f"2026-11-1{number}"
+    times = (f"{day} 08:00", f"{day} 16:00", f"{day} 08:00", f"{day} 16:00")
+    fields = (record, "V1", "A1", "清雪", plan.category, station, *times, "信用", "OP1", f"{day} 17:00")
+    [verdict] = await bank.hours.submit(record, [(1, fields)], Command("t", record))
+    assert verdict.verdict == "accepted", verdict
+    async for _ in bank.hours.release(date(2027, 1, 1)):
+        pass
+    goods = bank.policies.policies[-1].goods
+    sku = min(
+        (s for s in goods if goods[s].price and goods[s].monthly_limit is None), key=lambda s: goods[s].price
+    )
+    [received] = await bank.market.receive(
+        [(Delivery(f"D{number}", place, "donor", ((sku, 9),)), Command("t", f"D{number}"))]
+    )
+    assert isinstance(received, Receipt)
+    basket = Basket(f"B{number}", "2026-11-18 10:00:00", "T1", station, "V1", (BasketLine(sku, "2"),))
+    sale = await bank.market.sell(basket, Command("t", f"B{number}"))
+    assert sale.receipt is not None, sale
+    back = await ann.service.bank.market.take_back(
+        _return_of(f"B{number}", sku, number), Command("t", f"back{number}")
+    )
+    assert back.receipt is not None, back
+    assert bank.sheets is not None
+    order = SheetOrder(person_id=person, issuer=station, first=date(2026, 1, 1), last=date(2026, 11, 18))
+    sheet = await bank.sheets.issue(order, Command("t", f"sheet{number}"))
+    assert isinstance(sheet, Sheet), sheet
+    body = {"person": third, "role": "auditor", "place": place.id}
+    grant = _made(await ann.send("POST", "/api/v1/role-grants", body, **_key()))["id"]
+    return Things(
+        station, place.id, grant, person, activity, session, record, f"B{number}", f"X{number}", sheet.sheet_id,
+        verdict.sequence, sku,
+    )  # fmt: skip
+
+
+def _return_of(receipt: str, sku: str, number: int) -> Any:
+    from pointsbank.market.model import ReturnLine
+
+    return ReturnLine(f"X{number}", "2026-11-18 11:00:00", receipt, sku, "1")
+
+
+def _places(connection: Any, ledger_id: int) -> dict[str, str]:
+    from pointsbank.places.tree import places_on
+
+    found = places_on(connection, ledger_id, ["C1", "S1", "S2"], date(2026, 11, 18))
+    return {code: place.id for code, place in found.items()}
