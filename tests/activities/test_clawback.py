@@ -30,6 +30,7 @@ from pointsbank.hours.trails import filed_records
 from pointsbank.ledger.model import Receipt
 from pointsbank.market.postings import Delivery
 from pointsbank.market.service import MarketService
+from pointsbank.people.refusals import UnknownPerson
 from pointsbank.places.stations import stations
 from pointsbank.points.lots import Fund, lots_of
 from pointsbank.policy.calendar import city_second, second_text
@@ -230,6 +231,16 @@ def rule_of(answer: object) -> str:
     refusal = refused(answer)
     assert isinstance(refusal, FourEyes), refusal
     return refusal.rule
+
+
+async def test_h12_only_who_earned_one_of_the_records_can_be_guilty_of_it(database: Database) -> None:
+    async with open_centre(database, with_shop()) as centre:
+        activity, _ = await false_activity(centre, "V1")
+        guilty = [centre.id("V1"), centre.id("V2")]
+        answer = refused(
+            await clawing(centre).propose(activity, "fake-activity", JUDGE, centre.key(), guilty=guilty)
+        )
+        assert answer == UnknownPerson(centre.id("V2")), "a slip of the pen makes nobody innocent"
 
 
 async def test_h12_records_that_nobody_has_verified_are_rejected_and_nothing_is_done_twice(

@@ -36,6 +36,7 @@ from pointsbank.hours.taking_back import (
 from pointsbank.hours.trails import Filed, filed_records
 from pointsbank.ledger.model import RECORDED_AT, Change, Draft, Row
 from pointsbank.ledger.refusals import Refusal
+from pointsbank.people.refusals import UnknownPerson
 from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.calendar import city_day, start_of_day
 from pointsbank.store.lists import fetched, is_one_of
@@ -116,6 +117,9 @@ class Clawing:
         if forbidden:
             return FourEyes(forbidden)
         case_id, asked = made_by(command, "clawback"), sorted(guilty)
+        strangers = set(asked) - {record.person_id for record in found}
+        if strangers:  # a slip of the pen would make the fund bear what somebody guilty owes
+            return UnknownPerson(min(strangers))
         lines = [
             Line(case_id, record.record_id, record.person_id, record.person_id in asked, "")
             for record in found

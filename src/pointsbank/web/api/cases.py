@@ -26,7 +26,7 @@ from pointsbank.web.guard import actor_in, needs
 from pointsbank.web.validation import BankRequest
 
 Recorder = Annotated[str, Meta(min_length=1, max_length=100, pattern="^[A-Za-z0-9:._-]+$")]
-CASES: Final = (*STEPS, "unknown-case", "unknown-activity")
+CASES: Final = (*STEPS, "unknown-case", "unknown-activity", "unknown-person")
 SAMPLES: Final = ("idempotency-conflict", "invalid-draft", "four-eyes", "reason-invalid", "unknown-case",
                   "unknown-record", "wrong-record-state", "batch-open")  # fmt: skip
 
