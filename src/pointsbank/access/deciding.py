@@ -123,6 +123,7 @@ def with_rights_of(actor: Actor, own: Standing | None) -> Actor | None:
         own.grants,
         actor.session,
         actor.is_stepped_up,
+        actor.ward,
     )
 
 

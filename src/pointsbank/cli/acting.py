@@ -27,7 +27,7 @@ from pointsbank.settings import settings_from
 T = TypeVar("T")
 
 OPERATOR = Actor(
-    "operator", "cli", frozenset({*SCOPES, "register", "people:read", "people:manage", "recognition:decide"})
+    "operator", "cli", frozenset({*SCOPES, "register", "people:register", "people:freeze", "recognition:decide"})
 )
 """The bare shell of a ledger without staff."""
 
