@@ -167,6 +167,11 @@ class TerminalDesk(Deciding):
         found = await self._ledger.database.read(_terminals, self._ledger.id, terminal_id, "", 1)
         return found[0] if found else None
 
+    async def find_enrolled(self, terminal_id: str) -> Terminal | None:
+        """The terminal with this id, unless it was revoked."""
+        found = await self.find(terminal_id)
+        return found if found is not None and found.state == "enrolled" else None
+
     async def list(self, *, after: str = "", limit: int = 100) -> list[Terminal]:
         """Terminals in the order of their ids, from the one after `after`."""
         return await self._ledger.database.read(_terminals, self._ledger.id, "", after, limit)

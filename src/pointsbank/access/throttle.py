@@ -68,8 +68,22 @@ def succeeded(connection: Connection, ledger_id: int, limits: Mapping[str, int])
 
 
 def sweep(connection: Connection, ledger_id: int, now: int, window_minutes: int) -> None:
-    """Forget windows that are over."""
+    """Forget windows of log-ins that are over; those of sent codes are longer and stay."""
     t = throttles.c
     connection.execute(
-        delete(throttles).where(t.ledger_id == ledger_id, t.since <= now - window_minutes * MICROS_A_MINUTE)
+        delete(throttles).where(
+            t.ledger_id == ledger_id,
+            t.since <= now - window_minutes * MICROS_A_MINUTE,
+            t.subject.not_like("sent-%"),
+        )
+    )
+
+
+def sweep_sent(connection: Connection, ledger_id: int, now: int) -> None:
+    """Forget what was sent more than a day ago."""
+    t = throttles.c
+    connection.execute(
+        delete(throttles).where(
+            t.ledger_id == ledger_id, t.since <= now - 24 * 60 * MICROS_A_MINUTE, t.subject.like("sent-%")
+        )
     )
