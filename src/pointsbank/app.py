@@ -17,17 +17,26 @@ from litestar.di import Provide
 
 from pointsbank.access.log_in import LogIns
 from pointsbank.access.logins import LoginStore
+from pointsbank.access.own_codes import OwnCodes
 from pointsbank.access.passwords import Passwords
+from pointsbank.access.people_desk import PeopleDesk
 from pointsbank.access.pepper import PepperError, pepper_path, read_pepper
+from pointsbank.access.phone_codes import PhoneCodes
+from pointsbank.access.pins import Pins
 from pointsbank.access.roles import RoleDesk
+from pointsbank.access.senders import Outbox, sender_of
 from pointsbank.access.service import KeyDesk, KeyRing
 from pointsbank.access.sessions import Sessions
 from pointsbank.access.staff import StaffDesk
+from pointsbank.access.terminals import TerminalDesk
+from pointsbank.access.visits import Visits
 from pointsbank.engine.clock import Clock, SystemClock
 from pointsbank.engine.registry import Ledger, open_ledger
 from pointsbank.hours.service import HoursService
 from pointsbank.ledger.chart import SHIPPED, Chart
 from pointsbank.market.service import MarketService
+from pointsbank.people.master import master_keys
+from pointsbank.people.store import PeopleStore, demo_key_path, people_store
 from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.calendar import city_day
 from pointsbank.policy.shipped import policies_at
@@ -35,8 +44,9 @@ from pointsbank.readers.hot import HotBalances
 from pointsbank.readers.overview import Overviews
 from pointsbank.settings import Settings
 from pointsbank.store.database import Database
-from pointsbank.store.schema import require_current
+from pointsbank.store.schema import SchemaOutOfDate, require_current
 from pointsbank.web.api import health
+from pointsbank.web.api.desks import make_desks
 from pointsbank.web.api.document import api_router, openapi_config
 from pointsbank.web.bank import Bank
 from pointsbank.web.errors import error_handlers
@@ -47,6 +57,7 @@ from pointsbank.web.metrics import Metrics
 from pointsbank.web.pages import pages_router
 from pointsbank.web.pages.render import problem_page
 from pointsbank.web.validation import BankRequest
+from pointsbank.web.whereabouts import attended
 
 BODY_BYTES = 1024 * 1024
 """The largest body of a request that does not say otherwise."""
@@ -127,6 +138,18 @@ async def open_bank(
         ring = KeyRing(ledger, clock, zone)
         staff = StaffDesk(ledger, ring)
         log_ins = await stack.enter_async_context(open_log_ins(settings, ledger, ring, staff))
+        people = await stack.enter_async_context(open_people(settings, ledger, clock))
+        terminals = TerminalDesk(ledger, ring)
+        sender = sender_of(settings) if people is not None else None
+        outbox = Outbox(people, sender) if people is not None and sender is not None else None
+        if outbox is not None:
+            outbox.start()
+            stack.push_async_callback(outbox.stop)
+        if log_ins is not None:
+            # the same in every process that serves these books, and after a restart
+            make_desks(
+                ledger, policies, code_key=log_ins.pepper.derive("activity codes", str(ledger.id).encode())
+            )
         metrics.watch(ledger.writer)
         stack.callback(metrics.forget)
         hours = HoursService(ledger, policies)
@@ -143,6 +166,10 @@ async def open_bank(
             staff=staff,
             roles=RoleDesk(ledger, ring),
             log_ins=log_ins,
+            terminals=terminals,
+            people=PeopleDesk(ledger, people, zone=zone, seen=attended) if people is not None else None,
+            visits=volunteers_door(ledger, terminals, log_ins, people, zone),
+            outbox=outbox,
             policies=policies,
             hours=hours,
             market=MarketService(ledger, policies),
@@ -173,6 +200,48 @@ async def open_log_ins(
         stack.push_async_callback(store.close)
         await store.open()
         yield LogIns(ledger, ring, staff, store, pepper, passwords)
+
+
+@asynccontextmanager
+async def open_people(settings: Settings, ledger: Ledger, clock: Clock) -> AsyncIterator[PeopleStore | None]:
+    """The people store; None without a master key, or in a demo that has none.
+
+    Raises MasterKeyError, SchemaOutOfDate.
+    """
+    if not (settings.master_key or settings.master_key_file or settings.demo):
+        yield None
+        return
+    store = people_store(settings, ledger.id, master_keys(settings, demo_key_path(settings)), clock=clock)
+    try:
+        try:
+            await store.open()
+        except SchemaOutOfDate:
+            if not settings.demo:
+                raise
+            yield None
+            return
+        yield store
+    finally:
+        await store.close()
+
+
+def volunteers_door(
+    ledger: Ledger, terminals: TerminalDesk, log_ins: LogIns | None, people: PeopleStore | None, zone: str
+) -> Visits | None:
+    """The doors for volunteers, where the secret and the people store are there."""
+    if log_ins is None or people is None:
+        return None
+    store, pepper = log_ins.store, log_ins.pepper
+    return Visits(
+        ledger,
+        store,
+        people,
+        terminals,
+        Pins(ledger.id, store, log_ins.passwords, pepper, people.clock),
+        OwnCodes(ledger.id, store, pepper),
+        PhoneCodes(store, people, pepper, zone=zone),
+        zone=zone,
+    )
 
 
 def run(settings: Settings) -> None:

@@ -12,7 +12,7 @@ from msgspec import Meta
 
 PREFIX = "POINTSBANK_"
 
-_SECRET = frozenset({"master_key"})
+_SECRET = frozenset({"master_key", "oidc_client_secret"})
 """Settings whose values stand in no message."""
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
@@ -54,6 +54,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     people.db, or under var/"""
     pepper: str = ""
     """the file with the secret of log-ins; empty: <books>.pepper beside a SQLite file, none on PostgreSQL"""
+    sender: str = ""
+    """what sends codes and notices to phones: the name of an entry point; `console` in a demo, none otherwise"""
+    oidc_issuer: str = ""
+    """a city's own log-in (OpenID Connect): its issuer, such as https://login.city.example; empty: none"""
+    oidc_client_id: str = ""
+    oidc_client_secret: str = ""
     shutdown_seconds: Annotated[int, Meta(ge=1, le=300)] = 15
     """how long requests under way may take when the service is told to stop"""
 

@@ -93,7 +93,9 @@ def may_somewhere(actor: Actor | None, action: str) -> Denial | None:
         return authorize(actor, action)
     if not actor.session and action not in actor.scopes:
         return Forbidden(action)
-    found = {effect for role in (actor.subject, *actor.roles) for effect in _of(role, action).values()} - {"deny"}
+    found = {effect for role in (actor.subject, *actor.roles) for effect in _of(role, action).values()} - {
+        "deny"
+    }
     if "allow" in found:
         return None
     if found and actor.session:

@@ -81,6 +81,7 @@ class LogIns:
         self._pepper = pepper
         self._passwords = passwords
         self._rules = rights().log_in
+        self.store, self.pepper, self.passwords = store, pepper, passwords
 
     # credentials
 
@@ -207,6 +208,11 @@ class LogIns:
         return Actor(
             line.id, name, frozenset(), line.person, "staff", own.grants, session=line.id, is_stepped_up=fresh
         )
+
+    async def attempt_at(self, door: str, address: str) -> TooManyAttempts | None:
+        """Count an attempt at another door against the address; why to wait, if it is one too many."""
+        wait = await self._attempt(throttle.limits_of(self._pepper, self._rules, f"door {door}", address))
+        return TooManyAttempts(wait) if wait else None
 
     async def list(self, person: str) -> list[SessionLine]:
         """The sessions of a person that could still be used, newest first."""

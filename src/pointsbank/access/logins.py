@@ -142,9 +142,7 @@ Index("phone_codes_browser_idx", phone_codes.c.ledger_id, phone_codes.c.browser)
 used_codes = _table("used_codes", _text("nonce"), _big("expires_at"), key=("nonce",))
 """Dynamic codes that were used, until they would be too old anyway: each opens once."""
 
-card_days = _table(
-    "card_days", _text("person_id"), _text("day"), _big("points"), key=("person_id", "day")
-)
+card_days = _table("card_days", _text("person_id"), _text("day"), _big("points"), key=("person_id", "day"))
 """What somebody redeemed by card on a day of the city, in hundredths."""
 
 events = _table(

@@ -50,9 +50,7 @@ class OwnCodes:
             return None
         if now // self._period - int(step) not in (0, 1):
             return None
-        is_first = await self._store.run(
-            _use, self._ledger_id, nonce, (int(step) + 2) * self._period, now
-        )
+        is_first = await self._store.run(_use, self._ledger_id, nonce, (int(step) + 2) * self._period, now)
         return person if is_first else None
 
     def _mac(self, person: str, step: str, nonce: str) -> str:

@@ -6,9 +6,9 @@ rights are read anew for each act, and so are the household of the person concer
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import date
-from typing import Literal, TypeVar
+from typing import Literal
 
 from sqlalchemy import Connection
 
@@ -19,24 +19,28 @@ from pointsbank.access.kin import home_of, household_of
 from pointsbank.access.model import Actor
 from pointsbank.access.refusals import NotPermitted
 from pointsbank.access.rights import Relation, rights
+from pointsbank.engine.commands import Command
 from pointsbank.engine.registry import Ledger
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.people import acts
 from pointsbank.people.acts import Act
-from pointsbank.people.cards import Card, Cards
-from pointsbank.people.changes import Change, Changes, Corrected
+from pointsbank.people.cards import Card, Cards, IssuedCard
+from pointsbank.people.changes import Change, Changes
 from pointsbank.people.closing import Closing, Settle, Settlement, call_off, close_account
 from pointsbank.people.consents import Consent, Consents
 from pointsbank.people.export import export_own_data
 from pointsbank.people.links import Link, LinkKind, LinkRules, Links
 from pointsbank.people.model import Found, NewPerson, Profile, Purpose, Registered, SearchLimits
-from pointsbank.people.refusals import LinkNotAllowed, ReasonNeeded
+from pointsbank.people.refusals import LinkNotAllowed, ReasonNeeded, UnknownCard
 from pointsbank.people.registry import Registry, Revealed, Shown
 from pointsbank.people.sealing import IndexKind
 from pointsbank.people.store import PeopleStore
+from pointsbank.places.model import Joining, Leaving, NotAGroup
+from pointsbank.places.service import PlacesService
+from pointsbank.places.tree import places_on
 from pointsbank.policy.calendar import city_day
 
-T = TypeVar("T")
+ChangeKind = Literal["phone", "name", "volunteer-number", "birth", "unfreeze"]
 
 HOUR = 3_600_000_000
 
@@ -69,7 +73,7 @@ class PeopleDesk:
         seen: Whereabouts = nowhere,
     ) -> None:
         rules = rights().people
-        self._ledger = ledger
+        self._ledger = self.ledger = ledger
         self._seen = seen
         self.store = store
         self.zone = zone
@@ -97,7 +101,8 @@ class PeopleDesk:
         return [
             one
             for one in found
-            if await self._may(actor, "people:read", (await self.about(actor, one.person_id)).resource) is None
+            if await self._may(actor, "people:read", (await self.about(actor, one.person_id)).resource)
+            is None
         ]
 
     async def profile(self, actor: Actor, person_id: str, reason: str = "") -> Profile | Refusal:
@@ -202,7 +207,7 @@ class PeopleDesk:
         self,
         actor: Actor,
         person_id: str,
-        kind: Literal["phone", "unfreeze"] | Corrected,
+        kind: ChangeKind,
         value: str = "",
     ) -> Change | Refusal:
         """Propose a new phone, a correction, or the end of a freeze."""
@@ -219,59 +224,135 @@ class PeopleDesk:
 
     async def confirm_change(self, actor: Actor, person_id: str, change_id: str) -> Change | Refusal:
         """Confirm a change that another proposed."""
-        return await self.confirming(
-            actor,
-            person_id,
-            lambda by, household: self._changes().confirm(person_id, change_id, by, household=household),
-        )
-
-    async def proposing(
-        self, actor: Actor, person_id: str, act: Callable[[str, frozenset[str]], Awaitable[T]]
-    ) -> T | Refusal:
-        """Do the first half of what takes two, if the actor may: told who acts, and the household."""
-        about = await self.about(actor, person_id)
-        refusal = await self._may(actor, "people:propose", about.resource)
-        return refusal or await act(_by(actor), about.household)
-
-    async def confirming(
-        self, actor: Actor, person_id: str, act: Callable[[str, frozenset[str]], Awaitable[T]]
-    ) -> T | Refusal:
-        """Do the second half."""
         about = await self.about(actor, person_id)
         refusal = await self._may(actor, "people:confirm", about.resource)
-        return refusal or await act(_by(actor), about.household)
+        return refusal or await self._changes().confirm(
+            person_id, change_id, _by(actor), household=about.household
+        )
+
+    async def propose_card(self, actor: Actor, person_id: str, *, unfreezes: bool = False) -> Act | Refusal:
+        """Propose a card, or another in place of the one that somebody has; or that a frozen one opens again."""
+        about = await self.about(actor, person_id)
+        refusal = await self._may(actor, "people:propose", about.resource)
+        if refusal is not None:
+            return refusal
+        desk, by = self._cards(), _by(actor)
+        if unfreezes:
+            return await desk.propose_unfreezing(person_id, by, household=about.household)
+        return await desk.propose(person_id, by, household=about.household)
+
+    async def confirm_card(self, actor: Actor, person_id: str, act_id: str) -> IssuedCard | Refusal:
+        """Confirm a card that another proposed: its token and number, this once. Earlier cards are dead at once."""
+        about = await self.about(actor, person_id)
+        refusal = await self._may(actor, "people:confirm", about.resource)
+        return refusal or await self._cards().confirm(
+            person_id, act_id, _by(actor), household=about.household
+        )
+
+    async def propose_pin(self, actor: Actor, person_id: str) -> Act | Refusal:
+        """Propose that somebody may choose a PIN, the first or a new one."""
+        return await self._propose(actor, person_id, "pin-reset", "")
+
+    async def propose_household(
+        self, actor: Actor, person_id: str, household: str, *, leaves: bool = False
+    ) -> Act | Refusal:
+        """Propose that somebody joins or leaves a household: it decides who may act and where points may go."""
+        payload = f"{'leave' if leaves else 'join'} {household}"
+        return await self._propose(actor, person_id, "household", payload)
+
+    async def propose_closing(self, actor: Actor, person_id: str, settlement: Settlement) -> Act | Refusal:
+        """Propose to close an account whose points go somewhere."""
+        return await self._propose(actor, person_id, "closing", settlement)
+
+    async def confirm_act(self, actor: Actor, person_id: str, act_id: str) -> Act | Refusal:
+        """Confirm the end of a card's freeze, leave to choose a PIN, or a change of household."""
+        about = await self.about(actor, person_id)
+        refusal = await self._may(actor, "people:confirm", about.resource)
+        if refusal is not None:
+            return refusal
+        by, household = _by(actor), about.household
+        kind = await acts.kind_of(self.store, person_id, act_id)
+        if kind == "card-unfreezing":
+            return await self._cards().confirm_unfreezing(person_id, act_id, by, household=household)
+        if kind == "household":
+            refusal = await self._change_household(actor, person_id, act_id, household)
+            if refusal is not None:
+                return refusal
+        now, vault = self.store.clock.now(), self.store.vault
+        return await self.store.write(
+            lambda c: _first(
+                acts.confirm(
+                    c, vault, person_id, act_id, ("pin-reset", "household"), by, household, now, self.delay
+                )
+            )
+        )
+
+    async def _change_household(
+        self, actor: Actor, person_id: str, act_id: str, household: frozenset[str]
+    ) -> Refusal | None:
+        """The membership first, under the act's own key: what is confirmed has happened."""
+        vault, by = self.store.vault, _by(actor)
+        payload = await self.store.read(
+            lambda c: acts.ready(c, vault, person_id, act_id, ("household",), by, household)
+        )
+        if isinstance(payload, Refusal):
+            return payload
+        how, _, group = payload.partition(" ")
+        service = PlacesService(self._ledger, self.zone)
+        kind = await self._ledger.database.read(_kind_of, self._ledger.id, group, service.today())
+        if kind != "household":
+            return NotAGroup(group)
+        act = (
+            Leaving(group, person_id, service.today())
+            if how == "leave"
+            else Joining(group, person_id, service.today())
+        )
+        done = await service.change_membership(act, Command("people", f"household:{act_id}", actor.name))
+        return done if isinstance(done, Refusal) else None
+
+    async def _propose(self, actor: Actor, person_id: str, kind: acts.ActKind, payload: str) -> Act | Refusal:
+        about = await self.about(actor, person_id)
+        refusal = await self._may(actor, "people:propose", about.resource)
+        if refusal is not None:
+            return refusal
+        now, vault = self.store.clock.now(), self.store.vault
+        return await self.store.write(
+            lambda c: acts.propose(c, vault, person_id, kind, payload, _by(actor), about.household, now)
+        )
 
     async def cards(self, actor: Actor, person_id: str) -> list[Card] | Refusal:
         """The cards that somebody ever had."""
         refusal = await self._may_about(actor, "people:read", person_id)
-        return refusal or await Cards(self.store).of(person_id)
+        return refusal or await self._cards().of(person_id)
 
     async def freeze_card(self, actor: Actor, person_id: str) -> Refusal | None:
         """Stop somebody's card at once, at any desk (V2). The account stays as it is."""
-        refusal = await self._may_about(actor, "people:freeze", person_id)
-        return refusal or await Cards(self.store).freeze(person_id, _by(actor))
+        about = await self.about(actor, person_id)
+        refusal = await self._may(actor, "people:freeze", about.resource)
+        if refusal is not None and await self._may(actor, "people:freeze", await self._here(actor)) is None:
+            refusal = None  # V2: at any station, wherever the person is at home
+        return refusal or await self._cards().freeze(person_id, _by(actor))
+
+    async def freeze_number(self, actor: Actor, number: str) -> str | Refusal:
+        """Stop the card with this printed number, at any desk, whoever's it is; the person's id."""
+        refusal = await self._may(actor, "people:freeze", await self._here(actor))
+        if refusal is not None:
+            return refusal
+        holder = await self._cards().holder_of_number(number)
+        if holder is None:
+            return UnknownCard()
+        return await self._cards().freeze(holder, _by(actor)) or holder
 
     # closing
 
     async def ask_closing(
         self, actor: Actor, person_id: str, settlement: Settlement, settle: Settle
-    ) -> Closing | Act | Refusal:
-        """Ask for the closing of an account. One that holds no points is closed at once; else a second person confirms.
-
-        An interrupted closing goes on by the same request.
-        """
+    ) -> Closing | Refusal:
+        """Close an account that holds no points, now. An interrupted closing goes on by the same request."""
         about = await self.about(actor, person_id)
-        refusal = await self._may(actor, "people:propose", about.resource)
-        if refusal is not None:
-            return refusal
-        if settlement == "nothing":
-            refusal = await self._may(actor, "people:close", about.resource)
-            return refusal or await close_account(self.store, person_id, settle, by=_by(actor))
-        now, vault = self.store.clock.now(), self.store.vault
-        return await self.store.write(
-            lambda c: acts.propose(
-                c, vault, person_id, "closing", settlement, _by(actor), about.household, now
-            )
+        refusal = await self._may(actor, "people:close", about.resource)
+        return refusal or await close_account(
+            self.store, person_id, settle, by=_by(actor), settlement=settlement, household=about.household
         )
 
     async def confirm_closing(
@@ -283,7 +364,7 @@ class PeopleDesk:
         if refusal is not None:
             return refusal
         now, vault, by = self.store.clock.now(), self.store.vault, _by(actor)
-        confirmed = await self.store.write(
+        return await self.store.write(
             lambda c: acts.confirm(
                 c, vault, person_id, act_id, ("closing",), by, about.household, now, self.delay
             )
@@ -312,9 +393,7 @@ class PeopleDesk:
     async def about(self, actor: Actor, person_id: str) -> About:
         """The relations of the actor to a person now, and where the person is at home."""
         day = city_day(self.store.clock.now(), self.zone)
-        home, household = await self._ledger.database.read(
-            _home, self._ledger.id, person_id, day, self._seen
-        )
+        home, household = await self._ledger.database.read(_home, self._ledger.id, person_id, day, self._seen)
         relations: set[Relation] = set()
         if actor.person:
             if actor.person in household:
@@ -331,9 +410,7 @@ class PeopleDesk:
         acting: Actor | None = actor
         if actor.subject == "staff":
             day = city_day(self.store.clock.now(), self.zone).isoformat()
-            own = await self._ledger.database.read(
-                standing.standing_of, self._ledger.id, actor.person, day
-            )
+            own = await self._ledger.database.read(standing.standing_of, self._ledger.id, actor.person, day)
             acting = with_rights_of(actor, own)
             if acting is None:
                 return NotPermitted(action)
@@ -355,6 +432,15 @@ class PeopleDesk:
             )
         return None
 
+    async def _here(self, actor: Actor) -> Resource:
+        """An act at the own place, about somebody who stands there."""
+        day = city_day(self.store.clock.now(), self.zone).isoformat()
+        own = await self._ledger.database.read(standing.standing_of, self._ledger.id, actor.person, day)
+        return Resource("card", places=tuple(grant.place for grant in own.grants) if own else ())
+
+    def _cards(self) -> Cards:
+        return Cards(self.store, delay=self.delay)
+
     def _links(self) -> Links:
         rules = LinkRules(rights().people.most_wards, self.delay)
         return Links(self.store, zone=self.zone, rules=rules)
@@ -370,8 +456,15 @@ def _home(
     return tuple(dict.fromkeys(places)), household_of(connection, ledger_id, person_id, day)
 
 
+def _kind_of(connection: Connection, ledger_id: int, code: str, day: date) -> str:
+    found = places_on(connection, ledger_id, [code], day).get(code)
+    return found.kind if found is not None else ""
+
+
+def _first(confirmed: acts.Confirmed) -> Act | Refusal:
+    return confirmed[0] if isinstance(confirmed, tuple) else confirmed
+
+
 def _by(actor: Actor) -> str:
     """How the people store names who acts: the natural person, or the key of nobody."""
     return actor.person or actor.id
-
-

@@ -140,9 +140,7 @@ def _keep(
     )
 
 
-def _try(
-    connection: Connection, ledger_id: int, phone: str, browser: str, most: int, now: int
-) -> str | None:
+def _try(connection: Connection, ledger_id: int, phone: str, browser: str, most: int, now: int) -> str | None:
     """Count a try before it is looked at; what is kept of the code, None if there is none to try.
 
     Only the browser that asked can use tries up: nobody makes somebody else's code worthless.

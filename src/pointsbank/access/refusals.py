@@ -143,14 +143,15 @@ class NoPinChoice(Refusal, frozen=True, tag="no-pin-choice"):
 class CardNotYet(Refusal, frozen=True, tag="card-not-yet"):
     """The card, the PIN or the phone is new: it opens, and spends only after a delay. `from_at` in microseconds UTC."""
 
+    retry: ClassVar[bool] = True
     from_at: int
 
 
 class CardDayLimit(Refusal, frozen=True, tag="card-day-limit"):
-    """A card redeems so many points a day at most, in hundredths."""
+    """A card redeems so many points a day at most: `amount`, of which `available` are left, in hundredths."""
 
     commodity: str
-    limit: int
+    amount: int
     available: int
 
 

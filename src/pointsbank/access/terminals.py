@@ -16,7 +16,7 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from pointsbank.access import standing
-from pointsbank.access.authorize import Resource
+from pointsbank.access.authorize import ANYTHING, Resource
 from pointsbank.access.deciding import ROOM, Deciding
 from pointsbank.access.model import Actor, id_for
 from pointsbank.access.refusals import (
@@ -68,7 +68,21 @@ class TerminalDesk(Deciding):
             return UnknownRolePlace(place)
 
         def draft(reads: Reads) -> Draft:
-            values = (terminal_id, place, label, actor.person, RECORDED_AT, "", b"", 0, b"", 0, "", 0, "proposed")
+            values = (
+                terminal_id,
+                place,
+                label,
+                actor.person,
+                RECORDED_AT,
+                "",
+                b"",
+                0,
+                b"",
+                0,
+                "",
+                0,
+                "proposed",
+            )
             return self.draft(
                 command,
                 request_digest("propose-terminal", place, label),
@@ -81,9 +95,7 @@ class TerminalDesk(Deciding):
             terminal_id, await self.act(actor, "terminals:manage", resource, _nothing_against, draft)
         )
 
-    async def confirm(
-        self, actor: Actor, terminal_id: str, command: Command
-    ) -> ConfirmedTerminal | Refusal:
+    async def confirm(self, actor: Actor, terminal_id: str, command: Command) -> ConfirmedTerminal | Refusal:
         """Confirm a terminal that another person proposed: gives the code with which its device enrols, once."""
         found = await self.find(terminal_id)
         if found is None:
@@ -151,6 +163,17 @@ class TerminalDesk(Deciding):
 
         resource = await self._resource(found)
         return await self.act(actor, "terminals:manage", resource, _nothing_against, draft)
+
+    async def may_restart(self, actor: Actor, terminal_id: str) -> Terminal | Refusal:
+        """The terminal, if the actor may start it again."""
+        found = await self.find(terminal_id)
+        if found is None:
+            return UnknownTerminal()
+        return await self.judge(actor, "terminals:manage", await self._resource(found)) or found
+
+    async def may_list(self, actor: Actor) -> Refusal | None:
+        """Why the actor may not see the terminals of the city."""
+        return await self.judge(actor, "terminals:manage", ANYTHING)
 
     async def recognise(self, key: str) -> Terminal | None:
         """The enrolled terminal with this key; looked up each time, so a revoked one is dead at once."""

@@ -106,7 +106,7 @@ class Visits:
         self._store = store
         self._people = people
         self._terminals = terminals
-        self._zone = zone
+        self._zone = self.zone = zone
         self._rules = rights().visit
         self.pins = pins
         self.own_codes = own_codes
@@ -209,7 +209,7 @@ class Visits:
         if is_over or await self.registry.state(found.person) != "active":
             await self.end(found.person, found.session)
             return None
-        if found.way == CARD and await self._terminals.find_enrolled(found.terminal) is None:
+        if not await self._still_good(found):
             await self.end(found.person, found.session)
             return None
         if now - found.touched_at >= _MINUTE:
@@ -221,8 +221,10 @@ class Visits:
     async def actor(self, token: str) -> Actor | None:
         """Who is behind a token, as the table of rights knows them."""
         found = await self.visit(token)
-        if found is None:
-            return None
+        return None if found is None else self.actor_of(found)
+
+    def actor_of(self, found: Visit) -> Actor:
+        """Who acts in a session."""
         subject = "card-holder" if found.way == CARD else found.ward_kind or "volunteer"
         return Actor(
             found.session,
@@ -241,9 +243,7 @@ class Visits:
             return NotAWard()
         kind = ""
         if ward:
-            kinds = {
-                link.kind for link in await self._links().wards_of(found.person) if link.ward_id == ward
-            }
+            kinds = {link.kind for link in await self._links().wards_of(found.person) if link.ward_id == ward}
             if not kinds or await self.registry.state(ward) != "active":
                 return NotAWard()
             kind = "guardian" if "guardian" in kinds else "helper"
@@ -288,14 +288,14 @@ class Visits:
         today = city_day(now, self._zone)
         if born is not None and completed_years(born, today) < GUARDED_AGE:
             is_there = guardian is not None and guardian.terminal == found.terminal
-            if guardian is None or not is_there or not await self._is_ward(
-                guardian.person, found.person, "guardian"
+            if (
+                guardian is None
+                or not is_there
+                or not await self._is_ward(guardian.person, found.person, "guardian")
             ):
                 return GuardianNotPresent()
         limit = self._rules.card_day_points * _HUNDREDTHS
-        left = await self._store.run(
-            _reserve, self._ledger.id, found.person, today.isoformat(), price, limit
-        )
+        left = await self._store.run(_reserve, self._ledger.id, found.person, today.isoformat(), price, limit)
         return None if left is None else CardDayLimit(POINT.code, limit, left)
 
     async def not_redeemed(self, found: Visit, price: int) -> None:
@@ -304,6 +304,13 @@ class Visits:
         await self._store.run(_release, self._ledger.id, found.person, day, price)
 
     # beneath
+
+    async def _still_good(self, found: Visit) -> bool:
+        """A revoked terminal or a new phone ends what was opened before."""
+        if found.way == CARD:
+            return await self._terminals.find_enrolled(found.terminal) is not None
+        changed_at = await Changes(self._people, zone=self._zone).phone_changed_at(found.person)
+        return found.opened_at > changed_at
 
     async def _at_terminal(self, terminal_key: str, staff: Actor) -> Terminal | Refusal:
         at = await self._terminals.recognise(terminal_key)
@@ -416,9 +423,7 @@ def _reserve(
 ) -> int | None:
     """Count a price against the day; what was left of the day if it was too much, and then nothing is counted."""
     d = card_days.c
-    connection.execute(
-        delete(card_days).where(d.ledger_id == ledger_id, d.person_id == person, d.day < day)
-    )
+    connection.execute(delete(card_days).where(d.ledger_id == ledger_id, d.person_id == person, d.day < day))
     insert_ = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     begun = insert_(card_days).values(ledger_id=ledger_id, person_id=person, day=day, points=0)
     connection.execute(begun.on_conflict_do_nothing())
@@ -438,4 +443,3 @@ def _release(connection: Connection, ledger_id: int, person: str, day: str, pric
         .where(d.ledger_id == ledger_id, d.person_id == person, d.day == day, d.points >= price)
         .values(points=d.points - price)
     )
-

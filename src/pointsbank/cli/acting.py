@@ -27,7 +27,9 @@ from pointsbank.settings import settings_from
 T = TypeVar("T")
 
 OPERATOR = Actor(
-    "operator", "cli", frozenset({*SCOPES, "register", "people:register", "people:freeze", "recognition:decide"})
+    "operator",
+    "cli",
+    frozenset({*SCOPES, "register", "people:register", "people:freeze", "recognition:decide"}),
 )
 """The bare shell of a ledger without staff."""
 
@@ -65,24 +67,24 @@ def login_option(command: Callable[..., T]) -> Callable[..., T]:
     )(command)
 
 
-async def who_acts(ledger: Ledger, action: str, shown: Shown) -> Actor:
-    """Who acts, if they may. Ends the verb with a sentence if not."""
+async def who_acts(ledger: Ledger, action: str, shown: Shown, *, bounded: bool = False) -> Actor:
+    """Who acts, if they may; `bounded` if the desk asks again with the place. Ends the verb with a sentence if not."""
     ring = KeyRing(ledger, ledger.writer.clock)
     staff = StaffDesk(ledger, ring)
     if shown.login:
         async with logged_in(ledger, ring, staff, shown.login) as actor:
-            return allowed(actor, action)
+            return allowed(actor, action, bounded=bounded)
     if shown.key_file is not None:
         key = await ring.recognise(shown.key_file.read_text(encoding="utf-8").strip())
         if key is None:
             raise Ending("密钥有误、已过期或已吊销 / the key is wrong, expired or revoked")
-        return allowed(key.actor, action)
+        return allowed(key.actor, action, bounded=bounded)
     if await staff.is_founded():
         raise Ending(
             "账簿已有工作人员：请用 --login 登录，或用 --key-file 指定密钥。\n"
             "The ledger has staff: log in with --login, or name a key with --key-file."
         )
-    return allowed(OPERATOR, action)
+    return allowed(OPERATOR, action, bounded=bounded)
 
 
 @asynccontextmanager

@@ -122,6 +122,33 @@ def confirm(
     return act, vault.open(key, f"act {act_id}", row.payload)
 
 
+def ready(
+    connection: Connection,
+    vault: Vault,
+    person_id: str,
+    act_id: str,
+    kinds: Collection[ActKind],
+    by: str,
+    household: Collection[str],
+) -> str | UnknownChange | SecondPersonNeeded:
+    """Whether an act could be confirmed, without doing so: its payload. For acts that something else must precede."""
+    t = acts.c
+    row = connection.execute(
+        select(t.proposed_by, t.payload).where(
+            t.ledger_id == vault.ledger_id,
+            t.person_id == person_id,
+            t.act_id == act_id,
+            t.state == "proposed",
+            t.kind.in_(kinds),
+        )
+    ).one_or_none()
+    key = vault.keys_of(connection, [person_id]).get(person_id)
+    if row is None or key is None:
+        return UnknownChange(act_id)
+    refused = outsider(by, (person_id, row.proposed_by), household)
+    return refused or vault.open(key, f"act {act_id}", row.payload)
+
+
 def use(
     connection: Connection, ledger_id: int, person_id: str, kind: ActKind, since: int, effective_at: int
 ) -> bool:
@@ -156,9 +183,7 @@ async def effective_from(store: PeopleStore, person_id: str, kinds: Iterable[Act
 async def kind_of(store: PeopleStore, person_id: str, act_id: str) -> str:
     """What an act is about; empty if there is none with this id."""
     t = acts.c
-    query = select(t.kind).where(
-        t.ledger_id == store.ledger_id, t.person_id == person_id, t.act_id == act_id
-    )
+    query = select(t.kind).where(t.ledger_id == store.ledger_id, t.person_id == person_id, t.act_id == act_id)
     return await store.read(lambda c: c.execute(query).scalar()) or ""
 
 

@@ -183,9 +183,7 @@ class Cards:
             if not found:
                 return None
             state = connection.execute(
-                select(p.state).where(
-                    p.ledger_id == self.store.ledger_id, p.person_id == found[0].person_id
-                )
+                select(p.state).where(p.ledger_id == self.store.ledger_id, p.person_id == found[0].person_id)
             ).scalar()
             return found[0] if state == "active" else None
 
@@ -213,14 +211,18 @@ def new_token() -> str:
 def token_in(text: str) -> str | None:
     """A token in its one written form, from what a reader gave; None if it is none."""
     plain = text.strip().replace("-", "").upper()
-    is_token = len(plain) == len(PREFIX) + 16 and plain.startswith(PREFIX) and plain.isascii() and plain.isalnum()
+    is_token = (
+        len(plain) == len(PREFIX) + 16 and plain.startswith(PREFIX) and plain.isascii() and plain.isalnum()
+    )
     return plain if is_token else None
 
 
 def new_number() -> str:
     """What is printed on a new card: random digits, the last of which checks the others (Luhn)."""
     digits = [secrets.randbelow(10) for _ in range(NUMBER_DIGITS - 1)]
-    total = sum(sum(divmod(2 * digit, 10)) if at % 2 == 0 else digit for at, digit in enumerate(reversed(digits)))
+    total = sum(
+        sum(divmod(2 * digit, 10)) if at % 2 == 0 else digit for at, digit in enumerate(reversed(digits))
+    )
     return "".join(map(str, [*digits, -total % 10]))
 
 

@@ -48,9 +48,7 @@ async def take(store: PeopleStore, limit: int = 20) -> list[CodeMessage]:
 
     def work(connection: Connection) -> list[CodeMessage]:
         t, vault = code_messages.c, store.vault
-        connection.execute(
-            delete(code_messages).where(t.ledger_id == vault.ledger_id, t.expires_at <= now)
-        )
+        connection.execute(delete(code_messages).where(t.ledger_id == vault.ledger_id, t.expires_at <= now))
         rows = connection.execute(
             select(t.message_id, t.person_id, t.template, t.address, t.code)
             .where(t.ledger_id == vault.ledger_id, t.taken_until <= now)
@@ -79,7 +77,5 @@ async def take(store: PeopleStore, limit: int = 20) -> list[CodeMessage]:
 async def sent(store: PeopleStore, message_id: str) -> None:
     """The sender has it: nothing of it is kept."""
     t = code_messages.c
-    statement = delete(code_messages).where(
-        t.ledger_id == store.ledger_id, t.message_id == message_id
-    )
+    statement = delete(code_messages).where(t.ledger_id == store.ledger_id, t.message_id == message_id)
     await store.write(lambda c: c.execute(statement).rowcount)

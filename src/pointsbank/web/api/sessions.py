@@ -19,7 +19,6 @@ from msgspec import Meta
 from pointsbank.access.log_in import LogIns, OpenedSession
 from pointsbank.access.model import NEVER, Scope
 from pointsbank.access.passwords import PasswordsBusy
-from pointsbank.access.refusals import TooManyAttempts
 from pointsbank.access.sessions import form_token
 from pointsbank.engine.commands import Command
 from pointsbank.engine.ids import new_id
@@ -30,7 +29,7 @@ from pointsbank.web.api.keys import IssuedKeyOut, key_out
 from pointsbank.web.api.shapes import micros, when
 from pointsbank.web.bank import Bank
 from pointsbank.web.guard import PUBLIC, actor_in, person, require_own_page, staff_cookie, staff_token
-from pointsbank.web.problems import ProblemError, facts_of, refused
+from pointsbank.web.problems import ProblemError, refused
 from pointsbank.web.validation import BankRequest
 
 Secret = Annotated[str, Meta(max_length=200)]
@@ -272,7 +271,7 @@ async def set_credentials(
     except PasswordsBusy as busy:
         raise ProblemError("overloaded") from busy
     if isinstance(uri, Refusal):
-        raise _refused(uri)
+        raise refused(uri)
     return answered(CredentialsOut(uri), 201)
 
 
@@ -286,17 +285,9 @@ def _address(request: BankRequest) -> str:
     return request.client.host if request.client is not None else ""
 
 
-def _refused(refusal: Refusal) -> ProblemError:
-    """A refusal at the door; who must wait is told how long."""
-    if isinstance(refusal, TooManyAttempts):
-        headers = {"Retry-After": str(refusal.seconds)}
-        return ProblemError(refusal.code, headers=headers, **facts_of(refusal))
-    return refused(refusal)
-
-
 def _opened(bank: Bank, opened: OpenedSession | Refusal) -> Response[OpenedOut]:
     if isinstance(opened, Refusal):
-        raise _refused(opened)
+        raise refused(opened)
     seconds = max((opened.expires_at - bank.clock.now()) // 1_000_000, 0)
     out = OpenedOut(opened.session, opened.person, when(opened.expires_at), form_token(opened.token))
     return Response(

@@ -1,0 +1,112 @@
+"""Redeeming with card and PIN: at the terminal's own station, within the daily limit of cards, the guardian beside.
+
+The cashier is logged in at the terminal and stands for the handing over; the holder has typed the PIN for it.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+import msgspec
+from litestar import Response, Router, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
+from msgspec import Meta
+from sqlalchemy import Connection
+
+from pointsbank.access.visits import Visit
+from pointsbank.engine.commands import Command
+from pointsbank.engine.ids import new_id
+from pointsbank.market.model import Basket, BasketLine
+from pointsbank.market.rules import is_basket_quantity, pieces_of, price_of
+from pointsbank.market.service import MarketRefused
+from pointsbank.places.tree import places_by_id
+from pointsbank.policy.calendar import city_day, city_second, second_text
+from pointsbank.web.api.answers import answered, replayed
+from pointsbank.web.api.describe import WRITING, IdempotencyKey, operation, problems
+from pointsbank.web.api.market import SELLING, Line, once
+from pointsbank.web.api.slips import ReceiptSlip, receipt_slip
+from pointsbank.web.api.visits import Secret, visits_of
+from pointsbank.web.bank import Bank
+from pointsbank.web.guard import own, visit_in
+from pointsbank.web.problems import ProblemError, refused
+from pointsbank.web.validation import BankRequest
+
+
+class OwnBasketIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Goods that the holder of the card takes. `guardian` is the session of the guardian who stands beside a child."""
+
+    lines: Annotated[tuple[Line, ...], Meta(min_length=1, max_length=100)]
+    guardian: Secret = ""
+
+
+@post(
+    "/baskets",
+    opt=own("own:redeem"),
+    responses=problems(
+        *WRITING, *SELLING, "form-expired", "unknown-terminal", "people-closed", "log-in-closed", "card-not-yet",
+        "card-day-limit", "guardian-not-present",
+    ),
+    **operation(
+        "Redeem with card and PIN at the terminal, within the day's limit.", "持卡兑换（不超过当日限额）"
+    ),
+)  # fmt: skip
+async def redeem(
+    bank: NamedDependency[Bank],
+    request: BankRequest,
+    data: JSONBody[OwnBasketIn],
+    idempotency_key: IdempotencyKey,
+) -> Response[ReceiptSlip]:
+    visit, door = visit_in(request), visits_of(bank)
+    numbers = await door.registry.volunteer_numbers([visit.person], visit.staff, "redeem")
+    number = numbers.get(visit.person, "")
+    station = await bank.ask(_station, visit.place, city_day(bank.clock.now(), door.zone))
+    command = Command(f"terminal:{visit.terminal}", idempotency_key, f"person:{visit.staff}", station)
+
+    async def sell() -> str | None:
+        basket = _basket(bank, visit, station, number, data)
+        price = _price(bank, basket)
+        guardian = await door.visit(data.guardian) if data.guardian else None
+        refusal = await door.may_redeem(visit, price, guardian)
+        if refusal is not None:
+            raise refused(refusal)
+        try:
+            sale = await bank.market.sell(basket, command)
+        except MarketRefused:  # of an outcome that nobody knows the day keeps count
+            await door.not_redeemed(visit, price)
+            raise
+        if sale.receipt is None or sale.receipt.replayed:
+            await door.not_redeemed(visit, price)
+        if sale.receipt is not None:
+            return None if sale.receipt.replayed else basket.receipt_no
+        slug = sale.judgement.verdict.replace("_", "-")
+        raise ProblemError(slug, id=basket.receipt_no, volunteer=visit.person, station=station)
+
+    asked = (visit.terminal, station, number, *(x for ln in data.lines for x in (ln.sku, str(ln.quantity))))
+    reference, again = await once(bank, command, "receipt", sell, asked)
+    slip = await bank.ask(receipt_slip, reference)
+    return answered(slip, 201, replayed(again))
+
+
+def _basket(bank: Bank, visit: Visit, station: str, number: str, data: OwnBasketIn) -> Basket:
+    lines = tuple(BasketLine(line.sku, str(line.quantity)) for line in data.lines)
+    now = second_text(city_second(bank.clock.now(), bank.policies.policies[-1].timezone))
+    return Basket(new_id(), now, visit.terminal, station, number, lines)
+
+
+def _price(bank: Bank, basket: Basket) -> int:
+    """What the basket costs in hundredths; nothing if its rules will refuse it anyway."""
+    policy = bank.policies.in_force(city_day(bank.clock.now(), bank.policies.policies[-1].timezone))
+    if not all(sku in policy.goods and is_basket_quantity(quantity) for sku, quantity in basket.lines):
+        return 0
+    return price_of(pieces_of(basket), policy)
+
+
+def _station(connection: Connection, ledger_id: int, place_id: str, day: date) -> str:
+    """The code of a place, empty if there is none on that day."""
+    found = places_by_id(connection, ledger_id, [place_id], day).get(place_id)
+    return found.code if found is not None else ""
+
+
+router = Router("/me", route_handlers=[redeem], tags=["me 本人"])

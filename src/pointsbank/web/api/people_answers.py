@@ -1,0 +1,94 @@
+"""What the doors for people have in common: the desk, a command that is carried out once, outcomes as answers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+import msgspec
+
+from pointsbank.access.people_desk import PeopleDesk
+from pointsbank.ledger.chart import POINT
+from pointsbank.ledger.refusals import KeyConflict, Refusal
+from pointsbank.people.closing import Settle, Settlement
+from pointsbank.people.refusals import PointsLeft
+from pointsbank.people.remembering import AlreadyDone, KeyUsed, RememberingStore
+from pointsbank.points.lots import lots_of
+from pointsbank.web.api.describe import READING, WRITING
+from pointsbank.web.bank import Bank
+from pointsbank.web.guard import actor_in
+from pointsbank.web.problems import ProblemError, refused
+from pointsbank.web.validation import BankRequest
+
+T = TypeVar("T")
+
+ASKING: Final = (
+    *READING, "bad-request", "malformed-json", "payload-too-large", "unsupported-media-type", "form-expired",
+    "step-up-required", "people-closed",
+)  # fmt: skip
+"""Problems of a question whose body is personal, so that it is put with POST."""
+
+COMMAND: Final = (
+    *WRITING, "form-expired", "step-up-required", "people-closed", "idempotency-conflict", "person-not-active",
+    "unknown-person", "two-persons-needed",
+)  # fmt: skip
+
+
+def desk_of(bank: Bank) -> PeopleDesk:
+    """The desk for people. Raises ProblemError if the service has no people store."""
+    if bank.people is None:
+        raise ProblemError("people-closed")
+    return bank.people
+
+
+def done(outcome: T | Refusal) -> T:
+    """The outcome, or the refusal raised as what ends the request."""
+    if isinstance(outcome, Refusal):
+        raise refused(outcome)
+    return outcome
+
+
+async def once(
+    bank: Bank,
+    request: BankRequest,
+    key: str,
+    kind: type[T],
+    asked: tuple[str, ...],
+    act: Callable[[PeopleDesk], Awaitable[T | Refusal]],
+) -> tuple[T, bool]:
+    """Carry a command out once under its key; the first answer and whether this is a repetition. May raise ProblemError.
+
+    `kind` is the type of the answer, by which a repetition is read back.
+    """
+    desk = desk_of(bank)
+    client = actor_in(request).client
+    path = f"{request.scope['method']} {request.scope['path']}"
+    store = RememberingStore(desk.store, client, key, path, *asked)
+    try:
+        return done(await act(desk.under(store))), False
+    except AlreadyDone as earlier:
+        return msgspec.json.decode(earlier.answer, type=kind), True
+    except KeyUsed:
+        raise refused(KeyConflict(key)) from None
+
+
+def settling(bank: Bank) -> Settle:
+    """Settles an account that holds nothing; one with points is refused with what is left."""
+
+    async def settle(person_id: str, settlement: Settlement, key: str) -> Refusal | None:
+        wallets = [f"volunteer:{person_id}:{part}" for part in ("available", "pending")]
+        held = await bank.ledger.database.read(lots_of, bank.ledger.id, wallets)
+        left = sum(lot.balance for lots in held.values() for lot in lots)
+        if left:
+            return PointsLeft(POINT.code, left)
+        if bank.visits is not None:  # before the person is forgotten: no session and no PIN is left
+            await bank.visits.forget(person_id)
+        return None
+
+    return settle
+
+
+def look(bank: Bank) -> None:
+    """There may be messages to send."""
+    if bank.outbox is not None:
+        bank.outbox.look()
