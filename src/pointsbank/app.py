@@ -17,6 +17,7 @@ from litestar.di import Provide
 
 from pointsbank.access.log_in import LogIns
 from pointsbank.access.logins import LoginStore
+from pointsbank.access.oidc import Oidc, OidcSettings
 from pointsbank.access.own_codes import OwnCodes
 from pointsbank.access.passwords import Passwords
 from pointsbank.access.people_desk import PeopleDesk
@@ -169,6 +170,7 @@ async def open_bank(
             terminals=terminals,
             people=PeopleDesk(ledger, people, zone=zone, seen=attended) if people is not None else None,
             visits=volunteers_door(ledger, terminals, log_ins, people, zone),
+            oidc=city_log_in(settings, ledger, log_ins, clock),
             outbox=outbox,
             policies=policies,
             hours=hours,
@@ -223,6 +225,16 @@ async def open_people(settings: Settings, ledger: Ledger, clock: Clock) -> Async
         yield store
     finally:
         await store.close()
+
+
+def city_log_in(settings: Settings, ledger: Ledger, log_ins: LogIns | None, clock: Clock) -> Oidc | None:
+    """The city's own log-in, if the settings name an issuer. Raises OidcError if its packages are not there."""
+    if not settings.oidc_issuer or log_ins is None:
+        return None
+    named = OidcSettings(
+        settings.oidc_issuer, settings.oidc_client_id, settings.oidc_client_secret, settings.oidc_redirect
+    )
+    return Oidc(named, ledger.id, log_ins.store, log_ins.pepper, clock)
 
 
 def volunteers_door(

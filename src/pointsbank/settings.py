@@ -60,6 +60,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """a city's own log-in (OpenID Connect): its issuer, such as https://login.city.example; empty: none"""
     oidc_client_id: str = ""
     oidc_client_secret: str = ""
+    oidc_redirect: str = ""
+    """the page to which the city's log-in sends the browser back, such as https://bank.city.example/signed-in"""
     shutdown_seconds: Annotated[int, Meta(ge=1, le=300)] = 15
     """how long requests under way may take when the service is told to stop"""
 

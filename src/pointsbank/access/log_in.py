@@ -26,7 +26,7 @@ from pointsbank.access.refusals import (
     UnknownSession,
     WeakPassword,
 )
-from pointsbank.access.rights import rights
+from pointsbank.access.rights import LogInRules, rights
 from pointsbank.access.ring import KeyRing
 from pointsbank.access.staff import StaffDesk, is_login
 from pointsbank.access.totp import SECRET_BYTES, matching_step, uri_of
@@ -130,11 +130,30 @@ class LogIns:
         step = matching_step(secret, code, now, self._rules.code_drift_steps)
         where = self._where(address)
         if own is not None and is_right and step is not None:
-            token, session = secrets.token_urlsafe(32), new_id()
-            until = now + self._rules.longest_hours * 60 * _MINUTE
-            opened = (_hash(token), session, person, now, until)
-            if await self._store.run(_open, self._ledger.id, opened, step, limits, before, where):
-                return OpenedSession(token, session, person, until)
+            opened, row = _new_session(person, now, self._rules)
+            if await self._store.run(_open, self._ledger.id, row, step, limits, before, where):
+                return opened
+        await self._store.run(_note, self._ledger.id, now, person, "refused", "", where)
+        return LogInRefused()
+
+    async def open_linked(
+        self, person: str, code: str, address: str, before: str = ""
+    ) -> OpenedSession | Refusal:
+        """Open a session for who came by the city's log-in, which stands in for the password: the code is asked for."""
+        limits = throttle.limits_of(self._pepper, self._rules, f"linked {person}", address)
+        wait = await self._attempt(limits)
+        if wait:
+            return TooManyAttempts(wait)
+        account = await self._ledger.database.read(standing.account_of, self._ledger.id, person)
+        own = await self._store.run(_credentials, self._ledger.id, person)
+        now, where = self._now(), self._where(address)
+        step = None
+        if own is not None and account is not None and account.state == "active":
+            step = matching_step(self._secret(person, own.nonce), code, now, self._rules.code_drift_steps)
+        if step is not None:
+            opened, row = _new_session(person, now, self._rules)
+            if await self._store.run(_open, self._ledger.id, row, step, limits, before, where):
+                return opened
         await self._store.run(_note, self._ledger.id, now, person, "refused", "", where)
         return LogInRefused()
 
@@ -270,6 +289,15 @@ _LINE = (
     sessions.c.stepped_up_at,
     sessions.c.expires_at,
 )
+
+
+def _new_session(
+    person: str, now: int, rules: LogInRules
+) -> tuple[OpenedSession, tuple[str, str, str, int, int]]:
+    """A session to open, and its row."""
+    token, session = secrets.token_urlsafe(32), new_id()
+    until = now + rules.longest_hours * 60 * _MINUTE
+    return OpenedSession(token, session, person, until), (_hash(token), session, person, now, until)
 
 
 def _hash(token: str) -> str:

@@ -139,6 +139,15 @@ phone_codes = _table(
 """The one open code of a phone: HMACs of the phone, of the browser that asked, and of the code."""
 Index("phone_codes_browser_idx", phone_codes.c.ledger_id, phone_codes.c.browser)
 
+oidc_requests = _table(
+    "oidc_requests", _text("state"), _text("browser"), _text("purpose"), _big("expires_at"), key=("state",)
+)
+"""Browsers that are at the city's log-in: hashes of the state and of the browser's cookie."""
+
+oidc_links = _table("oidc_links", _text("name"), _text("person_id"), _big("linked_at"), key=("name",))
+"""Who is linked to the city's log-in: an HMAC of issuer and subject, neither stands here."""
+Index("oidc_links_person_key", oidc_links.c.ledger_id, oidc_links.c.person_id, unique=True)
+
 used_codes = _table("used_codes", _text("nonce"), _big("expires_at"), key=("nonce",))
 """Dynamic codes that were used, until they would be too old anyway: each opens once."""
 

@@ -44,6 +44,7 @@ SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 StaffAction = Literal[
     "sessions:own",
     "password:own",
+    "oidc:own",
     "staff:read",
     "staff:manage",
     "roles:propose",

@@ -364,7 +364,7 @@ class PeopleDesk:
         if refusal is not None:
             return refusal
         now, vault, by = self.store.clock.now(), self.store.vault, _by(actor)
-        return await self.store.write(
+        confirmed = await self.store.write(
             lambda c: acts.confirm(
                 c, vault, person_id, act_id, ("closing",), by, about.household, now, self.delay
             )

@@ -167,6 +167,14 @@ class OwnCodeRefused(Refusal, frozen=True, tag="own-code-refused"):
     """A dynamic code is forged, too old, of somebody who may not act, or was used before."""
 
 
+class OidcRefused(Refusal, frozen=True, tag="oidc-refused"):
+    """The city's log-in does not answer, or said something that is not good here, or is linked to nobody."""
+
+
+class OidcLinked(Refusal, frozen=True, tag="oidc-linked"):
+    """This log-in of the city, or this person, is linked already."""
+
+
 class NotAWard(Refusal, frozen=True, tag="not-a-ward"):
     """There is no recorded link to this person that works today."""
 

@@ -70,7 +70,7 @@ async def register(role: Role, place: str, shown: Shown, database_url: str) -> N
     """
     async with at_desk(database_url, "people:register", shown) as (desk, actor):
         try:
-            given = msgspec.json.decode(sys.stdin.buffer.read(), type=dict[str, str])
+            given = msgspec.json.decode(sys.stdin.read(), type=dict[str, str])
             person = msgspec.convert(given | {"role": role}, NewPerson)
         except msgspec.DecodeError as error:
             # the parser's message names fields and places, and no value

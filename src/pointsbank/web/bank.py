@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from pointsbank.access.log_in import LogIns
+from pointsbank.access.oidc import Oidc
 from pointsbank.access.people_desk import PeopleDesk
 from pointsbank.access.roles import RoleDesk
 from pointsbank.access.senders import Outbox
@@ -48,6 +49,8 @@ class Bank(msgspec.Struct, frozen=True):
     """None without the people store"""
     visits: Visits | None
     """None without the people store or the secret"""
+    oidc: Oidc | None
+    """None without an issuer"""
     outbox: Outbox | None
     """None if nothing sends"""
     policies: PolicyBook

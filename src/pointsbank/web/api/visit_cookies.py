@@ -9,6 +9,8 @@ from pointsbank.web.guard import visit_cookie
 from pointsbank.web.validation import BankRequest
 
 ASKING_COOKIE = "pointsbank_code"
+OIDC_COOKIE = "pointsbank_oidc"
+OIDC_SECONDS = 600
 
 
 def visit_cookie_of(bank: Bank, value: str, seconds: int) -> Cookie:
@@ -24,6 +26,20 @@ def asking_cookie_of(bank: Bank, value: str, seconds: int) -> Cookie:
 def asking_token(bank: Bank, request: BankRequest) -> str:
     """What shows that this browser asked for the code, empty if another did."""
     return request.cookies.get(_asking_name(bank), "")
+
+
+def oidc_cookie_of(bank: Bank, value: str) -> Cookie:
+    """The cookie of a browser that goes to the city's log-in and comes back."""
+    return _cookie(bank, _oidc_name(bank), value, OIDC_SECONDS)
+
+
+def oidc_token(bank: Bank, request: BankRequest) -> str:
+    """What shows that this browser began, empty if another did."""
+    return request.cookies.get(_oidc_name(bank), "")
+
+
+def _oidc_name(bank: Bank) -> str:
+    return f"__Host-{OIDC_COOKIE}" if bank.settings.secure_cookies else OIDC_COOKIE
 
 
 def _asking_name(bank: Bank) -> str:
