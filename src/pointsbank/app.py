@@ -15,6 +15,7 @@ from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
 
+from pointsbank.access.common_passwords import known_of
 from pointsbank.access.log_in import LogIns
 from pointsbank.access.logins import LoginStore
 from pointsbank.access.oidc import Oidc, OidcSettings
@@ -201,7 +202,8 @@ async def open_log_ins(
         stack.callback(passwords.close)
         stack.push_async_callback(store.close)
         await store.open()
-        yield LogIns(ledger, ring, staff, store, pepper, passwords)
+        known = known_of(settings.common_passwords)
+        yield LogIns(ledger, ring, staff, store, pepper, passwords, known=known)
 
 
 @asynccontextmanager

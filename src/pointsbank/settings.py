@@ -54,6 +54,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     people.db, or under var/"""
     pepper: str = ""
     """the file with the secret of log-ins; empty: <books>.pepper beside a SQLite file, none on PostgreSQL"""
+    common_passwords: str = ""
+    """a file with passwords that nobody may choose, one a line, beside those that the program knows"""
     sender: str = ""
     """what sends codes and notices to phones: the name of an entry point; `console` in a demo, none otherwise"""
     oidc_issuer: str = ""
