@@ -291,7 +291,7 @@ async def test_a_volunteer_logs_in_with_the_code_that_the_phone_got(town: Town) 
         opened = await phone.post("/api/v1/me/sessions", json=body)
         assert opened.status_code == 201, opened.text
         assert (await phone.get("/api/v1/me")).json()["person"] == person
-        assert (await phone.get("/api/v1/me/wallet")).json()["available"] == 0
+        assert (await phone.get("/api/v1/me/wallet")).json()["type"] == "/problems/no-such-account"
         assert (await phone.get("/api/v1/me/code")).json()["code"].startswith("jf1.")
         assert (await phone.get("/api/v1/me/data")).status_code == 200
         csrf = {"X-CSRF-Token": opened.json()["csrf"], "Idempotency-Key": "k"}

@@ -32,6 +32,8 @@ from pointsbank.engine.clock import SystemClock
 from pointsbank.engine.commands import Command
 from pointsbank.engine.registry import open_ledger
 from pointsbank.ledger.refusals import PRECEDENCE
+from pointsbank.people.master import generate, master_keys, write_file
+from pointsbank.people.store import people_store
 from pointsbank.settings import Settings
 from pointsbank.store.database import Database
 from pointsbank.web.problems import MEDIA_TYPE, PROBLEMS
@@ -77,6 +79,12 @@ async def _issue_key(url: str) -> str:
     return issued.token
 
 
+async def _make_people(settings: Settings) -> None:
+    store = people_store(settings, 1, master_keys(settings))
+    await store.upgrade()
+    await store.close()
+
+
 @pytest.fixture(scope="module")
 def served(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """Address of a real server, and a key of every scope."""
@@ -85,7 +93,10 @@ def served(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     make_pepper(path.with_name(path.name + ".pepper"))
     url = f"sqlite:///{path}"
     key = asyncio.run(_issue_key(url))
-    app = create_app(Settings(database=url, access_log=False))
+    write_file(path.with_name("master.key"), [generate()])
+    settings = Settings(database=url, access_log=False, master_key_file=str(path.with_name("master.key")))
+    asyncio.run(_make_people(settings))
+    app = create_app(settings)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on", access_log=False))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -201,7 +201,7 @@ async def pick_ward(
 @get(
     "/wallet",
     opt=own("own:balance"),
-    responses=problems(*OWN),
+    responses=problems(*OWN, "no-such-account"),
     **operation("One's own points and merit minutes, or the ward's.", "本人积分与服务时长"),
 )
 async def wallet(bank: NamedDependency[Bank], request: BankRequest) -> Response[Wallet]:

@@ -69,7 +69,7 @@ async def register(
     )
     actor = actor_in(request)
     made, again = await once(
-        bank, request, idempotency_key, list[Registered] | Registered, asked,  # type: ignore[arg-type]
+        bank, request, idempotency_key, list[Registered], asked,
         lambda desk: desk.register(actor, wanted, data.place),
     )  # fmt: skip
     one = made[0] if isinstance(made, list) else made

@@ -152,7 +152,7 @@ async def confirm_act(
     kind = await acts.kind_of(desk_of(bank).store, person_id, act_id)
     if kind in ISSUING:
         issued, again = await once(
-            bank, request, idempotency_key, Card | IssuedCard, (),  # type: ignore[arg-type]
+            bank, request, idempotency_key, Card, (),
             lambda desk: desk.confirm_card(actor, person_id, act_id),
         )  # fmt: skip
         out = (

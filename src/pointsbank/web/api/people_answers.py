@@ -21,6 +21,7 @@ from pointsbank.web.problems import ProblemError, refused
 from pointsbank.web.validation import BankRequest
 
 T = TypeVar("T")
+A = TypeVar("A")
 
 ASKING: Final = (
     *READING, "bad-request", "malformed-json", "payload-too-large", "unsupported-media-type", "form-expired",
@@ -52,10 +53,10 @@ async def once(
     bank: Bank,
     request: BankRequest,
     key: str,
-    kind: type[T],
+    kind: type[A],
     asked: tuple[str, ...],
     act: Callable[[PeopleDesk], Awaitable[T | Refusal]],
-) -> tuple[T, bool]:
+) -> tuple[T | A, bool]:
     """Carry a command out once under its key; the first answer and whether this is a repetition. May raise ProblemError.
 
     `kind` is the type of the answer, by which a repetition is read back.
