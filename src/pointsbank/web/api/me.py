@@ -27,7 +27,7 @@ from pointsbank.web.api.answers import NO_STORE, answered, found, replayed
 from pointsbank.web.api.describe import WRITING, IdempotencyKey, operation, problems
 from pointsbank.web.api.desks import desks_of
 from pointsbank.web.api.people_answers import desk_of, done, look
-from pointsbank.web.api.people_shapes import ConsentsOut, DoneOut, MaybeId, Number, PersonId, consent_out
+from pointsbank.web.api.people_shapes import ConsentsOut, MaybeId, Number, PersonDone, PersonId, consent_out
 from pointsbank.web.api.sessions import DOOR
 from pointsbank.web.api.shapes import when
 from pointsbank.web.api.visit_cookies import asking_cookie_of, asking_token, visit_cookie_of
@@ -63,7 +63,7 @@ class AskedOut(msgspec.Struct, frozen=True):
     expires_at: datetime
 
 
-class CodeIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PhoneCodeIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The phone and the code that it got; of several adults with one phone also the volunteer number of who it is."""
 
     phone: Number
@@ -71,7 +71,7 @@ class CodeIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     volunteer_number: Number = ""
 
     def __repr__(self) -> str:
-        return "CodeIn(…)"
+        return "PhoneCodeIn(…)"
 
 
 class WardOut(msgspec.Struct, frozen=True):
@@ -145,7 +145,7 @@ async def ask_code(
     **operation("Log in with the code that one's phone got.", "凭验证码登录"),
 )
 async def log_in(
-    bank: NamedDependency[Bank], request: BankRequest, data: JSONBody[CodeIn]
+    bank: NamedDependency[Bank], request: BankRequest, data: JSONBody[PhoneCodeIn]
 ) -> Response[VisitOut]:
     require_own_page(request)
     browser = asking_token(bank, request)
@@ -193,9 +193,9 @@ async def log_out(bank: NamedDependency[Bank], request: BankRequest) -> Response
 )
 async def pick_ward(
     bank: NamedDependency[Bank], request: BankRequest, data: JSONBody[WardIn]
-) -> Response[DoneOut]:
+) -> Response[PersonDone]:
     visit = done(await visits_of(bank).pick_ward(visit_token(bank, request), data.ward))
-    return answered(DoneOut(visit.ward or visit.person))
+    return answered(PersonDone(visit.ward or visit.person))
 
 
 @get(
@@ -287,12 +287,12 @@ async def consents(bank: NamedDependency[Bank], request: BankRequest) -> Respons
 )
 async def withdraw(
     bank: NamedDependency[Bank], request: BankRequest, consent_id: PersonId, idempotency_key: IdempotencyKey
-) -> Response[DoneOut]:
+) -> Response[PersonDone]:
     person = _about(request)
     refusal = await Consents(desk_of(bank).store).withdraw(person, consent_id, visit_in(request).person)
     if refusal is not None:
         raise refused(refusal)
-    return answered(DoneOut(person))
+    return answered(PersonDone(person))
 
 
 @post(
@@ -304,13 +304,13 @@ async def withdraw(
 )
 async def freeze_card(
     bank: NamedDependency[Bank], request: BankRequest, idempotency_key: IdempotencyKey
-) -> Response[DoneOut]:
+) -> Response[PersonDone]:
     person = _about(request)
     refusal = await Cards(desk_of(bank).store).freeze(person, visit_in(request).person)
     if refusal is not None:
         raise refused(refusal)
     look(bank)
-    return answered(DoneOut(person))
+    return answered(PersonDone(person))
 
 
 def _about(request: BankRequest) -> str:

@@ -42,7 +42,7 @@ class BackIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     code: Secret
 
 
-class LogInIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class LinkedLogInIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the issuer gave the browser, and the six digits of the authenticator app."""
 
     state: Secret
@@ -85,7 +85,7 @@ async def begin(
     **operation("Log in as staff by the city's log-in and the code of one's app.", "经城市统一登录"),
 )
 async def log_in(
-    bank: NamedDependency[Bank], request: BankRequest, data: JSONBody[LogInIn]
+    bank: NamedDependency[Bank], request: BankRequest, data: JSONBody[LinkedLogInIn]
 ) -> Response[OpenedOut]:
     require_own_page(request)
     oidc = _oidc(bank)

@@ -19,13 +19,13 @@ from pointsbank.web.api.people_shapes import (
     ConsentIn,
     ConsentOut,
     ConsentsOut,
-    DoneOut,
     FoundOut,
     FoundsOut,
     HintOut,
     LinkIn,
     LinkOut,
     LinksOut,
+    PersonDone,
     PersonId,
     PersonIn,
     ProfileOut,
@@ -151,12 +151,12 @@ async def export(
 )
 async def freeze(
     bank: NamedDependency[Bank], request: BankRequest, person_id: PersonId, idempotency_key: IdempotencyKey
-) -> Response[DoneOut]:
+) -> Response[PersonDone]:
     # freezing what is frozen changes nothing, so there is nothing to remember under the key
     done(await desk_of(bank).freeze(actor_in(request), person_id))
     if bank.visits is not None:
         await bank.visits.end_all(person_id)
-    return answered(DoneOut(person_id))
+    return answered(PersonDone(person_id))
 
 
 @get(
@@ -206,12 +206,12 @@ async def withdraw(
     person_id: PersonId,
     consent_id: PersonId,
     idempotency_key: IdempotencyKey,
-) -> Response[DoneOut]:
+) -> Response[PersonDone]:
     actor = actor_in(request)
     _, again = await once(
         bank, request, idempotency_key, type(None), (), lambda desk: desk.withdraw(actor, person_id, consent_id)
     )  # fmt: skip
-    return answered(DoneOut(person_id), headers=replayed(again))
+    return answered(PersonDone(person_id), headers=replayed(again))
 
 
 @get(
@@ -282,13 +282,13 @@ async def end_link(
     person_id: PersonId,
     link_id: PersonId,
     idempotency_key: IdempotencyKey,
-) -> Response[DoneOut]:
+) -> Response[PersonDone]:
     actor = actor_in(request)
     _, again = await once(
         bank, request, idempotency_key, type(None), (), lambda desk: desk.end_link(actor, person_id, link_id)
     )
     look(bank)
-    return answered(DoneOut(person_id), headers=replayed(again))
+    return answered(PersonDone(person_id), headers=replayed(again))
 
 
 async def _names(bank: Bank, *found: Link) -> dict[str, str]:

@@ -23,10 +23,10 @@ from pointsbank.web.api.people_shapes import (
     CardNumberIn,
     CardsOut,
     ChangeIn,
-    ClosingIn,
+    AccountClosingIn,
     ClosingOut,
     ConfirmedOut,
-    DoneOut,
+    PersonDone,
     PersonId,
     act_out,
     card_out,
@@ -192,13 +192,13 @@ async def cards(bank: NamedDependency[Bank], request: BankRequest, person_id: Pe
 )
 async def freeze_card(
     bank: NamedDependency[Bank], request: BankRequest, person_id: PersonId, idempotency_key: IdempotencyKey
-) -> Response[DoneOut]:
+) -> Response[PersonDone]:
     # freezing what is frozen changes nothing, so there is nothing to remember under the key
     done(await desk_of(bank).freeze_card(actor_in(request), person_id))
     if bank.visits is not None:
         await bank.visits.end_all(person_id)
     look(bank)
-    return answered(DoneOut(person_id))
+    return answered(PersonDone(person_id))
 
 
 @post(
@@ -215,13 +215,13 @@ async def freeze_number(
     request: BankRequest,
     data: JSONBody[CardNumberIn],
     idempotency_key: IdempotencyKey,
-) -> Response[DoneOut]:
+) -> Response[PersonDone]:
     desk = desk_of(bank)
     holder = done(await desk.freeze_number(actor_in(request), data.number))
     if bank.visits is not None:
         await bank.visits.end_all(holder)
     look(bank)
-    return answered(DoneOut(holder))
+    return answered(PersonDone(holder))
 
 
 @post(
@@ -237,7 +237,7 @@ async def ask_closing(
     bank: NamedDependency[Bank],
     request: BankRequest,
     person_id: PersonId,
-    data: JSONBody[ClosingIn],
+    data: JSONBody[AccountClosingIn],
     idempotency_key: IdempotencyKey,
 ) -> Response[ClosingOut]:
     actor = actor_in(request)
@@ -281,11 +281,11 @@ async def confirm_closing(
 )
 async def call_off(
     bank: NamedDependency[Bank], request: BankRequest, person_id: PersonId, idempotency_key: IdempotencyKey
-) -> Response[DoneOut]:
+) -> Response[PersonDone]:
     refusal = await desk_of(bank).call_closing_off(actor_in(request), person_id)
     if refusal is not None:
         raise refused(refusal)
-    return answered(DoneOut(person_id))
+    return answered(PersonDone(person_id))
 
 
 TAGS = ["people 人员"]

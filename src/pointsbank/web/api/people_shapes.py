@@ -249,7 +249,7 @@ class CardNumberIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     number: Number
 
 
-class ClosingIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class AccountClosingIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What becomes of the points: there are none, they are donated, or they go to the household."""
 
     settlement: Literal["nothing", "donate", "household"]
@@ -264,7 +264,7 @@ class ClosingOut(msgspec.Struct, frozen=True):
     settles_at: datetime | None = None
 
 
-class DoneOut(msgspec.Struct, frozen=True):
+class PersonDone(msgspec.Struct, frozen=True):
     """It is done and durable."""
 
     person: str
