@@ -89,7 +89,7 @@ class Bureau:
 
     async def join(self, person: str, group: str) -> None:
         joined = await PlacesService(self.office.ledger).change_membership(
-            Joining(group, person, TODAY), Command("t", f"{person} {group}")
+            Joining(group, person, TODAY), Command("t", f"{person} {group}"), by_two=True
         )
         assert isinstance(joined, Receipt), joined
 

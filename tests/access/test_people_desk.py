@@ -11,6 +11,9 @@ from tests.people.conftest import id_number
 from pointsbank.access.model import Actor
 from pointsbank.access.refusals import NotPermitted, RoleDays, StepUpNeeded
 from pointsbank.access.roles import Granted, RoleIn
+from pointsbank.access.standing import FOUNDING
+from pointsbank.engine.commands import Command
+from pointsbank.ledger.model import Receipt
 from pointsbank.people.acts import Act, effective_from
 from pointsbank.people.changes import Change
 from pointsbank.people.links import Link
@@ -28,7 +31,10 @@ from pointsbank.people.refusals import (
     UnknownChange,
 )
 from pointsbank.people.registry import Revealed
+from pointsbank.places.atlas import FOUNDED
 from pointsbank.places.membership import groups_of
+from pointsbank.places.model import Closing, HouseholdNeedsTwo, Joining, Leaving, Merging, Transfer
+from pointsbank.places.service import PlacesService
 
 from .bureau import DAY, HOUR, TODAY, Bureau
 
@@ -286,6 +292,23 @@ async def test_a_household_changes_by_two_and_what_it_gives_waits_a_day(bureau: 
     assert isinstance(leaving, Act)
     bureau.office.clock.time += DAY
     assert isinstance(await bureau.desk.confirm_act(manager, person, leaving.id), Act)
+
+
+async def test_nobody_changes_a_household_alone_through_another_door(bureau: Bureau) -> None:
+    person = await bureau.person("王芳")
+    service = PlacesService(bureau.office.ledger)
+    alone = await service.change_membership(Joining("H1", person, TODAY), Command("t", "alone"))
+    assert alone == HouseholdNeedsTwo("H1")
+    await bureau.join(person, "H1")
+    for act in (Leaving("H1", person, date(2026, 11, 20)), Transfer("H1", "H2", person, date(2026, 11, 20))):
+        assert await service.change_membership(act, Command("t", repr(act))) == HouseholdNeedsTwo("H1")
+    assert isinstance(
+        await service.change_membership(Joining("T2", person, TODAY), Command("t", "t")), Receipt
+    )
+    for ending in (Closing("H1", date(2026, 11, 20)), Merging("H1", "H2", date(2026, 11, 20))):
+        assert await service.change(ending, Command("t", repr(ending))) == HouseholdNeedsTwo("H1")
+    assert isinstance(await service.change(Closing("H2", date(2026, 11, 20)), Command("t", "H2")), Receipt)
+    assert FOUNDED == FOUNDING
 
 
 async def _household(bureau: Bureau, person: str) -> set[str]:

@@ -307,7 +307,8 @@ class PeopleDesk:
             if how == "leave"
             else Joining(group, person_id, service.today())
         )
-        done = await service.change_membership(act, Command("people", f"household:{act_id}", actor.name))
+        command = Command("people", f"household:{act_id}", actor.name)
+        done = await service.change_membership(act, command, by_two=True)
         return done if isinstance(done, Refusal) else None
 
     async def _propose(self, actor: Actor, person_id: str, kind: acts.ActKind, payload: str) -> Act | Refusal:

@@ -17,13 +17,13 @@ from pointsbank.web.api.answers import answered, replayed
 from pointsbank.web.api.describe import READING, IdempotencyKey, operation, problems
 from pointsbank.web.api.people_answers import COMMAND, desk_of, done, look, once, settling
 from pointsbank.web.api.people_shapes import (
+    AccountClosingIn,
     ActIn,
     ActOut,
     ActsOut,
     CardNumberIn,
     CardsOut,
     ChangeIn,
-    AccountClosingIn,
     ClosingOut,
     ConfirmedOut,
     PersonDone,

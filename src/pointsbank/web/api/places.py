@@ -80,6 +80,7 @@ JOINING: Final = (
     "place-not-open",
     "already-member",
     "in-another-household",
+    "household-needs-two",
     "not-a-member",
 )
 
