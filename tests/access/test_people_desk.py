@@ -307,7 +307,9 @@ async def test_nobody_changes_a_household_alone_through_another_door(bureau: Bur
     )
     for ending in (Closing("H1", date(2026, 11, 20)), Merging("H1", "H2", date(2026, 11, 20))):
         assert await service.change(ending, Command("t", repr(ending))) == HouseholdNeedsTwo("H1")
-    assert isinstance(await service.change(Closing("H2", date(2026, 11, 20)), Command("t", "H2")), Receipt)
+    assert isinstance(
+        await service.change(Closing("H2", date(2026, 11, 20)), Command("t", "close H2")), Receipt
+    )
     assert FOUNDED == FOUNDING
 
 
