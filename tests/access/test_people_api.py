@@ -20,11 +20,13 @@ from pointsbank.access.staff import Half
 from pointsbank.engine.clock import FixedClock
 from pointsbank.engine.commands import Command
 from pointsbank.ledger.model import Receipt
+from pointsbank.market.postings import Delivery
 from pointsbank.people import code_outbox
 from pointsbank.people.erasures import ErasureList
 from pointsbank.people.master import MasterKeys, generate, write_file
+from pointsbank.people.model import NewPerson, Registered
 from pointsbank.people.store import PeopleStore
-from pointsbank.people.volunteers import PEOPLE, registration
+from pointsbank.people.volunteers import PEOPLE, by_number, registration
 from pointsbank.places.stations import PLACES, opening, stations
 from pointsbank.store.database import Database
 
@@ -42,6 +44,7 @@ class Town:
     service: Service
     browsers: dict[str, Browser] = field(default_factory=dict)
     station: str = ""
+    machine: str = ""
 
     @property
     def clock(self) -> FixedClock:
@@ -95,6 +98,7 @@ async def town(database_url: str, tmp_path: Path) -> AsyncIterator[Town]:
         [done] = await ledger.submit([opening("station", "S1", "一站", "", Command("t", "S1"))], PLACES)
         assert isinstance(done, Receipt)
         town.station = (await service.bank.ask(stations, ["S1"]))["S1"].id
+        town.machine = await service.key()  # from the founding on a machine source
         await _staff(town)
         yield town
         for browser in town.browsers.values():
@@ -273,6 +277,72 @@ async def test_card_and_pin_at_the_terminal_from_the_choice_to_the_goods(town: T
     assert bare.json()["type"] == "/problems/form-expired"
     poor = await client.post("/api/v1/me/baskets", json=body, headers={**own, "Idempotency-Key": "b3"})
     assert poor.json()["type"] in ("/problems/out-of-stock", "/problems/insufficient-points"), poor.text
+
+
+async def _with_points(town: Town) -> tuple[str, str]:
+    """A volunteer on file with points to spend, and goods at the station: person and sku."""
+    bank, goods = town.service.bank, town.service.bank.policies.policies[-1].goods
+    sku = min(
+        (s for s in goods if goods[s].price and goods[s].monthly_limit is None), key=lambda s: goods[s].price
+    )
+    for number in ("V0001", "V0002"):
+        draft = registration(number, date(1980, 1, 1), Command("t", number))
+        await bank.ledger.submit([draft], PEOPLE)
+    person = (await bank.ask(by_number, ["V0001"]))["V0001"].id
+    assert bank.people is not None
+    known = NewPerson(name="李秀英", volunteer_number="V0001", born=date(1980, 1, 1), person_id=person)
+    assert isinstance(await bank.people.registry.register(known, "clerk"), Registered)
+    shop = (await bank.ask(stations, ["S1"]))["S1"]
+    [received] = await bank.market.receive(
+        [(Delivery("D1", shop, "donor-1", ((sku, 50),)), Command("t", "D1"))]
+    )
+    assert isinstance(received, Receipt)
+    day = "2026-11-17"
+    record = {
+        "record_id": "R1", "volunteer": "V0001", "activity": "A1", "activity_name": "社区清洁",
+        "category": next(iter(bank.policies.policies[-1].categories)),
+        "station": "S1", "session_start": f"{day} 08:00", "session_end": f"{day} 12:00",
+        "check_in": f"{day} 08:00", "check_out": f"{day} 12:00", "hour_class": "信用", "recorded_by": "V0002",
+        "recorded_at": f"{day} 17:00",
+    }  # fmt: skip
+    answer = await town.service.post("/api/v1/hours", {"records": [record]}, town.machine, "earn")
+    assert answer.json()["verdicts"][0]["verdict"] == "accepted", answer.text
+    async for _ in bank.hours.release(date(2027, 1, 1)):
+        pass
+    return person, sku
+
+
+async def test_v4_a_card_redeems_goods_once_and_within_the_days_limit(town: Town) -> None:
+    person, sku = await _with_points(town)
+    token, key = await _card(town, person)
+    at = {"X-Terminal-Key": key}
+    leave = await town.made("boss", f"/people/{person}/acts", {"kind": "pin-reset"})
+    await town.made("vice", f"/people/{person}/acts/{leave['id']}/confirmation")
+    await town.send("till", "POST", "/visits/pin", {"card": token, "pin": PIN}, **at)
+    town.clock.time += DAY
+    await town.fresh()
+    opened = (await town.send("till", "POST", "/visits", {"card": token, "pin": PIN}, **at)).json()
+    assert opened["available"] > 0
+    own = {**at, "X-CSRF-Token": opened["csrf"], "Idempotency-Key": "b1"}
+    client, body = town["till"].client, {"lines": [{"sku": sku, "quantity": 1}]}
+    sold = await client.post("/api/v1/me/baskets", json=body, headers=own)
+    assert sold.status_code == 201, sold.text
+    again = await client.post("/api/v1/me/baskets", json=body, headers=own)
+    assert again.json() == sold.json()
+    assert again.headers["idempotency-replayed"] == "true"
+    left = (await client.get("/api/v1/me/wallet", headers=at)).json()["available"]
+    price = town.service.bank.policies.policies[-1].goods[sku].price
+    assert left == opened["available"] - price
+    most = 300 * 100 // price
+    over = {**own, "Idempotency-Key": "b2"}
+    much = await client.post(
+        "/api/v1/me/baskets", json={"lines": [{"sku": sku, "quantity": most}]}, headers=over
+    )
+    assert much.json()["type"] == "/problems/card-day-limit", much.text
+    assert "300.00" in much.json()["detail"]
+    await town["till"].send("DELETE", "/api/v1/sessions/current")
+    gone = await client.get("/api/v1/me/wallet", headers=at)
+    assert gone.status_code == 401, "nobody of the staff is logged in there any more"
 
 
 async def test_a_volunteer_logs_in_with_the_code_that_the_phone_got(town: Town) -> None:

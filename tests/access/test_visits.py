@@ -324,6 +324,12 @@ async def test_v4_a_card_redeems_up_to_its_daily_limit_whatever_happens_at_one_m
     assert await bureau.visits.may_redeem(again, most) is None
 
 
+async def test_who_lets_a_holder_in_does_not_therefore_hand_goods_out(bureau: Bureau) -> None:
+    _, card, key = await bureau.holder()
+    found = await visit(bureau, await bureau.visits.open_with_card(key, bureau.staff("op"), card.token, PIN))
+    assert await bureau.visits.may_redeem(found, 100) == NotPermitted("market:sell")
+
+
 async def test_under_14_redeems_only_with_the_guardian_present_at_the_same_terminal(bureau: Bureau) -> None:
     child, card, key = await bureau.holder("周小小", born=date(2014, 1, 2))
     mother, hers, other_key = await bureau.holder("周兰", born=date(1980, 1, 1))
@@ -335,8 +341,13 @@ async def test_under_14_redeems_only_with_the_guardian_present_at_the_same_termi
     found = await visit(bureau, await opened(bureau, key, card.token))
     elsewhere = await visit(bureau, await opened(bureau, other_key, hers.token))
     assert await bureau.visits.may_redeem(found, 100, elsewhere) == GuardianNotPresent()
-    beside = await visit(bureau, await opened(bureau, key, hers.token))
+    mothers = await opened(bureau, key, hers.token)
+    assert isinstance(mothers, OpenedVisit)
+    assert await bureau.visits.beside(mothers.session, "another terminal") is None
+    beside = await bureau.visits.beside(mothers.session, found.terminal)
     assert await bureau.visits.may_redeem(found, 100, beside) is None
+    bureau.office.clock.time += RULES.card_seconds * SECOND
+    assert await bureau.visits.beside(mothers.session, found.terminal) is None
 
 
 async def test_v10_at_14_nobody_needs_to_stand_beside(bureau: Bureau) -> None:

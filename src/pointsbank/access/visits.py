@@ -34,7 +34,7 @@ from pointsbank.access.refusals import (
     UnknownTerminal,
     WeakPin,
 )
-from pointsbank.access.rights import rights
+from pointsbank.access.rights import Relation, rights
 from pointsbank.access.terminals import Terminal, TerminalDesk
 from pointsbank.engine.ids import new_id
 from pointsbank.engine.registry import Ledger
@@ -218,6 +218,14 @@ class Visits:
             return msgspec.structs.replace(found, ward="", ward_kind="")
         return found
 
+    async def beside(self, session: str, terminal: str) -> Visit | None:
+        """The session with this id, if it was opened at the same terminal and is not over: who stands beside somebody."""
+        token_hash = await self._store.run(_token_of, self._ledger.id, session)
+        found = await self._store.run(_visit, self._ledger.id, token_hash)
+        if found is None or found.terminal != terminal or self._now() >= found.expires_at:
+            return None
+        return found if await self.registry.state(found.person) == "active" else None
+
     async def actor(self, token: str) -> Actor | None:
         """Who is behind a token, as the table of rights knows them."""
         found = await self.visit(token)
@@ -282,6 +290,9 @@ class Visits:
         Under 14 the guardian stands there too, with card and PIN of their own. `not_redeemed` takes it back.
         """
         now = self._now()
+        refused = await self._may(_keeper(found), found.place, found.person, "market:sell")
+        if refused is not None:  # who lets holders in does not therefore hand goods out
+            return refused
         if now < found.spends_from:
             return CardNotYet(found.spends_from)
         born = (await self.registry.birth_dates([found.person])).get(found.person)
@@ -320,12 +331,15 @@ class Visits:
 
     async def _may_serve(self, staff: Actor, at: Terminal, person: str) -> Refusal | None:
         """Whether the member of staff may serve this person at the terminal's place, by the rights of this moment."""
+        return await self._may(staff, at.place, person, "cards:read")
+
+    async def _may(self, staff: Actor, place: str, person: str, action: str) -> Refusal | None:
         day = city_day(self._now(), self._zone).isoformat()
         own = await self._ledger.database.read(standing.standing_of, self._ledger.id, staff.person, day)
-        places = await self._ledger.database.read(standing.places_above, self._ledger.id, at.place)
-        relations = frozenset({"present-here"}) if person else frozenset()
-        resource = Resource("terminal", at.id, places or (), person, relations)  # type: ignore[arg-type]
-        return refusal_of(authorize(with_rights_of(staff, own), "cards:read", resource), "cards:read")
+        places = await self._ledger.database.read(standing.places_above, self._ledger.id, place)
+        relations = frozenset[Relation]({"present-here"} if person else ())
+        resource = Resource("terminal", "", places or (), person, relations)
+        return refusal_of(authorize(with_rights_of(staff, own), action, resource), action)
 
     async def _holder(self, card_text: str) -> Card | None:
         return await Cards(self._people).of_token(card_text)
@@ -359,6 +373,12 @@ class Visits:
         return self._people.clock.now()
 
 
+def _keeper(found: Visit) -> Actor:
+    """The member of staff in front of whom a session was opened."""
+    name = f"person:{found.staff}"
+    return Actor(found.session, name, frozenset(), found.staff, "staff", session=found.session)
+
+
 def _hash(token: str) -> str:
     return sha256(token.encode("utf-8", "replace")).hexdigest()
 
@@ -372,6 +392,14 @@ def _visit(connection: Connection, ledger_id: int, token_hash: str) -> Visit | N
         ).where(v.ledger_id == ledger_id, v.token_hash == token_hash)
     ).one_or_none()  # fmt: skip
     return None if row is None else Visit(*row)
+
+
+def _token_of(connection: Connection, ledger_id: int, session: str) -> str:
+    v = visits.c
+    found: str | None = connection.execute(
+        select(v.token_hash).where(v.ledger_id == ledger_id, v.session_id == session)
+    ).scalar_one_or_none()
+    return found or ""
 
 
 def _open(connection: Connection, ledger_id: int, row: dict[str, Any], now: int, most: int) -> None:

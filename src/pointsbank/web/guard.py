@@ -178,6 +178,9 @@ async def _enforce_own(
         terminal = await bank.terminals.recognise(connection.headers.get(TERMINAL_HEADER, ""))
         if terminal is None or terminal.id != visit.terminal:
             raise ProblemError("unknown-terminal")
+        keeper = await bank.log_ins.actor(staff_token(bank, connection)) if bank.log_ins else None
+        if keeper is None or keeper.person != visit.staff:
+            raise ProblemError("unauthenticated", headers=CHALLENGE)
     connection.scope["state"]["actor"] = actor
     connection.scope["state"]["visit"] = visit
     deny(authorize(actor, action, Resource(person=actor.ward or actor.person)), action)

@@ -26,8 +26,9 @@ from pointsbank.policy.calendar import city_day, city_second, second_text
 from pointsbank.web.api.answers import answered, replayed
 from pointsbank.web.api.describe import WRITING, IdempotencyKey, operation, problems
 from pointsbank.web.api.market import SELLING, Line, once
+from pointsbank.web.api.people_shapes import MaybeId
 from pointsbank.web.api.slips import ReceiptSlip, receipt_slip
-from pointsbank.web.api.visits import Secret, visits_of
+from pointsbank.web.api.visits import visits_of
 from pointsbank.web.bank import Bank
 from pointsbank.web.guard import own, visit_in
 from pointsbank.web.problems import ProblemError, refused
@@ -35,10 +36,11 @@ from pointsbank.web.validation import BankRequest
 
 
 class OwnBasketIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Goods that the holder of the card takes. `guardian` is the session of the guardian who stands beside a child."""
+    """Goods that the holder of the card takes. `guardian` is the id of the session that the guardian of a
+    child opened at this terminal, with card and PIN of their own."""
 
     lines: Annotated[tuple[Line, ...], Meta(min_length=1, max_length=100)]
-    guardian: Secret = ""
+    guardian: MaybeId = ""
 
 
 @post(
@@ -46,7 +48,7 @@ class OwnBasketIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     opt=own("own:redeem"),
     responses=problems(
         *WRITING, *SELLING, "form-expired", "unknown-terminal", "people-closed", "log-in-closed", "card-not-yet",
-        "card-day-limit", "guardian-not-present",
+        "card-day-limit", "guardian-not-present", "step-up-required",
     ),
     **operation(
         "Redeem with card and PIN at the terminal, within the day's limit.", "持卡兑换（不超过当日限额）"
@@ -67,7 +69,7 @@ async def redeem(
     async def sell() -> str | None:
         basket = _basket(bank, visit, station, number, data)
         price = _price(bank, basket)
-        guardian = await door.visit(data.guardian) if data.guardian else None
+        guardian = await door.beside(data.guardian, visit.terminal) if data.guardian else None
         refusal = await door.may_redeem(visit, price, guardian)
         if refusal is not None:
             raise refused(refusal)

@@ -60,6 +60,7 @@ class VisitOut(msgspec.Struct, frozen=True):
     """Who stands there, masked, what may be spent, and until when. `csrf` goes back with every command of the session."""
 
     person: str
+    session: str
     name: str
     available: int
     spends_from: datetime | None
@@ -121,7 +122,7 @@ async def read_code(
     terminal_key: TerminalKey = "",
 ) -> Response[VisitOut]:
     person_id, name = done(await visits_of(bank).read_own_code(terminal_key, actor_in(request), data.code))
-    return answered(VisitOut(person_id, name, await _available(bank, person_id), None, None, ""), 201)
+    return answered(VisitOut(person_id, "", name, await _available(bank, person_id), None, None, ""), 201)
 
 
 def visits_of(bank: Bank) -> Visits:
@@ -137,6 +138,7 @@ async def opened_visit(bank: Bank, opened: OpenedVisit | Refusal) -> Response[Vi
     now = bank.clock.now()
     out = VisitOut(
         found.person,
+        found.session,
         found.name,
         await _available(bank, found.person),
         when(found.spends_from) if found.spends_from > now else None,
