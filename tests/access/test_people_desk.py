@@ -33,7 +33,16 @@ from pointsbank.people.refusals import (
 from pointsbank.people.registry import Revealed
 from pointsbank.places.atlas import FOUNDED
 from pointsbank.places.membership import groups_of
-from pointsbank.places.model import Closing, HouseholdNeedsTwo, Joining, Leaving, Merging, Transfer
+from pointsbank.places.model import (
+    Closing,
+    HouseholdNeedsTwo,
+    Joining,
+    Leaving,
+    Merging,
+    NotAGroup,
+    Transfer,
+    UnknownPlace,
+)
 from pointsbank.places.service import PlacesService
 
 from .bureau import DAY, HOUR, TODAY, Bureau
@@ -274,6 +283,9 @@ async def test_staff_decide_nothing_about_their_own_ward(bureau: Bureau) -> None
 async def test_a_household_changes_by_two_and_what_it_gives_waits_a_day(bureau: Bureau) -> None:
     person = await bureau.person("王芳")
     operator, manager = bureau.staff("op"), bureau.staff("mgr")
+    for wrong in ("T1", "nowhere"):
+        refused = await bureau.desk.propose_household(operator, person, wrong)
+        assert isinstance(refused, NotAGroup | UnknownPlace)
     proposed = await bureau.desk.propose_household(operator, person, "H1")
     assert isinstance(proposed, Act)
     assert await _household(bureau, person) == set()

@@ -35,7 +35,7 @@ from pointsbank.people.refusals import LinkNotAllowed, ReasonNeeded, UnknownCard
 from pointsbank.people.registry import Registry, Revealed, Shown
 from pointsbank.people.sealing import IndexKind
 from pointsbank.people.store import PeopleStore
-from pointsbank.places.model import Joining, Leaving, NotAGroup
+from pointsbank.places.model import KIND_NAMES, Joining, Leaving, NotAGroup, UnknownPlace
 from pointsbank.places.service import PlacesService
 from pointsbank.places.tree import places_on
 from pointsbank.policy.calendar import city_day
@@ -257,6 +257,9 @@ class PeopleDesk:
         self, actor: Actor, person_id: str, household: str, *, leaves: bool = False
     ) -> Act | Refusal:
         """Propose that somebody joins or leaves a household: it decides who may act and where points may go."""
+        refusal = await self._no_household(household)
+        if refusal is not None:
+            return refusal
         payload = f"{'leave' if leaves else 'join'} {household}"
         return await self._propose(actor, person_id, "household", payload)
 
@@ -299,9 +302,9 @@ class PeopleDesk:
             return payload
         how, _, group = payload.partition(" ")
         service = PlacesService(self._ledger, self.zone)
-        kind = await self._ledger.database.read(_kind_of, self._ledger.id, group, service.today())
-        if kind != "household":
-            return NotAGroup(group)
+        refusal = await self._no_household(group)
+        if refusal is not None:
+            return refusal
         act = (
             Leaving(group, person_id, service.today())
             if how == "leave"
@@ -310,6 +313,14 @@ class PeopleDesk:
         command = Command("people", f"household:{act_id}", actor.name)
         done = await service.change_membership(act, command, by_two=True)
         return done if isinstance(done, Refusal) else None
+
+    async def _no_household(self, code: str) -> Refusal | None:
+        """Why a code is not that of a household."""
+        day = city_day(self.store.clock.now(), self.zone)
+        kind = await self._ledger.database.read(_kind_of, self._ledger.id, code, day)
+        if not kind:
+            return UnknownPlace(code)
+        return None if kind == "household" else NotAGroup(code, kind, KIND_NAMES.get(kind, kind))
 
     async def _propose(self, actor: Actor, person_id: str, kind: acts.ActKind, payload: str) -> Act | Refusal:
         about = await self.about(actor, person_id)

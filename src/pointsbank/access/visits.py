@@ -391,7 +391,7 @@ def _visit(connection: Connection, ledger_id: int, token_hash: str) -> Visit | N
             v.spends_from, v.opened_at, v.touched_at, v.expires_at,
         ).where(v.ledger_id == ledger_id, v.token_hash == token_hash)
     ).one_or_none()  # fmt: skip
-    return None if row is None else Visit(*row)
+    return None if row is None else Visit(*tuple(row))
 
 
 def _token_of(connection: Connection, ledger_id: int, session: str) -> str:

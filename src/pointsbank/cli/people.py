@@ -230,7 +230,9 @@ async def confirm(person_id: str, proposal_id: str, shown: Shown, database_url: 
             done = await desk.confirm_change(actor, person_id, proposal_id)
         if isinstance(done, UnknownChange):
             done = await desk.confirm_link(actor, person_id, proposal_id)
-        effective_at = granted(done).effective_at
+        if isinstance(done, Refusal):
+            raise _ending(done)
+        effective_at = done.effective_at
     when = f"，生效 / effective {_when(effective_at)}" if effective_at else ""
     say(f"已确认 / confirmed  {proposal_id}{when}")
 

@@ -80,7 +80,7 @@ def confirm(
     vault: Vault,
     person_id: str,
     act_id: str,
-    kinds: Collection[ActKind],
+    kinds: Collection[str],
     by: str,
     household: Collection[str],
     now: int,
@@ -127,7 +127,7 @@ def ready(
     vault: Vault,
     person_id: str,
     act_id: str,
-    kinds: Collection[ActKind],
+    kinds: Collection[str],
     by: str,
     household: Collection[str],
 ) -> str | UnknownChange | SecondPersonNeeded:
