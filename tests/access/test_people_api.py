@@ -314,6 +314,8 @@ async def _with_points(town: Town) -> tuple[str, str]:
 
 async def test_v4_a_card_redeems_goods_once_and_within_the_days_limit(town: Town) -> None:
     person, sku = await _with_points(town)
+    door = town.service.bank.visits
+    assert door is not None
     token, key = await _card(town, person)
     at = {"X-Terminal-Key": key}
     leave = await town.made("boss", f"/people/{person}/acts", {"kind": "pin-reset"})
@@ -340,6 +342,14 @@ async def test_v4_a_card_redeems_goods_once_and_within_the_days_limit(town: Town
     )
     assert much.json()["type"] == "/problems/card-day-limit", much.text
     assert "300.00" in much.json()["detail"]
+    code = door.own_codes.code(person, town.clock.time)
+    shown = {"code": code, "lines": [{"sku": sku, "quantity": 1}]}
+    for _ in range(2):
+        by_code = await town.send("till", "POST", "/visits/baskets", shown, **at, **{"Idempotency-Key": "c1"})
+        assert by_code.status_code == 201, by_code.text
+    assert by_code.headers["idempotency-replayed"] == "true", "a lost answer needs no second code"
+    photograph = await town.send("till", "POST", "/visits/baskets", shown, **at)
+    assert photograph.json()["type"] == "/problems/own-code-refused"
     await town["till"].send("DELETE", "/api/v1/sessions/current")
     gone = await client.get("/api/v1/me/wallet", headers=at)
     assert gone.status_code == 401, "nobody of the staff is logged in there any more"

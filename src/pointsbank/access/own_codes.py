@@ -40,18 +40,31 @@ class OwnCodes:
         step = str(now // self._period)
         return ".".join((FORMAT, person, step, nonce, self._mac(person, step, nonce)))
 
+    def holder(self, text: str) -> str | None:
+        """Whose code this is or was, used or not; None if it is forged, mistyped or of another ledger."""
+        parts = self._parts(text)
+        return None if parts is None else parts[0]
+
     async def use(self, text: str, now: int) -> str | None:
         """Whose code this is, once; None if it is forged, mistyped, of another ledger, too old, too new, or used."""
+        parts = self._parts(text)
+        if parts is None:
+            return None
+        person, step, nonce = parts
+        if now // self._period - step not in (0, 1):
+            return None
+        is_first = await self._store.run(_use, self._ledger_id, nonce, (step + 2) * self._period, now)
+        return person if is_first else None
+
+    def _parts(self, text: str) -> tuple[str, int, str] | None:
+        """Person, step and nonce of a code that was made here."""
         parts = text.strip().split(".")
         if len(parts) != 5 or parts[0] != FORMAT or not text.isascii():
             return None
         _, person, step, nonce, mac = parts
         if not hmac.compare_digest(self._mac(person, step, nonce), mac):
             return None
-        if now // self._period - int(step) not in (0, 1):
-            return None
-        is_first = await self._store.run(_use, self._ledger_id, nonce, (int(step) + 2) * self._period, now)
-        return person if is_first else None
+        return person, int(step), nonce
 
     def _mac(self, person: str, step: str, nonce: str) -> str:
         ledger = str(self._ledger_id).encode()

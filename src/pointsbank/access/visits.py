@@ -51,6 +51,7 @@ from pointsbank.policy.calendar import city_day, completed_years
 
 CARD: Final = "card"
 PHONE: Final = "phone"
+CODE: Final = "code"
 _MINUTE: Final = 60_000_000
 _SECOND: Final = 1_000_000
 _HUNDREDTHS: Final = 100
@@ -177,6 +178,23 @@ class Visits:
         if denied is not None:
             return denied
         return person, (await self.registry.masked_names([person])).get(person, "")
+
+    async def whose_code(self, terminal_key: str, staff: Actor, text: str) -> tuple[Terminal, str] | Refusal:
+        """At which terminal a code is shown, and whose it is or was: for who asks again what became of a command."""
+        at = await self._at_terminal(terminal_key, staff)
+        if isinstance(at, Refusal):
+            return at
+        person = self.own_codes.holder(text)
+        return OwnCodeRefused() if person is None else (at, person)
+
+    async def stand_by_code(self, at: Terminal, staff: Actor, text: str) -> Visit | Refusal:
+        """Use a dynamic code up: its holder stands at the terminal, for one act of the member of staff."""
+        now = self._now()
+        person = await self.own_codes.use(text, now)
+        if person is None or await self.registry.state(person) != "active":
+            return OwnCodeRefused()
+        spends_from = await self._spending_from(person)
+        return Visit("", person, CODE, "", "", at.id, at.place, staff.person, spends_from, now, now, now)
 
     # by phone
 
@@ -376,7 +394,7 @@ class Visits:
 def _keeper(found: Visit) -> Actor:
     """The member of staff in front of whom a session was opened."""
     name = f"person:{found.staff}"
-    return Actor(found.session, name, frozenset(), found.staff, "staff", session=found.session)
+    return Actor(found.terminal, name, frozenset(), found.staff, "staff", session=found.terminal)
 
 
 def _hash(token: str) -> str:

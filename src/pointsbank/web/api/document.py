@@ -69,6 +69,7 @@ def api_router() -> Router:
             me.router,
             oidc.router,
             own_market.router,
+            own_market.code_router,
             health.verification,
         ],
         security=[{"apiKey": []}, {"staffSession": []}, {"ownSession": []}],

@@ -1,10 +1,11 @@
-"""Redeeming with card and PIN: at the terminal's own station, within the daily limit of cards, the guardian beside.
+"""Redeeming with card and PIN, or with a dynamic code: at the terminal's own station, within the daily limit.
 
 The cashier is logged in at the terminal and stands for the handing over; the holder has typed the PIN for it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import date
 from typing import Annotated
 
@@ -26,13 +27,22 @@ from pointsbank.policy.calendar import city_day, city_second, second_text
 from pointsbank.web.api.answers import answered, replayed
 from pointsbank.web.api.describe import WRITING, IdempotencyKey, operation, problems
 from pointsbank.web.api.market import SELLING, Line, once
+from pointsbank.web.api.people_answers import done
 from pointsbank.web.api.people_shapes import MaybeId
 from pointsbank.web.api.slips import ReceiptSlip, receipt_slip
-from pointsbank.web.api.visits import visits_of
+from pointsbank.web.api.visits import Secret, TerminalKey, visits_of
 from pointsbank.web.bank import Bank
-from pointsbank.web.guard import own, visit_in
+from pointsbank.web.guard import actor_in, needs, own, visit_in
 from pointsbank.web.problems import ProblemError, refused
 from pointsbank.web.validation import BankRequest
+
+
+class CodeBasketIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Goods for who shows a dynamic code. `guardian` as with a card."""
+
+    code: Secret
+    lines: Annotated[tuple[Line, ...], Meta(min_length=1, max_length=100)]
+    guardian: MaybeId = ""
 
 
 class OwnBasketIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,17 +70,71 @@ async def redeem(
     data: JSONBody[OwnBasketIn],
     idempotency_key: IdempotencyKey,
 ) -> Response[ReceiptSlip]:
-    visit, door = visit_in(request), visits_of(bank)
-    numbers = await door.registry.volunteer_numbers([visit.person], visit.staff, "redeem")
-    number = numbers.get(visit.person, "")
-    station = await bank.ask(_station, visit.place, city_day(bank.clock.now(), door.zone))
-    command = Command(f"terminal:{visit.terminal}", idempotency_key, f"person:{visit.staff}", station)
+    visit = visit_in(request)
+
+    async def stands() -> Visit:
+        return visit
+
+    return await _redeemed(
+        bank, (visit.terminal, visit.place, visit.staff, visit.person), data.lines, idempotency_key, stands,
+        data.guardian,
+    )  # fmt: skip
+
+
+@post(
+    "/baskets",
+    opt=needs("market:sell", bounded=True),
+    responses=problems(
+        *WRITING, *SELLING, "form-expired", "step-up-required", "unknown-terminal", "people-closed", "log-in-closed",
+        "own-code-refused", "card-not-yet", "card-day-limit", "guardian-not-present",
+    ),
+    **operation(
+        "Redeem for who shows a dynamic code at the terminal: the code is good for one basket.",
+        "凭动态码兑换（不超过当日限额）",
+    ),
+)  # fmt: skip
+async def redeem_by_code(
+    bank: NamedDependency[Bank],
+    request: BankRequest,
+    data: JSONBody[CodeBasketIn],
+    idempotency_key: IdempotencyKey,
+    terminal_key: TerminalKey = "",
+) -> Response[ReceiptSlip]:
+    staff, door = actor_in(request), visits_of(bank)
+    at, person = done(await door.whose_code(terminal_key, staff, data.code))
+
+    async def stands() -> Visit:
+        return done(await door.stand_by_code(at, staff, data.code))
+
+    who = (at.id, at.place, staff.person, person)
+    return await _redeemed(bank, who, data.lines, idempotency_key, stands, data.guardian)
+
+
+async def _redeemed(
+    bank: Bank,
+    who: tuple[str, str, str, str],
+    lines: tuple[Line, ...],
+    key: str,
+    stands: Callable[[], Awaitable[Visit]],
+    guardian: str,
+) -> Response[ReceiptSlip]:
+    """Sell once under the key; `who` is terminal, place, member of staff and person, `stands` who stands there now.
+
+    A repetition is answered before anybody has to stand there again. Raises ProblemError.
+    """
+    terminal, place, staff, person = who
+    door = visits_of(bank)
+    numbers = await door.registry.volunteer_numbers([person], staff, "redeem")
+    number = numbers.get(person, "")
+    station = await bank.ask(_station, place, city_day(bank.clock.now(), door.zone))
+    command = Command(f"terminal:{terminal}", key, f"person:{staff}", station)
 
     async def sell() -> str | None:
-        basket = _basket(bank, visit, station, number, data)
+        visit = await stands()
+        basket = _basket(bank, terminal, station, number, lines)
         price = _price(bank, basket)
-        guardian = await door.beside(data.guardian, visit.terminal) if data.guardian else None
-        refusal = await door.may_redeem(visit, price, guardian)
+        beside = await door.beside(guardian, terminal) if guardian else None
+        refusal = await door.may_redeem(visit, price, beside)
         if refusal is not None:
             raise refused(refusal)
         try:
@@ -83,18 +147,18 @@ async def redeem(
         if sale.receipt is not None:
             return None if sale.receipt.replayed else basket.receipt_no
         slug = sale.judgement.verdict.replace("_", "-")
-        raise ProblemError(slug, id=basket.receipt_no, volunteer=visit.person, station=station)
+        raise ProblemError(slug, id=basket.receipt_no, volunteer=person, station=station)
 
-    asked = (visit.terminal, station, number, *(x for ln in data.lines for x in (ln.sku, str(ln.quantity))))
+    asked = (terminal, station, number, *(x for line in lines for x in (line.sku, str(line.quantity))))
     reference, again = await once(bank, command, "receipt", sell, asked)
     slip = await bank.ask(receipt_slip, reference)
     return answered(slip, 201, replayed(again))
 
 
-def _basket(bank: Bank, visit: Visit, station: str, number: str, data: OwnBasketIn) -> Basket:
-    lines = tuple(BasketLine(line.sku, str(line.quantity)) for line in data.lines)
+def _basket(bank: Bank, terminal: str, station: str, number: str, wanted: tuple[Line, ...]) -> Basket:
+    lines = tuple(BasketLine(line.sku, str(line.quantity)) for line in wanted)
     now = second_text(city_second(bank.clock.now(), bank.policies.policies[-1].timezone))
-    return Basket(new_id(), now, visit.terminal, station, number, lines)
+    return Basket(new_id(), now, terminal, station, number, lines)
 
 
 def _price(bank: Bank, basket: Basket) -> int:
@@ -112,3 +176,4 @@ def _station(connection: Connection, ledger_id: int, place_id: str, day: date) -
 
 
 router = Router("/me", route_handlers=[redeem], tags=["me 本人"])
+code_router = Router("/visits", route_handlers=[redeem_by_code], tags=["terminals 终端"])
