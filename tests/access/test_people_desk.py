@@ -154,6 +154,11 @@ async def attempts(bureau: Bureau, person: str, actor: Actor) -> dict[str, str]:
         act = await proposing
         assert isinstance(act, Act), act
         made[name] = act.id
+    for kind in ("helper", "guardian"):
+        friend = await bureau.person(f"同伙{kind}", team="T2", born=GROWN)
+        link = await desk.propose_link(actor, person, kind, friend, "伪造的材料")  # type: ignore[arg-type]
+        assert isinstance(link, Link), link
+        made[kind] = link.id
     return made
 
 
@@ -163,6 +168,8 @@ async def confirmed(bureau: Bureau, person: str, actor: Actor, name: str, propos
         return await desk.confirm_change(actor, person, proposal)
     if name == "card":
         return await desk.confirm_card(actor, person, proposal)
+    if name in ("helper", "guardian"):
+        return await desk.confirm_link(actor, person, proposal)
     if name == "closing":
         return await desk.confirm_closing(actor, person, proposal, _settle)
     return await desk.confirm_act(actor, person, proposal)
@@ -173,7 +180,7 @@ async def _settle(person_id: str, settlement: str, key: str) -> None:
 
 
 async def test_whoever_proposes_what_could_rob_somebody_does_not_confirm_it(bureau: Bureau) -> None:
-    victim = await bureau.person("王芳", phone=PHONE, born=GROWN)
+    victim = await bureau.person("王芳", phone=PHONE, born=date(2010, 1, 1))
     thief = bureau.staff("mgr")  # may propose and may confirm
     for name, proposal in (await attempts(bureau, victim, thief)).items():
         for account in (thief, msgspec.structs.replace(thief, id="second account", session="another")):
@@ -184,7 +191,7 @@ async def test_whoever_proposes_what_could_rob_somebody_does_not_confirm_it(bure
 
 
 async def test_an_operator_confirms_nothing_and_a_stranger_proposes_nothing(bureau: Bureau) -> None:
-    victim = await bureau.person("王芳", phone=PHONE, born=GROWN)
+    victim = await bureau.person("王芳", phone=PHONE, born=date(2010, 1, 1))
     made = await attempts(bureau, victim, bureau.staff("op"))
     for name, proposal in made.items():
         verdict = await confirmed(bureau, victim, bureau.staff("op"), name, proposal)

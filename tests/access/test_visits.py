@@ -93,6 +93,17 @@ async def test_nothing_of_a_card_stands_in_the_store_in_plain(bureau: Bureau) ->
     assert issued.token not in repr(issued)
 
 
+async def test_ones_own_data_hold_the_numbers_of_ones_cards(bureau: Bureau) -> None:
+    person = await bureau.person()
+    issued = await bureau.card(person)
+    exported = await bureau.desk.export(bureau.staff("mgr"), person, "本人申请")
+    assert isinstance(exported, bytes)
+    own = msgspec.json.decode(exported)
+    assert [(card["number"], card["state"]) for card in own["cards"]] == [(issued.number, "active")]
+    assert [change["kind"] for change in own["changes"]] == ["card-issue"]
+    assert issued.token not in exported.decode()
+
+
 async def test_v2_a_lost_card_is_dead_at_once_and_the_new_one_opens_the_same_account(bureau: Bureau) -> None:
     person, old, key = await bureau.holder()
     found = await visit(bureau, await opened(bureau, key, old.token))
