@@ -380,9 +380,12 @@ async def test_a_volunteer_logs_in_with_the_code_that_the_phone_got(town: Town) 
         body = {"lines": [{"sku": "G001", "quantity": 1}]}
         goods = await phone.post("/api/v1/me/baskets", json=body, headers=csrf)
         assert goods.status_code == 403, "goods are redeemed at the terminal"
+        [one] = (await phone.get("/api/v1/me/sessions")).json()["sessions"]
+        assert one["is_current"]
         for path in ("/api/v1/accounts", "/api/v1/staff", "/api/v1/sessions"):
             assert (await phone.get(path)).status_code == 401, "it is no session of staff"
-        assert (await phone.delete("/api/v1/me/session", headers=csrf)).status_code == 204
+        ended = await phone.delete(f"/api/v1/me/sessions/{one['id']}", headers=csrf)
+        assert ended.status_code == 204
         assert (await phone.get("/api/v1/me")).status_code == 401
 
 

@@ -125,6 +125,19 @@ async def test_a_minors_profile_opens_with_a_right_from_a_manager_for_at_most_90
     assert await bureau.desk.profile(operator, child, "家访") == MinorProtected(child)
 
 
+async def test_an_auditor_sees_who_saw_whom_and_nobody_else_does(bureau: Bureau) -> None:
+    person = await bureau.person("王芳")
+    await bureau.desk.profile(bureau.staff("op"), person)
+    await bureau.office.add("audit")
+    await bureau.office.give("audit", "auditor")
+    found = await bureau.desk.sightings(bureau.staff("audit"), person)
+    assert isinstance(found, list)
+    assert [(one.actor, one.action) for one in found] == [(bureau.staff("op").person, "profile")]
+    assert await bureau.desk.profile(bureau.staff("audit"), person) == NotPermitted("people:read")
+    for login in ("op", "mgr", "ann"):
+        assert await bureau.desk.sightings(bureau.staff(login), person) == NotPermitted("people:audit")
+
+
 async def test_registering_is_at_the_own_place(bureau: Bureau) -> None:
     person = NewPerson(name="赵敏")
     operator = bureau.staff("op")

@@ -58,6 +58,7 @@ NO_COMMANDS = {
     ("post", "/api/v1/oidc/link"),
     ("delete", "/api/v1/oidc/link"),
     ("delete", "/api/v1/me/session"),
+    ("delete", "/api/v1/me/sessions/{session_id}"),
     # questions whose words are personal: they stand in the body, and each is written down
     ("post", "/api/v1/people/searches"),
     ("post", "/api/v1/people/{person_id}/profile"),

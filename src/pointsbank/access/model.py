@@ -55,6 +55,7 @@ StaffAction = Literal[
     "keys:confirm",
     "people:register",
     "people:minors",
+    "people:audit",
     "people:unmask",
     "people:freeze",
     "people:propose",

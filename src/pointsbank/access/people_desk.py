@@ -30,7 +30,7 @@ from pointsbank.people.closing import Closing, Settle, Settlement, call_off, clo
 from pointsbank.people.consents import Consent, Consents
 from pointsbank.people.export import export_own_data
 from pointsbank.people.links import Link, LinkKind, LinkRules, Links
-from pointsbank.people.model import Found, NewPerson, Profile, Purpose, Registered, SearchLimits
+from pointsbank.people.model import Found, NewPerson, Profile, Purpose, Registered, SearchLimits, Seen
 from pointsbank.people.refusals import LinkNotAllowed, ReasonNeeded, UnknownCard
 from pointsbank.people.registry import Registry, Revealed, Shown
 from pointsbank.people.sealing import IndexKind
@@ -138,6 +138,11 @@ class PeopleDesk:
         if isinstance(seen, Refusal):
             return seen
         return await export_own_data(self.store, person_id, _by(actor))
+
+    async def sightings(self, actor: Actor, person_id: str, limit: int = 100) -> list[Seen] | Refusal:
+        """Who saw somebody, when and why: for auditors."""
+        refusal = await self._may_about(actor, "people:audit", person_id)
+        return refusal or await self.registry.who_saw(person_id, limit)
 
     async def freeze(self, actor: Actor, person_id: str) -> Refusal | None:
         """Stop everything that somebody could do, at once. One is enough."""

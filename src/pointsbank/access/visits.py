@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import secrets
 from hashlib import sha256
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, delete, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from pointsbank.access import standing
+from pointsbank.access import visit_rows as rows
 from pointsbank.access.authorize import Resource, authorize
 from pointsbank.access.deciding import refusal_of, with_rights_of
-from pointsbank.access.logins import LoginStore, card_days, visits
+from pointsbank.access.logins import LoginStore
 from pointsbank.access.model import Actor
 from pointsbank.access.own_codes import OwnCodes
 from pointsbank.access.phone_codes import AskedCode, PhoneCodes
@@ -36,6 +35,7 @@ from pointsbank.access.refusals import (
 )
 from pointsbank.access.rights import Relation, rights
 from pointsbank.access.terminals import Terminal, TerminalDesk
+from pointsbank.access.visit_rows import Visit
 from pointsbank.engine.ids import new_id
 from pointsbank.engine.registry import Ledger
 from pointsbank.ledger.chart import POINT
@@ -68,23 +68,6 @@ class OpenedVisit(msgspec.Struct, frozen=True):
     person: str
     name: str
     spends_from: int
-    expires_at: int
-
-
-class Visit(msgspec.Struct, frozen=True):
-    """A session as it stands."""
-
-    session: str
-    person: str
-    way: str
-    ward: str
-    ward_kind: str
-    terminal: str
-    place: str
-    staff: str
-    spends_from: int
-    opened_at: int
-    touched_at: int
     expires_at: int
 
 
@@ -218,7 +201,7 @@ class Visits:
 
     async def visit(self, token: str) -> Visit | None:
         """The session behind a token; None if it is over or never was, or the person may do nothing any more."""
-        found = await self._store.run(_visit, self._ledger.id, _hash(token))
+        found = await self._store.run(rows.visit_of, self._ledger.id, _hash(token))
         if found is None:
             return None
         now = self._now()
@@ -231,15 +214,15 @@ class Visits:
             await self.end(found.person, found.session)
             return None
         if now - found.touched_at >= _MINUTE:
-            await self._store.run(_touch, self._ledger.id, _hash(token), found.touched_at, now)
+            await self._store.run(rows.touch, self._ledger.id, _hash(token), found.touched_at, now)
         if found.ward and not await self._is_ward(found.person, found.ward, found.ward_kind):
             return msgspec.structs.replace(found, ward="", ward_kind="")
         return found
 
     async def beside(self, session: str, terminal: str) -> Visit | None:
         """The session with this id, if it was opened at the same terminal and is not over: who stands beside somebody."""
-        token_hash = await self._store.run(_token_of, self._ledger.id, session)
-        found = await self._store.run(_visit, self._ledger.id, token_hash)
+        token_hash = await self._store.run(rows.token_of, self._ledger.id, session)
+        found = await self._store.run(rows.visit_of, self._ledger.id, token_hash)
         if found is None or found.terminal != terminal or self._now() >= found.expires_at:
             return None
         return found if await self.registry.state(found.person) == "active" else None
@@ -273,7 +256,7 @@ class Visits:
             if not kinds or await self.registry.state(ward) != "active":
                 return NotAWard()
             kind = "guardian" if "guardian" in kinds else "helper"
-        await self._store.run(_pick, self._ledger.id, _hash(token), ward, kind)
+        await self._store.run(rows.pick, self._ledger.id, _hash(token), ward, kind)
         return msgspec.structs.replace(found, ward=ward, ward_kind=kind)
 
     async def wards(self, person: str) -> list[tuple[str, str, str]]:
@@ -286,19 +269,25 @@ class Visits:
         """Masked names: an act of a helper shows both."""
         return await self.registry.masked_names([one for one in people if one])
 
+    async def list(self, person: str) -> list[Visit]:
+        """One's own sessions by phone that could still be used, newest first."""
+        now, idle = self._now(), self._rules.phone_idle_minutes * _MINUTE
+        found = await self._store.run(rows.visits_of, self._ledger.id, person, now)
+        return [one for one in found if one.way == PHONE and now - one.touched_at < idle]
+
     async def end(self, person: str, session: str) -> None:
         """End a session. Ending what has ended changes nothing."""
-        await self._store.run(_end, self._ledger.id, person, session)
+        await self._store.run(rows.end, self._ledger.id, person, session)
 
     async def end_all(self, person: str) -> None:
         """End every session of somebody: a new phone, a frozen person, a closed account."""
-        await self._store.run(_end, self._ledger.id, person, "")
+        await self._store.run(rows.end, self._ledger.id, person, "")
 
     async def forget(self, person: str) -> None:
         """Somebody's account is closed: no session, no PIN and no count is left."""
         await self.end_all(person)
         await self.pins.forget(person)
-        await self._store.run(_forget, self._ledger.id, person)
+        await self._store.run(rows.forget, self._ledger.id, person)
 
     # redeeming
 
@@ -324,13 +313,15 @@ class Visits:
             ):
                 return GuardianNotPresent()
         limit = self._rules.card_day_points * _HUNDREDTHS
-        left = await self._store.run(_reserve, self._ledger.id, found.person, today.isoformat(), price, limit)
+        left = await self._store.run(
+            rows.reserve, self._ledger.id, found.person, today.isoformat(), price, limit
+        )
         return None if left is None else CardDayLimit(POINT.code, limit, left)
 
     async def not_redeemed(self, found: Visit, price: int) -> None:
         """The goods were not sold: they do not count against the day."""
         day = city_day(self._now(), self._zone).isoformat()
-        await self._store.run(_release, self._ledger.id, found.person, day, price)
+        await self._store.run(rows.release, self._ledger.id, found.person, day, price)
 
     # beneath
 
@@ -376,7 +367,7 @@ class Visits:
             "staff_id": staff, "spends_from": spends_from, "opened_at": now, "touched_at": now,
             "expires_at": now + lasts,
         }  # fmt: skip
-        await self._store.run(_open, self._ledger.id, row, now, rights().log_in.most_sessions)
+        await self._store.run(rows.open_visit, self._ledger.id, row, now, rights().log_in.most_sessions)
         names = await self.registry.masked_names([person])
         return OpenedVisit(token, session, person, names.get(person, ""), spends_from, now + lasts)
 
@@ -399,93 +390,3 @@ def _keeper(found: Visit) -> Actor:
 
 def _hash(token: str) -> str:
     return sha256(token.encode("utf-8", "replace")).hexdigest()
-
-
-def _visit(connection: Connection, ledger_id: int, token_hash: str) -> Visit | None:
-    v = visits.c
-    row = connection.execute(
-        select(
-            v.session_id, v.person_id, v.way, v.ward_id, v.ward_kind, v.terminal_id, v.place_id, v.staff_id,
-            v.spends_from, v.opened_at, v.touched_at, v.expires_at,
-        ).where(v.ledger_id == ledger_id, v.token_hash == token_hash)
-    ).one_or_none()  # fmt: skip
-    return None if row is None else Visit(*tuple(row))
-
-
-def _token_of(connection: Connection, ledger_id: int, session: str) -> str:
-    v = visits.c
-    found: str | None = connection.execute(
-        select(v.token_hash).where(v.ledger_id == ledger_id, v.session_id == session)
-    ).scalar_one_or_none()
-    return found or ""
-
-
-def _open(connection: Connection, ledger_id: int, row: dict[str, Any], now: int, most: int) -> None:
-    """Write a session down; sessions that are over go, and of too many of one person the oldest."""
-    v = visits.c
-    connection.execute(delete(visits).where(v.ledger_id == ledger_id, v.expires_at <= now))
-    connection.execute(insert(visits).values(ledger_id=ledger_id, **row))
-    over = connection.execute(
-        select(v.token_hash)
-        .where(v.ledger_id == ledger_id, v.person_id == row["person_id"])
-        .order_by(v.opened_at.desc(), v.session_id.desc())
-        .offset(most)
-    ).scalars()
-    for old in list(over):
-        connection.execute(delete(visits).where(v.ledger_id == ledger_id, v.token_hash == old))
-
-
-def _touch(connection: Connection, ledger_id: int, token_hash: str, seen: int, now: int) -> None:
-    v = visits.c
-    connection.execute(
-        update(visits)
-        .where(v.ledger_id == ledger_id, v.token_hash == token_hash, v.touched_at == seen)
-        .values(touched_at=now)
-    )
-
-
-def _pick(connection: Connection, ledger_id: int, token_hash: str, ward: str, kind: str) -> None:
-    v = visits.c
-    connection.execute(
-        update(visits)
-        .where(v.ledger_id == ledger_id, v.token_hash == token_hash)
-        .values(ward_id=ward, ward_kind=kind)
-    )
-
-
-def _end(connection: Connection, ledger_id: int, person: str, session: str) -> None:
-    v = visits.c
-    ended = delete(visits).where(v.ledger_id == ledger_id, v.person_id == person)
-    connection.execute(ended.where(v.session_id == session) if session else ended)
-
-
-def _forget(connection: Connection, ledger_id: int, person: str) -> None:
-    d = card_days.c
-    connection.execute(delete(card_days).where(d.ledger_id == ledger_id, d.person_id == person))
-
-
-def _reserve(
-    connection: Connection, ledger_id: int, person: str, day: str, price: int, limit: int
-) -> int | None:
-    """Count a price against the day; what was left of the day if it was too much, and then nothing is counted."""
-    d = card_days.c
-    connection.execute(delete(card_days).where(d.ledger_id == ledger_id, d.person_id == person, d.day < day))
-    insert_ = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    begun = insert_(card_days).values(ledger_id=ledger_id, person_id=person, day=day, points=0)
-    connection.execute(begun.on_conflict_do_nothing())
-    here = (d.ledger_id == ledger_id, d.person_id == person, d.day == day)
-    counted = connection.execute(
-        update(card_days).where(*here, d.points + price <= limit).values(points=d.points + price)
-    )
-    if counted.rowcount == 1:
-        return None
-    return limit - int(connection.execute(select(d.points).where(*here)).scalar_one())
-
-
-def _release(connection: Connection, ledger_id: int, person: str, day: str, price: int) -> None:
-    d = card_days.c
-    connection.execute(
-        update(card_days)
-        .where(d.ledger_id == ledger_id, d.person_id == person, d.day == day, d.points >= price)
-        .values(points=d.points - price)
-    )

@@ -26,7 +26,7 @@ from pointsbank.access.authorize import (
 )
 from pointsbank.access.model import Actor, Scope, SelfAction, StaffAction
 from pointsbank.access.sessions import form_token
-from pointsbank.access.visits import Visit
+from pointsbank.access.visit_rows import Visit
 from pointsbank.settings import is_loopback
 from pointsbank.web.bank import Bank
 from pointsbank.web.problems import ProblemError

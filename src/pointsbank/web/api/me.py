@@ -94,6 +94,22 @@ class MeOut(msgspec.Struct, frozen=True):
     wards: list[WardOut]
 
 
+class OwnSessionOut(msgspec.Struct, frozen=True):
+    """One of one's own sessions; `is_current` is the one that asks."""
+
+    id: str
+    opened_at: datetime
+    touched_at: datetime
+    expires_at: datetime
+    is_current: bool
+
+
+class OwnSessionsOut(msgspec.Struct, frozen=True):
+    """One's own sessions, newest first."""
+
+    sessions: list[OwnSessionOut]
+
+
 class WardIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """For whom to act from now on; empty for oneself."""
 
@@ -182,6 +198,42 @@ async def log_out(bank: NamedDependency[Bank], request: BankRequest) -> Response
     visit = visit_in(request)
     await visits_of(bank).end(visit.person, visit.session)
     return Response(None, status_code=204, headers=NO_STORE, cookies=[visit_cookie_of(bank, "", 0)])
+
+
+@get(
+    "/sessions",
+    opt=own("own:session"),
+    responses=problems(*OWN),
+    **operation("One's own sessions by phone.", "本人的登录"),
+)
+async def sessions(bank: NamedDependency[Bank], request: BankRequest) -> Response[OwnSessionsOut]:
+    mine = visit_in(request)
+    found = await visits_of(bank).list(mine.person)
+    return answered(
+        OwnSessionsOut(
+            [
+                OwnSessionOut(
+                    one.session, when(one.opened_at), when(one.touched_at), when(one.expires_at),
+                    one.session == mine.session,
+                )
+                for one in found
+            ]
+        )
+    )  # fmt: skip
+
+
+@delete(
+    "/sessions/{session_id:str}",
+    opt=own("own:session"),
+    status_code=204,
+    responses=problems(*OWN, "form-expired"),
+    **operation("End another session of one's own.", "结束本人的另一个登录"),
+)
+async def end_session(
+    bank: NamedDependency[Bank], request: BankRequest, session_id: PersonId
+) -> Response[None]:
+    await visits_of(bank).end(visit_in(request).person, session_id)
+    return Response(None, status_code=204, headers=NO_STORE)
 
 
 @post(
@@ -335,7 +387,8 @@ def _met(request: BankRequest, data: MeetingIn, key: str) -> tuple[Shown, By, Co
 router = Router(
     "/me",
     route_handlers=[
-        ask_code, log_in, me, log_out, pick_ward, wallet, own_code, check_in, check_out, own_data, consents, withdraw,
+        ask_code, log_in, me, log_out, sessions, end_session,
+        pick_ward, wallet, own_code, check_in, check_out, own_data, consents, withdraw,
         freeze_card,
     ],
     tags=["me 本人"],

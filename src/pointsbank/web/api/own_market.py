@@ -16,7 +16,7 @@ from litestar.params import JSONBody
 from msgspec import Meta
 from sqlalchemy import Connection
 
-from pointsbank.access.visits import Visit
+from pointsbank.access.visit_rows import Visit
 from pointsbank.engine.commands import Command
 from pointsbank.engine.ids import new_id
 from pointsbank.market.model import Basket, BasketLine
