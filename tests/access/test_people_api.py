@@ -342,6 +342,7 @@ async def test_v4_a_card_redeems_goods_once_and_within_the_days_limit(town: Town
     )
     assert much.json()["type"] == "/problems/card-day-limit", much.text
     assert "300.00" in much.json()["detail"]
+    assert (await client.get("/api/v1/me/records", headers=at)).status_code == 403, "by phone only"
     code = door.own_codes.code(person, town.clock.time)
     shown = {"code": code, "lines": [{"sku": sku, "quantity": 1}]}
     for _ in range(2):
@@ -380,6 +381,10 @@ async def test_a_volunteer_logs_in_with_the_code_that_the_phone_got(town: Town) 
         body = {"lines": [{"sku": "G001", "quantity": 1}]}
         goods = await phone.post("/api/v1/me/baskets", json=body, headers=csrf)
         assert goods.status_code == 403, "goods are redeemed at the terminal"
+        assert (await phone.get("/api/v1/me/records")).json() == {"hours": []}
+        objecting = "/api/v1/me/records/R1/objection"
+        other = await phone.post(objecting, json={"reason": "not-there"}, headers=csrf)
+        assert other.json()["type"] == "/problems/unknown-record", "of somebody else, or of nobody"
         [one] = (await phone.get("/api/v1/me/sessions")).json()["sessions"]
         assert one["is_current"]
         for path in ("/api/v1/accounts", "/api/v1/staff", "/api/v1/sessions"):

@@ -251,7 +251,7 @@ async def test_a_session_by_card_sees_checks_in_and_redeems_and_does_nothing_els
     assert allowed == {"public", "own:session", "own:balance", "own:check-in", "own:redeem"}
     for action in set(rights().actions) - {"public"}:
         assert authorize(actor, action, Resource(person="somebody else")) == Forbidden(action)
-    never = {"own:data", "own:card", "own:consents", "own:ward", "own:code"}
+    never = {"own:data", "own:card", "own:consents", "own:ward", "own:code", "own:object", "own:records"}
     assert never <= set(SELF_ACTIONS)
     assert not never & allowed
     assert await bureau.visits.pick_ward(found.token, person) == NotAWard()

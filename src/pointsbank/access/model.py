@@ -71,6 +71,8 @@ STAFF_ACTIONS: Final[tuple[StaffAction, ...]] = get_args(StaffAction)
 
 SelfAction = Literal[
     "own:balance",
+    "own:records",
+    "own:object",
     "own:check-in",
     "own:redeem",
     "own:code",

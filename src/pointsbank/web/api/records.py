@@ -267,7 +267,7 @@ async def standing(bank: NamedDependency[Bank], record_id: RecordPath) -> Respon
     found = await desks_of(bank).standings.of_record(record_id)
     if found is None:
         raise ProblemError("not-found")
-    return answered(_out(found))
+    return answered(standing_out(found))
 
 
 @get(
@@ -280,7 +280,7 @@ async def standings(
     bank: NamedDependency[Bank], person_id: Annotated[Id, PathParameter()]
 ) -> Response[StandingsOut]:
     found = await desks_of(bank).standings.of_person(person_id)
-    return answered(StandingsOut([_out(one) for one in found]))
+    return answered(StandingsOut([standing_out(one) for one in found]))
 
 
 def _command(request: BankRequest, key: str) -> Command:
@@ -288,7 +288,8 @@ def _command(request: BankRequest, key: str) -> Command:
     return Command(actor.client, key, actor.name)
 
 
-def _out(standing: Standing) -> StandingOut:
+def standing_out(standing: Standing) -> StandingOut:
+    """Where a record stands, as the answer has it."""
     steps = [StepOut(s.step, when(s.at), s.person_id, s.place, s.device, s.reason) for s in standing.steps]
     return StandingOut(
         standing.record_id,
