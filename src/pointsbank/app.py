@@ -15,14 +15,23 @@ from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
 
+from pointsbank.access.common_passwords import known_of
 from pointsbank.access.log_in import LogIns
 from pointsbank.access.logins import LoginStore
+from pointsbank.access.oidc import Oidc, OidcSettings
+from pointsbank.access.own_codes import OwnCodes
 from pointsbank.access.passwords import Passwords
+from pointsbank.access.people_desk import PeopleDesk
 from pointsbank.access.pepper import PepperError, pepper_path, read_pepper
+from pointsbank.access.phone_codes import PhoneCodes
+from pointsbank.access.pins import Pins
 from pointsbank.access.roles import RoleDesk
+from pointsbank.access.senders import Outbox, sender_of
 from pointsbank.access.service import KeyDesk, KeyRing
 from pointsbank.access.sessions import Sessions
 from pointsbank.access.staff import StaffDesk
+from pointsbank.access.terminals import TerminalDesk
+from pointsbank.access.visits import Visits
 from pointsbank.activities.ports import By
 from pointsbank.engine.clock import Clock, SystemClock
 from pointsbank.engine.opening import admit
@@ -32,10 +41,11 @@ from pointsbank.hours.settling import SettlePostings
 from pointsbank.ledger.chart import SHIPPED, Chart
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.market.service import MarketService
-from pointsbank.people.closing import resume_closings
-from pointsbank.people.directory import with_people
+from pointsbank.people.closing import Settle, Settlement, resume_closings
+from pointsbank.people.directory import directory_of, with_people
 from pointsbank.people.master import master_keys
-from pointsbank.people.store import demo_key_path, people_store, upgrade_people
+from pointsbank.people.registry import Registry
+from pointsbank.people.store import PeopleStore, demo_key_path, people_store, upgrade_people
 from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.calendar import city_day
 from pointsbank.policy.shipped import policies_at
@@ -46,6 +56,7 @@ from pointsbank.settings import Settings
 from pointsbank.store.database import Database
 from pointsbank.store.schema import require_current
 from pointsbank.web.api import health
+from pointsbank.web.api.desks import make_desks
 from pointsbank.web.api.document import api_router, openapi_config
 from pointsbank.web.bank import Bank
 from pointsbank.web.errors import error_handlers
@@ -56,6 +67,7 @@ from pointsbank.web.metrics import Metrics
 from pointsbank.web.pages import pages_router
 from pointsbank.web.pages.render import problem_page
 from pointsbank.web.validation import BankRequest
+from pointsbank.web.whereabouts import attended
 
 BODY_BYTES = 1024 * 1024
 """The largest body of a request that does not say otherwise."""
@@ -136,11 +148,6 @@ async def open_bank(
             await upgrade_people(settings)
         store = people_store(settings, ledger.id, keys, clock=clock)
         await stack.enter_async_context(with_people(ledger, store, zone=zone))
-        for closing in await resume_closings(
-            store, SettlePostings(ledger, policies, By("closing", "")).settle
-        ):
-            if isinstance(closing, Refusal):
-                log.warning("closing an account could not go on", code=closing.code)
         balances = HotBalances(database, ledger.id)
         await balances.open()
         stack.push_async_callback(balances.close)
@@ -148,6 +155,20 @@ async def open_bank(
         staff = StaffDesk(ledger, ring)
         log_ins = await stack.enter_async_context(open_log_ins(settings, ledger, ring, staff))
         sheets = await stack.enter_async_context(open_sheets(settings, ledger, store, zone))
+        terminals = TerminalDesk(ledger, ring)
+        visits = volunteers_door(ledger, terminals, log_ins, store, zone)
+        for closing in await resume_closings(store, _settling(ledger, policies, visits)):
+            if isinstance(closing, Refusal):
+                log.warning("closing an account could not go on", code=closing.code)
+        sender = sender_of(settings)
+        outbox = Outbox(store, sender) if sender is not None else None
+        if outbox is not None:
+            outbox.start()
+            stack.push_async_callback(outbox.stop)
+        if log_ins is not None:
+            # the same in every process that serves these books, and after a restart
+            key = log_ins.pepper.derive("activity codes", str(ledger.id).encode())
+            make_desks(ledger, policies, code_key=key, names=Registry(directory_of(ledger).store))
         metrics.watch(ledger.writer)
         stack.callback(metrics.forget)
         hours = HoursService(ledger, policies)
@@ -166,6 +187,11 @@ async def open_bank(
             roles=RoleDesk(ledger, ring),
             log_ins=log_ins,
             sheets=sheets,
+            terminals=terminals,
+            people=PeopleDesk(ledger, store, zone=zone, seen=attended),
+            visits=visits,
+            oidc=city_log_in(settings, ledger, log_ins, clock),
+            outbox=outbox,
             policies=policies,
             hours=hours,
             market=MarketService(ledger, policies),
@@ -195,7 +221,50 @@ async def open_log_ins(
         stack.callback(passwords.close)
         stack.push_async_callback(store.close)
         await store.open()
-        yield LogIns(ledger, ring, staff, store, pepper, passwords)
+        known = known_of(settings.common_passwords)
+        yield LogIns(ledger, ring, staff, store, pepper, passwords, known=known)
+
+
+def _settling(ledger: Ledger, policies: PolicyBook, visits: Visits | None) -> Settle:
+    """Goes on with closings that a restart broke off: the postings first, then sessions and PINs."""
+    postings = SettlePostings(ledger, policies, By("closing", ""))
+
+    async def settle(person_id: str, settlement: Settlement, key: str) -> Refusal | None:
+        refusal = await postings.settle(person_id, settlement, key)
+        if refusal is None and visits is not None:
+            await visits.forget(person_id)
+        return refusal
+
+    return settle
+
+
+def city_log_in(settings: Settings, ledger: Ledger, log_ins: LogIns | None, clock: Clock) -> Oidc | None:
+    """The city's own log-in, if the settings name an issuer. Raises OidcError if its packages are not there."""
+    if not settings.oidc_issuer or log_ins is None:
+        return None
+    named = OidcSettings(
+        settings.oidc_issuer, settings.oidc_client_id, settings.oidc_client_secret, settings.oidc_redirect
+    )
+    return Oidc(named, ledger.id, log_ins.store, log_ins.pepper, clock)
+
+
+def volunteers_door(
+    ledger: Ledger, terminals: TerminalDesk, log_ins: LogIns | None, people: PeopleStore | None, zone: str
+) -> Visits | None:
+    """The doors for volunteers, where the secret and the people store are there."""
+    if log_ins is None or people is None:
+        return None
+    store, pepper = log_ins.store, log_ins.pepper
+    return Visits(
+        ledger,
+        store,
+        people,
+        terminals,
+        Pins(ledger.id, store, log_ins.passwords, pepper, people.clock),
+        OwnCodes(ledger.id, store, pepper),
+        PhoneCodes(store, people, pepper, zone=zone),
+        zone=zone,
+    )
 
 
 def run(settings: Settings) -> None:

@@ -12,7 +12,7 @@ from msgspec import Meta
 
 PREFIX = "POINTSBANK_"
 
-_SECRET = frozenset({"master_key"})
+_SECRET = frozenset({"master_key", "oidc_client_secret"})
 """Settings whose values stand in no message."""
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
@@ -63,6 +63,16 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     none on PostgreSQL"""
     fonts: str = ""
     """a folder with fonts for printed sheets, beside those of the machine"""
+    common_passwords: str = ""
+    """a file with passwords that nobody may choose, one a line, beside those that the program knows"""
+    sender: str = ""
+    """what sends codes and notices to phones: the name of an entry point; `console` in a demo, none otherwise"""
+    oidc_issuer: str = ""
+    """a city's own log-in (OpenID Connect): its issuer, such as https://login.city.example; empty: none"""
+    oidc_client_id: str = ""
+    oidc_client_secret: str = ""
+    oidc_redirect: str = ""
+    """the page to which the city's log-in sends the browser back, such as https://bank.city.example/signed-in"""
     shutdown_seconds: Annotated[int, Meta(ge=1, le=300)] = 15
     """how long requests under way may take when the service is told to stop"""
 

@@ -71,7 +71,7 @@ class Browser:
         return answer
 
     def _seen(self, answer: httpx.Response) -> None:
-        if answer.status_code == 201 and "csrf" in answer.text:
+        if answer.status_code == 201 and "csrf" in answer.text and "spends_from" not in answer.text:
             self.csrf, self.person = answer.json()["csrf"], answer.json()["person"]
 
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, select
 
+from pointsbank.access.common_passwords import known_of, made
 from pointsbank.access.log_in import OpenedSession
 from pointsbank.access.logins import credentials, events, sessions, throttles
 from pointsbank.access.passwords import MOST_WAITING, Passwords, PasswordsBusy, weakness
@@ -89,6 +90,28 @@ def test_an_authenticator_app_gets_the_secret_back() -> None:
 )
 def test_a_password_is_long_and_not_one_of_the_known(password: str, why: str) -> None:
     assert weakness(password, "ann-lee", RULES) == why
+
+
+def test_tens_of_thousands_of_common_passwords_are_refused_and_those_of_a_citys_list(tmp_path: Path) -> None:
+    long = [one for one in made() if len(one) >= RULES.password_shortest]
+    assert len(long) > 30_000
+    assert all(weakness(one, "ann", RULES) for one in long[::50])
+    for one in (
+        "Woaini5201314",
+        "P@ssword123456",
+        "1qaz2wsx3edc",
+        "QWERTYuiop123",
+        "haerbin888888",
+        "changeme2026",
+    ):
+        assert weakness(one, "ann", RULES) == "common", one
+    file = tmp_path / "common.txt"
+    file.write_text("Ice Lantern Park\n\n冰雪大世界二〇二六年冬天\n", encoding="utf-8")
+    known = known_of(str(file))
+    assert weakness("ice lantern park", "ann", RULES) == ""
+    assert weakness("ICE lantern park", "ann", RULES, known) == "common"
+    assert weakness("冰雪大世界二〇二六年冬天", "ann", RULES, known) == "common"
+    assert known_of("") == frozenset()
 
 
 async def test_a_password_fits_itself_alone_and_only_under_its_pepper() -> None:

@@ -20,7 +20,7 @@ from pointsbank.access.authorize import (
     authorize,
     may_somewhere,
 )
-from pointsbank.access.model import SCOPES, STAFF_ACTIONS, Actor, Grant
+from pointsbank.access.model import SCOPES, SELF_ACTIONS, STAFF_ACTIONS, Actor, Grant
 from pointsbank.access.rights import RELATIONS, RightsError, compiled, rights
 from pointsbank.app import create_app
 from pointsbank.cli.main import main
@@ -66,7 +66,7 @@ def test_a_door_leads_to_one_action() -> None:
 
 def test_every_route_asks_for_the_action_under_which_the_table_lists_it() -> None:
     for route, opt in routes().items():
-        asked = opt.get("scope") or opt.get("person") or opt.get("page")
+        asked = opt.get("scope") or opt.get("person") or opt.get("page") or opt.get("own")
         assert asked == DOORS[route] or (opt.get("public") and DOORS[route] in ("public", "log-in")), route
 
 
@@ -79,8 +79,8 @@ def test_what_anybody_may_do_is_what_routes_leave_open() -> None:
 
 
 def test_every_scope_and_every_action_of_staff_is_one_of_the_table() -> None:
-    assert set(SCOPES) | set(STAFF_ACTIONS) <= set(ACTIONS)
-    assert not set(SCOPES) & set(STAFF_ACTIONS)
+    assert set(SCOPES) | set(STAFF_ACTIONS) | set(SELF_ACTIONS) <= set(ACTIONS)
+    assert len({*SCOPES, *STAFF_ACTIONS, *SELF_ACTIONS}) == len([*SCOPES, *STAFF_ACTIONS, *SELF_ACTIONS])
 
 
 def test_every_action_is_somebodys_and_every_role_may_something() -> None:
@@ -198,7 +198,12 @@ en = "write"
 doors = []
 """ + "\n".join(
     f"[{section}]\n" + "\n".join(f"{name} = 1" for name in figures.__struct_fields__)
-    for section, figures in (("log_in", RIGHTS.log_in), ("pin", RIGHTS.pin))
+    for section, figures in (
+        ("log_in", RIGHTS.log_in),
+        ("pin", RIGHTS.pin),
+        ("people", RIGHTS.people),
+        ("visit", RIGHTS.visit),
+    )
 )
 
 

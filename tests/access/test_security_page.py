@@ -58,6 +58,20 @@ def test_the_figures_on_the_page_are_those_of_the_program() -> None:
         f"{rules.most_failures_account} of one account, {rules.most_failures_address} from one address",
     ):
         assert sentence in " ".join(PAGE.split()), sentence
+    visit, people, pin = rights().visit, rights().people, rights().pin
+    for sentence in (
+        f"redeems at most {visit.card_day_points} points a day",
+        f"At most {visit.codes_phone_hour} an hour and {visit.codes_phone_day} a day for a phone,"
+        f" {visit.codes_address_hour} an hour for an address, {visit.codes_day:,} a day for the city",
+        f"a notice and {people.delay_hours} hours",
+        f"ends within {people.minors_days} days",
+        f"attendance within {people.attended_days} days",
+        f"lives {visit.own_code_seconds} to {2 * visit.own_code_seconds} seconds",
+    ):
+        assert sentence in " ".join(PAGE.split()), sentence
+    assert (visit.card_seconds, visit.code_minutes, visit.code_tries, people.most_wards) == (120, 5, 5, 5)
+    assert (pin.failures_to_pause, pin.failures_to_freeze, pin.cards_to_stop) == (5, 10, 20)
+    assert (pin.pause_minutes, visit.pin_choice_minutes, visit.terminal_code_hours) == (15, 30, 24)
     words = {2: "two", 5: "five"}
     assert f"{words[rules.most_sessions]} at a time" in PAGE
     assert f"the last {words[rules.step_up_minutes]} minutes" in PAGE

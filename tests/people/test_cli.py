@@ -1,15 +1,26 @@
-"""`pointsbank people`, as an operator runs it: nothing personal on the command line, nothing in full by chance."""
+"""`pointsbank people`, `cards` and `terminals`, as staff run them: nothing personal on the command line, nobody in
+somebody else's name, nothing in full by chance."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from tests.access.office import PASSWORD
+from tests.access.test_cli import Shell, half_in, id_in
 
+from pointsbank.access.totp import code_at, step_of
 from pointsbank.cli.main import main
+from pointsbank.engine.clock import SystemClock
+from pointsbank.engine.commands import Command
+from pointsbank.engine.registry import open_ledger
 from pointsbank.people.master import read_file
+from pointsbank.places.stations import PLACES, opening, stations
+from pointsbank.store.database import Database
 
 from .conftest import id_number
 
@@ -21,109 +32,175 @@ PERSON = {
 }
 
 
-class Desk:
-    """The verbs over one database, with a master key."""
+class Desk(Shell):
+    """The verbs over one database with a master key; `acting` types password, code, and what the verb reads."""
 
     def __init__(self, url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.url = url
+        super().__init__(url, monkeypatch)
         self.key = folder / "master.key"
-        self.run("keys", "generate", str(self.key), database=False)
+        assert self.bare("people", "keys", "generate", str(self.key)).exit_code == 0
+        monkeypatch.setenv("POINTSBANK_PEPPER", str(folder / "pepper"))
         monkeypatch.setenv("POINTSBANK_MASTER_KEY_FILE", str(self.key))
         monkeypatch.setenv("POINTSBANK_ERASURES", str(folder / "people.erasures"))
-        self.run("upgrade")
+        assert self.run("people", "upgrade").exit_code == 0
+        self.station = asyncio.run(_station(url))
 
-    def run(self, *arguments: str, given: str = "", exit_code: int = 0, database: bool = True) -> Result:
-        options = ["--database", self.url] if database else []
-        result = CliRunner().invoke(
-            main, ["people", *arguments, *options], input=given, catch_exceptions=False
-        )
+    @staticmethod
+    def bare(*arguments: str) -> Result:
+        return CliRunner().invoke(main, list(arguments), catch_exceptions=False)
+
+    def as_(self, login: str, *arguments: str, given: str = "", exit_code: int = 0) -> Result:
+        """Run a verb as a member of staff: password and code are typed, then what the verb reads."""
+        self.ahead += 1
+        now = SystemClock().now() + self.ahead * 60_000_000
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(SystemClock, "now", lambda _: now)
+            code = code_at(self.secrets[login], step_of(now))
+            typed = f"{PASSWORD}\n{code}\n{given}"
+            result = self.run(*arguments, "--login", login, typed=typed)
         assert result.exit_code == exit_code, result.output + result.stderr
         return result
 
-    def register(self, person: dict[str, str], acting: str, role: str = "volunteer") -> str:
-        result = self.run("register", "--role", role, "--as", acting, given=json.dumps(person))
-        return result.output.split()[3]
+    def hire(self, login: str, role: str) -> None:
+        made = self.as_("ann", "staff", "add", login)
+        enrolment, person = re.findall(r"enrolment (\S+)   人员 / person (\S+)", made.output)[0]
+        second = half_in(self.as_("bo", "staff", "confirm-enrolment", enrolment))
+        self.enrol(login, f"{half_in(made)}-{second}")
+        self.people[login] = person
+        grant = id_in(self.as_("ann", "staff", "grant", person, role))
+        self.as_("bo", "staff", "confirm", grant)
+
+    def register(self, person: dict[str, str], login: str = "boss") -> str:
+        result = self.as_(login, "people", "register", given=json.dumps(person))
+        return re.findall(r"registered  (\S+)", result.output)[0]
+
+
+async def _station(url: str) -> str:
+    """The id of a station."""
+    database = Database(url)
+    async with open_ledger(database) as ledger:
+        await ledger.submit([opening("station", "S1", "一号站", "", Command("t", "s1"))], PLACES)
+        found = (await database.read(stations, ledger.id, ["S1"]))["S1"].id
+    await database.close()
+    return found
 
 
 @pytest.fixture
 def desk(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    return Desk(database_url, tmp_path, monkeypatch)
+    """A founded ledger with two managers of the whole city."""
+    desk = Desk(database_url, tmp_path, monkeypatch)
+    desk.found()
+    desk.hire("boss", "centre-manager")
+    desk.hire("vice", "centre-manager")
+    return desk
 
 
-@pytest.fixture
-def clerk(desk: Desk) -> str:
-    return desk.register({"name": "经办人"}, "first", "staff")
-
-
-def test_a_person_from_registering_to_forgetting(desk: Desk, clerk: str, tmp_path: Path) -> None:
-    person = desk.register(PERSON, clerk)
-    found = desk.run("find", "--by", "phone", "--as", clerk, given="138 4567 0123\n").output
-    assert found.split() == [person, "active", "司**慧", "60–69"]
-    shown = desk.run("show", person, "--as", clerk).output
+def test_a_person_from_registering_to_forgetting(desk: Desk, tmp_path: Path) -> None:
+    person = desk.register(PERSON)
+    found = desk.as_("boss", "people", "find", "--by", "phone", given="138 4567 0123\n").output
+    assert found.split()[-4:] == [person, "active", "司**慧", "60–69"]
+    shown = desk.as_("boss", "people", "show", person).output
     assert "138****0123" in shown
     for value in PERSON.values():
-        assert value not in found + shown
-    assert desk.run("unmask", person, "name", "--reason", "核对证件", "--as", clerk).output == "司马佳慧\n"
-    desk.run("unmask", person, "name", "--reason", " ", "--as", clerk, exit_code=1)
-    taken = desk.run("consent", person, "--give", "photos", "--wording", "2026-1", "--as", clerk).output
+        assert value not in found.replace("138 4567 0123", "") + shown
+    full = desk.as_("boss", "people", "unmask", person, "name", "--reason", "核对证件").output
+    assert full.endswith("司马佳慧\n")
+    desk.as_("boss", "people", "unmask", person, "name", "--reason", " ", exit_code=1)
+    taken = desk.as_("boss", "people", "consent", person, "--give", "photos", "--wording", "2026-1").output
     assert "standing" in taken
-    assert "withdrawn" in desk.run("consent", person, "--withdraw", taken.split()[0], "--as", clerk).output
+    consent = re.findall(r"^(\S+)  photos", taken, re.MULTILINE)[0]
+    assert "withdrawn" in desk.as_("boss", "people", "consent", person, "--withdraw", consent).output
     file = tmp_path / "own.json"
-    desk.run("export", person, str(file), "--as", clerk)
+    desk.as_("boss", "people", "export", person, str(file), "--reason", "本人申请")
     assert json.loads(file.read_text("utf-8"))["phone"] == "+8613845670123"
     assert file.stat().st_mode & 0o777 == 0o600
-    desk.run("freeze", person, "--as", clerk)
-    desk.run("close", person, "--as", clerk)
-    assert "nobody" in desk.run("find", "--by", "phone", "--as", clerk, given="13845670123").output
+    desk.as_("boss", "people", "freeze", person)
+    desk.as_("boss", "people", "close", person)
+    assert "nobody" in desk.as_("boss", "people", "find", "--by", "phone", given="13845670123\n").output
     assert (tmp_path / "people.erasures").read_text() == f"{person}\n"
-    desk.run("close", person, "--as", clerk)
-    gone = desk.run("show", person, "--as", clerk, exit_code=1)
-    assert "No such person" in gone.stderr
+    desk.as_("boss", "people", "close", person)
+    assert "No such person" in desk.as_("boss", "people", "show", person, exit_code=1).stderr
 
 
-def test_who_is_no_member_of_staff_gets_nothing(desk: Desk, clerk: str) -> None:
-    person = desk.register(PERSON, clerk)
-    for acting in ("nobody", person, "first"):
-        refused = desk.run("find", "--by", "phone", "--as", acting, given="13845670123\n", exit_code=1)
-        assert "no active member of staff" in refused.stderr
-    desk.run("register", "--role", "staff", "--as", "first", given='{"name": "另一人"}', exit_code=1)
-    desk.run("freeze", clerk, "--as", clerk)
-    desk.run("show", person, "--as", clerk, exit_code=1)
+def test_nobody_acts_in_somebody_elses_name_or_without_one(desk: Desk) -> None:
+    person = desk.register(PERSON)
+    bare = desk.run("people", "show", person)
+    assert bare.exit_code == 1
+    assert "--login" in bare.stderr
+    named = desk.run("people", "show", person, "--as", desk.people["boss"])
+    assert named.exit_code == 2, "there is no such option"
+    desk.as_("ann", "people", "show", person, exit_code=1)
+    desk.as_("ann", "people", "unmask", person, "name", "--reason", "x", exit_code=1)
+    desk.run("people", "register", typed=json.dumps(PERSON))
+    assert desk.run("cards", "freeze", person).exit_code == 1
 
 
-def test_a_mistake_repeats_nothing_of_what_was_typed(desk: Desk, clerk: str) -> None:
+def test_what_could_rob_somebody_takes_two_on_the_command_line(desk: Desk) -> None:
+    person = desk.register(PERSON)
+    said = desk.as_("boss", "people", "propose", person, "phone", given="13900001111\n").output
+    proposal = said.split()[-1]
+    alone = desk.as_("boss", "people", "confirm", person, proposal, exit_code=1)
+    assert "13900001111" not in alone.stderr
+    assert "effective" in desk.as_("vice", "people", "confirm", person, proposal).output
+    card = desk.as_("boss", "cards", "propose", person).output.split()[-1]
+    desk.as_("boss", "cards", "confirm", person, card, exit_code=1)
+    issued = desk.as_("vice", "cards", "confirm", person, card).output
+    number = re.findall(r"printed number: (\d{12})", issued)[0]
+    assert re.search(r"PBC[A-Z2-7]{16}", issued)
+    assert "the balance stays" in desk.as_("boss", "cards", "freeze", "--number", given=f"{number}\n").output
+    again = desk.as_("boss", "cards", "propose", person, "--unfreeze").output.split()[-1]
+    assert "card-unfreezing" in desk.as_("vice", "cards", "confirm", person, again).output
+    pin = desk.as_("boss", "people", "propose", person, "pin-reset").output.split()[-1]
+    assert "effective" in desk.as_("vice", "people", "confirm", person, pin).output
+
+
+def test_a_terminal_takes_two_on_the_command_line(desk: Desk) -> None:
+    station = desk.station
+    made = desk.as_("ann", "terminals", "propose", station, "一号终端").output
+    terminal = re.findall(r"(\S+)  proposed", made)[0]
+    desk.as_("ann", "terminals", "confirm", terminal, exit_code=1)
+    confirmed = desk.as_("bo", "terminals", "confirm", terminal).output
+    assert re.search(rf"{terminal}-[A-Z2-7]{{24}}", confirmed)
+    assert "一号终端" in desk.as_("ann", "terminals", "list").output
+    desk.as_("ann", "terminals", "restart", terminal)
+    desk.as_("bo", "terminals", "revoke", terminal)
+    assert "revoked" in desk.as_("ann", "terminals", "list").output
+
+
+def test_a_mistake_repeats_nothing_of_what_was_typed(desk: Desk) -> None:
     wrong = {**PERSON, "id_number": "230102196107090000"}
-    said = desk.run("register", "--as", clerk, given=json.dumps(wrong), exit_code=1).stderr
-    said += desk.run("register", "--as", clerk, given=json.dumps(wrong)[:-3], exit_code=1).stderr
-    said += desk.run(
-        "register", "--as", clerk, given=json.dumps({**PERSON, "born": "9.7.1961"}), exit_code=1
+
+    def refused(given: str) -> str:
+        return desk.as_("boss", "people", "register", given=given, exit_code=1).stderr
+
+    said = refused(json.dumps(wrong)) + refused(json.dumps(wrong)[:-3])
+    said += refused(json.dumps({**PERSON, "born": "9.7.1961"}))
+    said += desk.as_(
+        "boss", "people", "find", "--by", "id-number", given="230102196107090000\n", exit_code=1
     ).stderr
-    said += desk.run(
-        "find", "--by", "id-number", "--as", clerk, given="230102196107090000\n", exit_code=1
-    ).stderr
-    desk.register(PERSON, clerk)
-    said += desk.run("register", "--as", clerk, given=json.dumps(PERSON), exit_code=1).stderr
+    desk.register(PERSON)
+    said += refused(json.dumps(PERSON))
     for value in (*PERSON.values(), "230102196107090000", "9.7.1961"):
         assert value not in said
 
 
-def test_master_keys_rotate_and_retire(desk: Desk, clerk: str) -> None:
-    person = desk.register(PERSON, clerk)
+def test_master_keys_rotate_and_retire(desk: Desk) -> None:
+    person = desk.register(PERSON)
     old = read_file(desk.key).current.id
-    assert "in use" in desk.run("keys", "retire", old, exit_code=1).stderr
-    assert "3 keys" in desk.run("keys", "rotate").output
+    assert "in use" in desk.run("people", "keys", "retire", old).stderr
+    assert "2 keys" in desk.run("people", "keys", "rotate").output
     fresh = read_file(desk.key).current.id
     assert [key.id for key in read_file(desk.key).all] == [fresh, old]
-    desk.run("keys", "retire", old)
+    assert desk.run("people", "keys", "retire", old).exit_code == 0
     assert [key.id for key in read_file(desk.key).all] == [fresh]
-    assert "138****0123" in desk.run("show", person, "--as", clerk).output
-    desk.run("keys", "retire", old, exit_code=1)
-    desk.run("keys", "generate", str(desk.key), database=False, exit_code=1)
+    assert "138****0123" in desk.as_("boss", "people", "show", person).output
+    assert desk.run("people", "keys", "retire", old).exit_code == 1
+    assert desk.bare("people", "keys", "generate", str(desk.key)).exit_code == 1
 
 
-def test_without_a_master_key_no_verb_begins(desk: Desk, clerk: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_master_key_no_verb_begins(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("POINTSBANK_MASTER_KEY_FILE")
-    assert "POINTSBANK_MASTER_KEY_FILE" in desk.run("show", clerk, "--as", clerk, exit_code=1).stderr
+    assert "POINTSBANK_MASTER_KEY_FILE" in desk.run("people", "show", "x").stderr
     monkeypatch.setenv("POINTSBANK_MASTER_KEY_FILE", str(desk.key))
     desk.key.chmod(0o644)
-    assert "chmod 600" in desk.run("show", clerk, "--as", clerk, exit_code=1).stderr
+    assert "chmod 600" in desk.run("people", "show", "x").stderr

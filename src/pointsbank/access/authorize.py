@@ -53,6 +53,7 @@ _EFFECTS: Final = rights().effects
 _FOREIGN: Final[frozenset[Relation]] = frozenset({"foreign"})
 _HERE: Final[frozenset[Relation]] = frozenset({"own-place"})
 _SELF: Final[frozenset[Relation]] = frozenset({"self"})
+_WARD: Final[frozenset[Relation]] = frozenset({"ward"})
 
 
 def authorize(actor: Actor | None, action: str, resource: Resource = ANYTHING) -> Denial | None:
@@ -67,7 +68,9 @@ def authorize(actor: Actor | None, action: str, resource: Resource = ANYTHING) -
     known = resource.relations
     if resource.person and resource.person == actor.person:
         known |= _SELF
-    effects = {_effect("staff", action, known or _FOREIGN)}
+    if resource.person and resource.person == actor.ward:
+        known |= _WARD
+    effects = {_effect(actor.subject, action, known or _FOREIGN)}
     for grant in actor.grants:
         if (grant.role, action) in _EFFECTS:
             reached = known | _HERE if _reaches(grant, resource) else known or _FOREIGN
@@ -90,7 +93,9 @@ def may_somewhere(actor: Actor | None, action: str) -> Denial | None:
         return authorize(actor, action)
     if not actor.session and action not in actor.scopes:
         return Forbidden(action)
-    found = {effect for role in ("staff", *actor.roles) for effect in _of(role, action).values()} - {"deny"}
+    found = {effect for role in (actor.subject, *actor.roles) for effect in _of(role, action).values()} - {
+        "deny"
+    }
     if "allow" in found:
         return None
     if found and actor.session:

@@ -66,6 +66,13 @@ class Deciding:
                 break
         return verdict
 
+    async def judge(self, actor: Actor, action: str, resource: Resource) -> Refusal | None:
+        """Why the actor may not do this, by the rights of this moment."""
+        _, refusal = await self._ledger.database.read(
+            _judged, self._ledger.id, actor, self.today, action, resource, lambda connection, ledger_id: None
+        )
+        return refusal
+
     def draft(
         self,
         command: Command,
@@ -123,6 +130,7 @@ def with_rights_of(actor: Actor, own: Standing | None) -> Actor | None:
         own.grants,
         actor.session,
         actor.is_stepped_up,
+        actor.ward,
     )
 
 

@@ -107,6 +107,53 @@ pin_failures = _table("pin_failures", _text("terminal"), _text("card"), _big("at
 """Which cards failed at which terminal, and when last."""
 Index("pin_failures_card_idx", pin_failures.c.ledger_id, pin_failures.c.card)
 
+visits = _table(
+    "visits",
+    _text("token_hash"),
+    _text("session_id"),
+    _text("person_id"),
+    _text("way"),
+    _text("ward_id"),
+    _text("ward_kind"),
+    _text("terminal_id"),
+    _text("place_id"),
+    _text("staff_id"),
+    _big("spends_from"),
+    _big("opened_at"),
+    _big("touched_at"),
+    _big("expires_at"),
+    key=("token_hash",),
+)
+"""Sessions of volunteers: by a code sent to the phone, or for two minutes by card and PIN at a terminal."""
+Index("visits_person_idx", visits.c.ledger_id, visits.c.person_id)
+
+phone_codes = _table(
+    "phone_codes",
+    _text("phone"),
+    _text("browser"),
+    _text("code"),
+    _big("tries"),
+    _big("expires_at"),
+    key=("phone",),
+)
+"""The one open code of a phone: HMACs of the phone, of the browser that asked, and of the code."""
+Index("phone_codes_browser_idx", phone_codes.c.ledger_id, phone_codes.c.browser)
+
+oidc_requests = _table(
+    "oidc_requests", _text("state"), _text("browser"), _text("purpose"), _big("expires_at"), key=("state",)
+)
+"""Browsers that are at the city's log-in: hashes of the state and of the browser's cookie."""
+
+oidc_links = _table("oidc_links", _text("name"), _text("person_id"), _big("linked_at"), key=("name",))
+"""Who is linked to the city's log-in: an HMAC of issuer and subject, neither stands here."""
+Index("oidc_links_person_key", oidc_links.c.ledger_id, oidc_links.c.person_id, unique=True)
+
+used_codes = _table("used_codes", _text("nonce"), _big("expires_at"), key=("nonce",))
+"""Dynamic codes that were used, until they would be too old anyway: each opens once."""
+
+card_days = _table("card_days", _text("person_id"), _text("day"), _big("points"), key=("person_id", "day"))
+"""What somebody redeemed by card on a day of the city, in hundredths."""
+
 events = _table(
     "events",
     _text("event_id"),

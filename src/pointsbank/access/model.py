@@ -40,6 +40,7 @@ Scope = Literal[
     "points:expire",
     "places:read",
     "places:manage",
+    "people:read",
     "metrics:read",
     "keys:manage",
     "recognition:read",
@@ -55,17 +56,47 @@ SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 StaffAction = Literal[
     "sessions:own",
     "password:own",
+    "oidc:own",
     "staff:read",
     "staff:manage",
     "roles:propose",
     "roles:confirm",
     "roles:revoke",
+    "roles:minors",
     "keys:own",
     "keys:confirm",
+    "people:register",
+    "people:minors",
+    "people:audit",
+    "people:unmask",
+    "people:freeze",
+    "people:propose",
+    "people:confirm",
+    "people:close",
+    "cards:read",
+    "terminals:manage",
+    "terminals:confirm",
 ]
 """What only a natural person does, logged in. No key has these as a scope, so no source ever gives a right."""
 
 STAFF_ACTIONS: Final[tuple[StaffAction, ...]] = get_args(StaffAction)
+
+SelfAction = Literal[
+    "own:balance",
+    "own:records",
+    "own:object",
+    "own:check-in",
+    "own:redeem",
+    "own:code",
+    "own:data",
+    "own:consents",
+    "own:card",
+    "own:session",
+    "own:ward",
+]
+"""What volunteers, guardians and helpers do for themselves or a ward, in a session of their own."""
+
+SELF_ACTIONS: Final[tuple[SelfAction, ...]] = get_args(SelfAction)
 
 Owner = Literal["operator", "machine", "person"]
 """Whose a key is. `operator`: made before the ledger had staff; from the founding on it is a machine's."""
@@ -107,6 +138,8 @@ class Actor(msgspec.Struct, frozen=True):
     """the session through which a person acts; empty for a key"""
     is_stepped_up: bool = False
     """whether the person has shown a code within the last minutes"""
+    ward: str = ""
+    """for whom a guardian or helper acts, by a recorded link"""
 
     @property
     def name(self) -> str:

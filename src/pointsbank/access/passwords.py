@@ -18,6 +18,7 @@ from typing import Final, TypeVar
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from pointsbank.access.common_passwords import is_common
 from pointsbank.access.pepper import Pepper
 from pointsbank.access.rights import LogInRules
 
@@ -28,43 +29,6 @@ PASSES: Final = 2
 MOST_WAITING: Final = 64
 _NICE: Final = 10
 """Threads that hash yield to the loop that answers: logging in may take longer, a till may not."""
-
-_COMMON: Final = frozenset(
-    {
-        "123456789012",
-        "1234567890123",
-        "12345678901234",
-        "123456789123",
-        "111111111111",
-        "qwertyuiop12",
-        "qwertyuiop123",
-        "qwertyuiopas",
-        "asdfghjkl123",
-        "password1234",
-        "password12345",
-        "password123456",
-        "passwordpassword",
-        "administrator",
-        "administrator1",
-        "adminadmin12",
-        "welcome12345",
-        "letmein12345",
-        "iloveyou1234",
-        "woaini123456",
-        "woaini1314520",
-        "5201314520131",
-        "abcdefghijkl",
-        "abc123456789",
-        "a12345678901",
-        "aa1234567890",
-        "qazwsxedcrfv",
-        "1qaz2wsx3edc",
-        "zaq12wsxcde3",
-        "changeme1234",
-        "pointsbank1234",
-    }
-)
-"""Long ones that people choose nevertheless; `weakness` finds runs and repetitions by itself."""
 
 _OURS: Final = ("pointsbank", "积分银行", "jifenyinhang", "zhiyuanzhe", "志愿者", "volunteer")
 """Words of this service: the first that somebody would try who knows where the password is for."""
@@ -121,17 +85,18 @@ class Passwords:
             self._waiting -= 1
 
 
-def weakness(password: str, login: str, rules: LogInRules) -> str:
+def weakness(password: str, login: str, rules: LogInRules, known: frozenset[str] = frozenset()) -> str:
     """Why a password may not be used: `short`, `long`, `common`, `plain`, `ours` or `login`; empty if it may.
 
-    There is no rule on sorts of characters, and none on renewal: length is what helps (NIST SP 800-63B).
+    `known` is the list of the city's own. There is no rule on sorts of characters, and none on renewal: length is what
+    helps (NIST SP 800-63B).
     """
     lower = password.lower()
     if len(password) < rules.password_shortest:
         return "short"
     if len(password) > rules.password_longest:
         return "long"
-    if lower in _COMMON:
+    if is_common(password, known):
         return "common"
     if len(set(lower)) < 5 or _is_run(lower):
         return "plain"

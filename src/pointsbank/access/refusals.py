@@ -128,6 +128,61 @@ class TerminalStopped(Refusal, frozen=True, tag="terminal-stopped"):
     """The PINs of many cards were wrong at this terminal: it is stopped till the desk."""
 
 
+class UnknownTerminal(Refusal, frozen=True, tag="unknown-terminal"):
+    """There is no such terminal, or its key opens nothing: revoked, mistyped and unknown look alike."""
+
+
+class TerminalCodeRefused(Refusal, frozen=True, tag="terminal-code-refused"):
+    """The code of a terminal is wrong, used or too old: all look alike."""
+
+
+class NoPinChoice(Refusal, frozen=True, tag="no-pin-choice"):
+    """Nobody has given leave to choose a PIN, or the leave is too old or used."""
+
+
+class CardNotYet(Refusal, frozen=True, tag="card-not-yet"):
+    """The card, the PIN or the phone is new: it opens, and spends only after a delay. `from_at` in microseconds UTC."""
+
+    retry: ClassVar[bool] = True
+    from_at: int
+
+
+class CardDayLimit(Refusal, frozen=True, tag="card-day-limit"):
+    """A card redeems so many points a day at most: `amount`, of which `available` are left, in hundredths."""
+
+    commodity: str
+    amount: int
+    available: int
+
+
+class GuardianNotPresent(Refusal, frozen=True, tag="guardian-not-present"):
+    """Under 14 redeems only with the guardian present, who shows the own card and PIN."""
+
+
+class PhoneCodeRefused(Refusal, frozen=True, tag="phone-code-refused"):
+    """The code, the number or the browser is another, the code too old or tried too often: all look alike."""
+
+
+class OwnCodeRefused(Refusal, frozen=True, tag="own-code-refused"):
+    """A dynamic code is forged, too old, of somebody who may not act, or was used before."""
+
+
+class OidcRefused(Refusal, frozen=True, tag="oidc-refused"):
+    """The city's log-in does not answer, or said something that is not good here, or is linked to nobody."""
+
+
+class OidcLinked(Refusal, frozen=True, tag="oidc-linked"):
+    """This log-in of the city, or this person, is linked already."""
+
+
+class NotAWard(Refusal, frozen=True, tag="not-a-ward"):
+    """There is no recorded link to this person that works today."""
+
+
+class PeopleClosed(Refusal, frozen=True, tag="people-closed"):
+    """The service was started without the people store."""
+
+
 class ReservedKind(Refusal, frozen=True, tag="reserved-kind"):
     """Entries of this kind are posted by their own room alone, never through a general door."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 import msgspec
 from sqlalchemy import Connection
@@ -26,6 +26,9 @@ from pointsbank.ledger.model import NEVER_EXPIRES, RECORDED_AT, Change, Draft, R
 from pointsbank.ledger.refusals import Refusal
 
 Reads = tuple[tuple[str, int], ...]
+
+MINORS_DESK = "minors-desk"
+"""The role that opens minors' profiles: a manager proposes it, and it ends by itself."""
 
 
 class RoleIn(msgspec.Struct, frozen=True):
@@ -60,11 +63,13 @@ class RoleDesk(Deciding):
             return UnknownRolePlace(wanted.place)
         if wanted.person == actor.person:
             return OwnRole()
+        of_minors = wanted.role == MINORS_DESK
+        latest = date.fromisoformat(from_day) + timedelta(days=rights().people.minors_days)
 
         def judge(connection: Connection, ledger_id: int) -> Refusal | None:
             if standing.grant_of(connection, ledger_id, grant_id) is not None:
                 return None  # a repetition: the writer knows it by its key
-            if from_day > to_day or to_day < self.today:
+            if from_day > to_day or to_day < self.today or (of_minors and to_day >= latest.isoformat()):
                 return RoleDays()
             return must_be_staff(connection, ledger_id, wanted.person)
 
@@ -79,7 +84,8 @@ class RoleDesk(Deciding):
             )
 
         resource = Resource("role", grant_id, places, wanted.person)
-        return await self._granted(grant_id, await self.act(actor, "roles:propose", resource, judge, draft))
+        action = "roles:minors" if of_minors else "roles:propose"
+        return await self._granted(grant_id, await self.act(actor, action, resource, judge, draft))
 
     async def confirm(self, actor: Actor, grant_id: str, command: Command) -> Granted | Refusal:
         """Confirm a role that another person has proposed for a third."""

@@ -122,3 +122,27 @@ enrolments = table(
 """Leave to set a password and a second factor, once. Two administrators hold half of the code each, so neither
 can enrol in somebody else's place. Only hashes of the halves are kept."""
 Index("enrolments_person_idx", enrolments.c.ledger_id, enrolments.c.person_id, enrolments.c.state)
+
+terminals = table(
+    "terminals",
+    column("terminal_id", Text),
+    column("place_id", Text),
+    column("label", Text),
+    column("proposed_by", Text),
+    column("proposed_at", Big),
+    column("confirmed_by", Text),
+    column("code_hash", LargeBinary),
+    column("code_until", Big),
+    column("key_hash", LargeBinary),
+    column("enrolled_at", Big),
+    column("revoked_by", Text),
+    column("revoked_at", Big),
+    column("state", Text),
+    CheckConstraint("state IN ('proposed', 'confirmed', 'enrolled', 'revoked')", name="state"),
+    CheckConstraint("confirmed_by = '' OR confirmed_by <> proposed_by", name="four_eyes"),
+    CheckConstraint("(state = 'enrolled') <= (length(key_hash) = 32)", name="key_hash"),
+    key=("terminal_id",),
+)
+"""Devices at which a card and a PIN open something: proposed by one, confirmed by another, enrolled once with a code.
+Only hashes of the code and of the key are kept. Its place bounds what is done there."""
+Index("terminals_place_idx", terminals.c.ledger_id, terminals.c.place_id)

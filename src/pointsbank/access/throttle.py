@@ -68,8 +68,18 @@ def succeeded(connection: Connection, ledger_id: int, limits: Mapping[str, int])
 
 
 def sweep(connection: Connection, ledger_id: int, now: int, window_minutes: int) -> None:
-    """Forget windows of the door that are over; those of record sheets are longer, and have a sweep of their own."""
+    """Forget windows of log-ins that are over; those of sent codes and of record sheets are longer and stay."""
     t = throttles.c
     over = now - window_minutes * MICROS_A_MINUTE
-    is_sheets = (t.subject >= "sheet-") & (t.subject < "sheet.")
-    connection.execute(delete(throttles).where(t.ledger_id == ledger_id, t.since <= over, ~is_sheets))
+    stays = t.subject.like("sent-%") | t.subject.like("sheet-%")
+    connection.execute(delete(throttles).where(t.ledger_id == ledger_id, t.since <= over, ~stays))
+
+
+def sweep_sent(connection: Connection, ledger_id: int, now: int) -> None:
+    """Forget what was sent more than a day ago."""
+    t = throttles.c
+    connection.execute(
+        delete(throttles).where(
+            t.ledger_id == ledger_id, t.since <= now - 24 * 60 * MICROS_A_MINUTE, t.subject.like("sent-%")
+        )
+    )

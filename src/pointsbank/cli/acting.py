@@ -31,7 +31,11 @@ T = TypeVar("T")
 
 Query = Callable[..., Sequence[Found]]
 
-OPERATOR = Actor("operator", "cli", frozenset({*SCOPES, "register", "people:read", "people:manage"}))
+OPERATOR = Actor(
+    "operator",
+    "cli",
+    frozenset({*SCOPES, "register", "people:read", "people:register", "people:freeze", "recognition:decide"}),
+)
 """The bare shell of a ledger without staff."""
 
 HERE = "command line"
@@ -68,24 +72,31 @@ def login_option(command: Callable[..., T]) -> Callable[..., T]:
     )(command)
 
 
-async def who_acts(ledger: Ledger, action: str, shown: Shown, *acts: Act) -> Actor:
-    """Who acts, if they may do each of these acts, or without any, in the whole city. Ends the verb if not."""
+async def who_acts(ledger: Ledger, action: str, shown: Shown, *acts: Act, bounded: bool = False) -> Actor:
+    """Who acts, if they may do each of these acts, or without any, in the whole city. Ends the verb if not.
+
+    `bounded` if whoever asked asks again with the place: then it is enough to have the right somewhere.
+    """
     ring = KeyRing(ledger, ledger.writer.clock)
     staff = StaffDesk(ledger, ring)
     if shown.login:
         async with logged_in(ledger, ring, staff, shown.login) as actor:
+            if bounded:
+                return allowed(actor, action, bounded=True)
             return await _allowed_at(ledger, actor, action, acts)
     if shown.key_file is not None:
         key = await ring.recognise(shown.key_file.read_text(encoding="utf-8").strip())
         if key is None:
             raise Ending("密钥有误、已过期或已吊销 / the key is wrong, expired or revoked")
+        if bounded:
+            return allowed(key.actor, action, bounded=True)
         return await _allowed_at(ledger, key.actor, action, acts)
     if await staff.is_founded():
         raise Ending(
             "账簿已有工作人员：请用 --login 登录，或用 --key-file 指定密钥。\n"
             "The ledger has staff: log in with --login, or name a key with --key-file."
         )
-    return allowed(OPERATOR, action)
+    return allowed(OPERATOR, action, bounded=bounded)
 
 
 @asynccontextmanager

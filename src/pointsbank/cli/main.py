@@ -36,6 +36,8 @@ SECTIONS: dict[str, dict[str, str]] = {
         "db": "Upgrade, check, back up and restore the database 数据库",
         "staff": "The first administrators, accounts, roles 人员与角色",
         "keys": "API keys: issue, list, revoke 接口密钥",
+        "cards": "Cards of volunteers: issue, replace, freeze 卡",
+        "terminals": "Devices at which card and PIN open something 终端",
         "people": "The people store: register, find, consent, forget 人员资料",
         "merge": "Two registrations of one person become one 合并重复登记",
         "policy": "Check a policy and name every error in it 规则检查",

@@ -71,22 +71,24 @@ async def confirm(old: str, change: str, shown: Shown, database_url: str) -> Non
     async def act(desk: Merging, by: By, household: frozenset[str], books: MergePostings) -> Change | Refusal:
         return await desk.confirm(old, change, by.name, books.post, household=household)
 
-    await _carry_out(database_url, shown, (old,), act)
+    await _carry_out(database_url, shown, (old,), act, "people:confirm")
 
 
-async def _carry_out(database_url: str, shown: Shown, people: tuple[str, ...], act: Act) -> None:
-    async with _desk(database_url, shown, people) as (desk, by, household, books):
+async def _carry_out(
+    database_url: str, shown: Shown, people: tuple[str, ...], act: Act, scope: str = "people:propose"
+) -> None:
+    async with _desk(database_url, shown, people, scope) as (desk, by, household, books):
         change = granted(await act(desk, by, household, books))
     say(f"{change.id}\t{change.kind}\t{change.state}\t{change.person_id}")
 
 
 @asynccontextmanager
 async def _desk(
-    database_url: str, shown: Shown, people: tuple[str, ...]
+    database_url: str, shown: Shown, people: tuple[str, ...], scope: str
 ) -> AsyncIterator[tuple[Merging, By, frozenset[str], MergePostings]]:
     """The desk of merges, who acts, who lives with the people concerned, and the books."""
     async with (
-        acting_desks(database_url, shown, "people:manage") as (desks, by, _),
+        acting_desks(database_url, shown, scope) as (desks, by, _),
         register_of(database_url) as register,
     ):
         if not by.person:

@@ -4,37 +4,31 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar, get_args
+from typing import cast, get_args
 
 import click
 import msgspec
 
-from pointsbank.cli.people_of import keys_of
-from pointsbank.cli.terminal import CITY, PATIENT, Ending, as_coroutine, database_option, refusal_text, say
-from pointsbank.engine.registry import CITY_LEDGER, open_ledger
+from pointsbank.access.people_desk import ChangeKind
+from pointsbank.activities.ports import By
+from pointsbank.cli.acting import Shown, acting_options
+from pointsbank.cli.desk import at_desk, granted, store_of
+from pointsbank.cli.terminal import CITY, Ending, as_coroutine, database_option, policies, refusal_text, say
+from pointsbank.hours.settling import SettlePostings
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.people import master, rotation
-from pointsbank.people.closing import close_account, resume_closings
-from pointsbank.people.consents import Consents
-from pointsbank.people.export import export_own_data
+from pointsbank.people.acts import Act
+from pointsbank.people.changes import Change
+from pointsbank.people.closing import resume_closings
+from pointsbank.people.links import Link, LinkKind
 from pointsbank.people.model import NewPerson, Purpose, Role
-from pointsbank.people.registry import Registry, Shown
+from pointsbank.people.refusals import UnknownChange
+from pointsbank.people.registry import Shown as Shows
 from pointsbank.people.sealing import INDEX_KINDS, IndexKind
-from pointsbank.people.store import PeopleStore, people_store
-from pointsbank.points.settling import no_points_left
-from pointsbank.settings import Settings, settings_from
-from pointsbank.store.database import Database
-from pointsbank.store.port import ledger_id_of
 
-T = TypeVar("T")
-
-acting_option = click.option(
-    "--as", "acting", metavar="PERSON", required=True, help="Id of the member of staff who acts 经办人."
-)
+CHANGES = get_args(ChangeKind)
 
 
 @click.group("people")
@@ -51,7 +45,7 @@ def command() -> None:
 @as_coroutine
 async def upgrade(database_url: str) -> None:
     """Make the people store, or bring its schema up to date. 建立或升级个人资料库。"""
-    store, _ = _store(database_url)
+    store, _ = store_of(database_url)
     try:
         await store.upgrade()
         await store.open()
@@ -61,26 +55,31 @@ async def upgrade(database_url: str) -> None:
 
 
 @command.command("register", short_help="Put somebody on file, from a JSON object on stdin 登记")
-@click.option("--role", type=click.Choice(get_args(Role)), default="volunteer", show_default=True)
-@acting_option
+@click.option(
+    "--role", type=click.Choice(("volunteer", "guardian", "helper")), default="volunteer", show_default=True
+)
+@click.option(
+    "--place", default="", metavar="PLACE", help="Id of the place where it is done; empty: the city."
+)
+@acting_options
 @database_option
 @as_coroutine
-async def register(role: Role, acting: str, database_url: str) -> None:
+async def register(role: Role, place: str, shown: Shown, database_url: str) -> None:
     """Put somebody on file. 登记人员。
 
     Standard input is a JSON object with name, and where known phone, volunteer_number, id_number, born (YYYY-MM-DD).
-    The first member of staff may register themselves: --role staff --as first.
+    With --login, password and code come first, a line each.
     """
-    try:
-        given = msgspec.json.decode(sys.stdin.buffer.read(), type=dict[str, str])
-        person = msgspec.convert(given | {"role": role}, NewPerson)
-    except msgspec.DecodeError as error:
-        # the parser's message names fields and places, and no value
-        raise Ending(f"标准输入须是一个 JSON 对象 / standard input must be a JSON object: {error}") from None
-    async with _desk(database_url) as registry:
-        if not (acting == "first" and role == "staff" and not await registry.has_staff()):
-            await _require_staff(registry, acting)
-        done = _granted(await registry.register(person, acting))
+    async with at_desk(database_url, "people:register", shown) as (desk, actor):
+        try:
+            given = msgspec.json.decode(sys.stdin.read(), type=dict[str, str])
+            person = msgspec.convert(given | {"role": role}, NewPerson)
+        except msgspec.DecodeError as error:
+            # the parser's message names fields and places, and no value
+            raise Ending(
+                f"标准输入须是一个 JSON 对象 / standard input must be a JSON object: {error}"
+            ) from None
+        done = granted(await desk.register(actor, person, place))
     say(f"已登记 / registered  {done.person_id}")
     for hint in done.hints:
         say(f"  请核对 / please compare  {hint.person_id}  {hint.reason}")
@@ -88,15 +87,13 @@ async def register(role: Role, acting: str, database_url: str) -> None:
 
 @command.command("find", short_help="Who has this whole number, read from stdin 查找")
 @click.option("--by", "kind", type=click.Choice(INDEX_KINDS), required=True, help="Which number it is.")
-@acting_option
+@acting_options
 @database_option
 @as_coroutine
-async def find(kind: IndexKind, acting: str, database_url: str) -> None:
+async def find(kind: IndexKind, shown: Shown, database_url: str) -> None:
     """Find people by a whole number, read from standard input. Counted, limited and logged. 按完整号码查找。"""
-    number = sys.stdin.readline().strip()
-    async with _desk(database_url) as registry:
-        await _require_staff(registry, acting)
-        found = _granted(await registry.find(kind, number, acting))
+    async with at_desk(database_url, "people:read", shown) as (desk, actor):
+        found = granted(await desk.find(actor, kind, sys.stdin.readline().strip()))
     for one in found:
         say(f"{one.person_id}  {one.state:<8}  {one.name}  {one.age_band}")
     if not found:
@@ -106,45 +103,40 @@ async def find(kind: IndexKind, acting: str, database_url: str) -> None:
 @command.command("show", short_help="A person, masked 查看")
 @click.argument("person_id")
 @click.option("--reason", default="", help="Why; needed for somebody under 18, and kept.")
-@acting_option
+@acting_options
 @database_option
 @as_coroutine
-async def show(person_id: str, reason: str, acting: str, database_url: str) -> None:
+async def show(person_id: str, reason: str, shown: Shown, database_url: str) -> None:
     """Show a person, masked. Logged. 查看（脱敏）。"""
-    async with _desk(database_url) as registry:
-        await _require_staff(registry, acting)
-        profile = _granted(await registry.profile(person_id, acting, reason=reason))
+    async with at_desk(database_url, "people:read", shown) as (desk, actor):
+        profile = granted(await desk.profile(actor, person_id, reason))
     for name, value in msgspec.structs.asdict(profile).items():
         say(f"{name:<18}{' '.join(value) if isinstance(value, tuple) else value}")
 
 
 @command.command("unmask", short_help="One value in full, with a reason 查看完整信息")
 @click.argument("person_id")
-@click.argument("field", type=click.Choice(get_args(Shown)))
+@click.argument("field", type=click.Choice(get_args(Shows)))
 @click.option("--reason", required=True, help="Why; it is kept with who saw whom.")
-@acting_option
+@acting_options
 @database_option
 @as_coroutine
-async def unmask(person_id: str, field: Shown, reason: str, acting: str, database_url: str) -> None:
+async def unmask(person_id: str, field: Shows, reason: str, shown: Shown, database_url: str) -> None:
     """Show one value in full. The reason is kept with who saw whom. 查看完整信息，须说明理由。"""
-    async with _desk(database_url) as registry:
-        await _require_staff(registry, acting)
-        shown = _granted(await registry.unmask(person_id, field, acting, permitted=True, reason=reason))
-    say(shown.value or "（未登记 / not on file）")
+    async with at_desk(database_url, "people:unmask", shown) as (desk, actor):
+        revealed = granted(await desk.unmask(actor, person_id, field, reason))
+    say(revealed.value or "（未登记 / not on file）")
 
 
 @command.command("freeze", short_help="Stop everything that somebody could do 冻结")
 @click.argument("person_id")
-@acting_option
+@acting_options
 @database_option
 @as_coroutine
-async def freeze(person_id: str, acting: str, database_url: str) -> None:
+async def freeze(person_id: str, shown: Shown, database_url: str) -> None:
     """Stop at once everything that somebody could do, as after a lost card. 立即冻结。"""
-    async with _desk(database_url) as registry:
-        await _require_staff(registry, acting)
-        refusal = await registry.freeze(person_id, acting)
-    if refusal is not None:
-        raise _ending(refusal)
+    async with at_desk(database_url, "people:freeze", shown) as (desk, actor):
+        granted(await desk.freeze(actor, person_id))
     say(f"已冻结 / frozen  {person_id}")
 
 
@@ -154,7 +146,7 @@ async def freeze(person_id: str, acting: str, database_url: str) -> None:
 @click.option("--wording", default="", help="Version of the text that was agreed to; needed with --give.")
 @click.option("--given-by", default="", metavar="PERSON", help="The guardian who consents; else the person.")
 @click.option("--withdraw", "consent_id", metavar="CONSENT", help="Id of the consent that ends now.")
-@acting_option
+@acting_options
 @database_option
 @as_coroutine
 async def consent(
@@ -163,26 +155,18 @@ async def consent(
     wording: str,
     given_by: str,
     consent_id: str | None,
-    acting: str,
+    shown: Shown,
     database_url: str,
 ) -> None:
     """Take a consent down, withdraw one, and list them all. 同意的登记、撤回与查看。"""
     if purpose and not wording:
         raise click.UsageError("--give 须有 --wording / --give needs --wording")
-    async with _desk(database_url) as registry:
-        await _require_staff(registry, acting)
-        desk = Consents(registry.store)
+    async with at_desk(database_url, "people:register", shown) as (desk, actor):
         if purpose:
-            _granted(
-                await desk.give(
-                    person_id, purpose, wording=wording, given_by=given_by or person_id, taken_by=acting
-                )
-            )
+            granted(await desk.consent(actor, person_id, purpose, wording, given_by))
         if consent_id:
-            refusal = await desk.withdraw(person_id, consent_id, acting)
-            if refusal is not None:
-                raise _ending(refusal)
-        for one in await desk.history(person_id):
+            granted(await desk.withdraw(actor, person_id, consent_id))
+        for one in granted(await desk.consents(actor, person_id)):
             ended = f"撤回 withdrawn {_when(one.withdrawn_at)}" if one.withdrawn_at else "有效 standing"
             say(f"{one.id}  {one.purpose:<14}  {_when(one.given_at)}  {one.wording}  {ended}")
 
@@ -190,42 +174,85 @@ async def consent(
 @command.command("export", short_help="All of one's own data as JSON 导出本人资料")
 @click.argument("person_id")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@acting_option
+@click.option("--reason", required=True, help="Why; it is kept with who saw whom.")
+@acting_options
 @database_option
 @as_coroutine
-async def export(person_id: str, file: Path, acting: str, database_url: str) -> None:
+async def export(person_id: str, file: Path, reason: str, shown: Shown, database_url: str) -> None:
     """Write all that the store knows of a person to FILE, readable by its owner only. 导出本人全部资料。"""
-    async with _desk(database_url) as registry:
-        await _require_staff(registry, acting)
-        found = _granted(await export_own_data(registry.store, person_id, acting))
+    async with at_desk(database_url, "people:unmask", shown) as (desk, actor):
+        found = granted(await desk.export(actor, person_id, reason))
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as out:
         out.write(found)
     say(f"已写入 / written  {file}")
 
 
-@command.command("close", short_help="Close an account and forget the person 注销")
+@command.command("propose", short_help="Propose what takes two members of staff 提议")
 @click.argument("person_id")
-@acting_option
+@click.argument("kind", type=click.Choice((*CHANGES, "guardian", "helper", "pin-reset", "household")))
+@click.option("--holder", default="", metavar="PERSON", help="The guardian or helper.")
+@click.option("--household", default="", metavar="CODE", help="The household to join.")
+@click.option("--leave", is_flag=True, help="Leave the household instead of joining it.")
+@acting_options
 @database_option
 @as_coroutine
-async def close(person_id: str, acting: str, database_url: str) -> None:
+async def propose(
+    person_id: str, kind: str, holder: str, household: str, leave: bool, shown: Shown, database_url: str
+) -> None:
+    """Propose what could rob somebody; another member of staff confirms it. 提议须两人办理的事项。
+
+    A new phone, a corrected value, or the evidence for a guardian or helper is a line on standard input.
+    """
+    async with at_desk(database_url, "people:propose", shown) as (desk, actor):
+        if kind == "pin-reset":
+            made: Link | Change | Act = granted(await desk.propose_pin(actor, person_id))
+        elif kind == "household":
+            made = granted(await desk.propose_household(actor, person_id, household, leaves=leave))
+        elif kind in ("guardian", "helper"):
+            evidence = sys.stdin.readline().strip()
+            made = granted(await desk.propose_link(actor, person_id, cast(LinkKind, kind), holder, evidence))
+        else:
+            value = "" if kind == "unfreeze" else sys.stdin.readline().strip()
+            made = granted(await desk.propose_change(actor, person_id, cast(ChangeKind, kind), value))
+    say(f"待另一人确认 / another confirms  {kind}  {made.id}")
+
+
+@command.command("confirm", short_help="Confirm what another member of staff proposed 确认")
+@click.argument("person_id")
+@click.argument("proposal_id")
+@acting_options
+@database_option
+@as_coroutine
+async def confirm(person_id: str, proposal_id: str, shown: Shown, database_url: str) -> None:
+    """Confirm the proposal PROPOSAL_ID of another member of staff. 确认他人提议的事项。"""
+    async with at_desk(database_url, "people:confirm", shown) as (desk, actor):
+        done: Link | Change | Act | Refusal = await desk.confirm_act(actor, person_id, proposal_id)
+        if isinstance(done, UnknownChange):
+            done = await desk.confirm_change(actor, person_id, proposal_id)
+        if isinstance(done, UnknownChange):
+            done = await desk.confirm_link(actor, person_id, proposal_id)
+        if isinstance(done, Refusal):
+            raise _ending(done)
+        effective_at = done.effective_at
+    when = f"，生效 / effective {_when(effective_at)}" if effective_at else ""
+    say(f"已确认 / confirmed  {proposal_id}{when}")
+
+
+@command.command("close", short_help="Close an account and forget the person 注销")
+@click.argument("person_id")
+@acting_options
+@database_option
+@as_coroutine
+async def close(person_id: str, shown: Shown, database_url: str) -> None:
     """Close an account that holds no points, and forget the person. Run it again after an interruption. 注销账户。
 
     The books stay whole: they know a random id and nothing else. What was forgotten cannot be brought back.
     """
-    database = Database(database_url)
-    async with _desk(database_url) as registry:
-        await _require_staff(registry, acting)
-        try:
-            async with open_ledger(database, limits=PATIENT) as ledger:
-                settle = no_points_left(ledger)
-                await resume_closings(registry.store, settle)
-                done = _granted(
-                    await close_account(registry.store, person_id, settle, by=acting, settlement="nothing")
-                )
-        finally:
-            await database.close()
+    async with at_desk(database_url, "people:close", shown) as (desk, actor):
+        settle = SettlePostings(desk.ledger, policies(), By(actor.id, actor.person)).settle
+        await resume_closings(desk.store, settle)
+        done = granted(await desk.ask_closing(actor, person_id, "nothing", settle))
     say(f"已注销，资料已销毁 / closed and forgotten  {done.person_id}")
 
 
@@ -260,14 +287,14 @@ async def rotate(database_url: str) -> None:
     An interrupted rotation is finished first, without a new key. With keys from the environment, put the new key there
     before the old one and run this.
     """
-    store, settings = _store(database_url)
+    store, settings = store_of(database_url)
     try:
         await store.open()
         if not settings.master_key and not await rotation.outstanding(store):
             file = Path(settings.master_key_file)
             master.write_file(file, [master.generate(), *store.keys.all])
             await store.close()
-            store, _ = _store(database_url)
+            store, _ = store_of(database_url)
             await store.open()
         done = await rotation.rewrap_all(store)
         current = store.keys.current.id
@@ -285,7 +312,7 @@ async def retire(key_id: str, database_url: str) -> None:
 
     Copies of the people store from before the rotation cannot be read after that: neither by us nor by a thief.
     """
-    store, settings = _store(database_url)
+    store, settings = store_of(database_url)
     try:
         await store.open()
         refusal = await rotation.may_retire(store, key_id)
@@ -301,36 +328,6 @@ async def retire(key_id: str, database_url: str) -> None:
         return
     master.write_file(Path(settings.master_key_file), left)
     say(f"已停用 {key_id} / retired")
-
-
-def _store(database_url: str) -> tuple[PeopleStore, Settings]:
-    settings = settings_from(database=database_url)
-    held = keys_of(settings)
-    if held.file is not None and not settings.master_key_file:
-        settings = msgspec.structs.replace(settings, master_key_file=str(held.file))
-    return people_store(settings, ledger_id_of(CITY_LEDGER), held), settings
-
-
-@asynccontextmanager
-async def _desk(database_url: str) -> AsyncIterator[Registry]:
-    store, _ = _store(database_url)
-    try:
-        await store.open()
-        yield Registry(store)
-    finally:
-        await store.close()
-
-
-async def _require_staff(registry: Registry, acting: str) -> None:
-    """Who acts must be an active member of staff on file. What they may is decided by their rights."""
-    if not await registry.is_active_staff(acting):
-        raise Ending(f"{acting} 不是在职工作人员 / is no active member of staff")
-
-
-def _granted(outcome: T | Refusal) -> T:
-    if isinstance(outcome, Refusal):
-        raise _ending(outcome)
-    return outcome
 
 
 def _ending(refusal: Refusal) -> Ending:

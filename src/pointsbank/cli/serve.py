@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import click
 
+from pointsbank.access.oidc import OidcError
 from pointsbank.access.pepper import PepperError
 from pointsbank.access.ring import KeyRing
+from pointsbank.access.senders import SenderError, sender_of
 from pointsbank.access.staff import StaffDesk
 from pointsbank.access.wall import holes
-from pointsbank.app import open_log_ins, run
+from pointsbank.app import city_log_in, open_log_ins, run
 from pointsbank.cli.terminal import (
     Ending,
     as_coroutine,
@@ -49,7 +51,9 @@ def command(
         name_unimplemented(policies(settings.policy))
         _look(settings)
         run(settings)
-    except (SettingsError, DatabaseUrlError, PepperError, PolicyErrors, StoreError, SchemaOutOfDate) as error:
+    except (
+        SettingsError, DatabaseUrlError, PepperError, PolicyErrors, StoreError, SchemaOutOfDate, SenderError, OidcError,
+    ) as error:  # fmt: skip
         raise Ending(str(error)) from error
 
 
@@ -63,8 +67,9 @@ async def _look(settings: Settings) -> None:
             ring = KeyRing(ledger, ledger.writer.clock)
             staff = StaffDesk(ledger, ring)
             await _look_at_people(settings, ledger)
-            async with open_log_ins(settings, ledger, ring, staff):
-                pass
+            async with open_log_ins(settings, ledger, ring, staff) as door:
+                city_log_in(settings, ledger, door, ledger.writer.clock)
+            sender_of(settings)
             found = await database.read(holes) if await staff.is_founded() else []
             if found:
                 raise Ending(

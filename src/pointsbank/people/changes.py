@@ -106,6 +106,17 @@ class Changes:
 
         return await self.store.read(work)
 
+    async def phone_changed_at(self, person_id: str) -> int:
+        """When somebody's newest phone was confirmed (microseconds UTC): what the old one opened is over; 0 if never."""
+        t = changes.c
+        query = select(func.max(t.confirmed_at)).where(
+            t.ledger_id == self.store.ledger_id,
+            t.person_id == person_id,
+            t.kind == "phone",
+            t.state == "confirmed",
+        )
+        return await self.store.read(lambda c: c.execute(query).scalar() or 0)
+
     async def _propose(
         self, person_id: str, kind: ChangeKind, payload: str, by: str, household: Collection[str]
     ) -> Change | UnknownPerson | SecondPersonNeeded:

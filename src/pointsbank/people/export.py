@@ -14,7 +14,7 @@ from pointsbank.people.aliases import aliases
 from pointsbank.people.refusals import UnknownPerson
 from pointsbank.people.registry import PLAIN
 from pointsbank.people.store import PeopleStore
-from pointsbank.people.store_tables import blind_indexes, changes, links, person_roles, persons
+from pointsbank.people.store_tables import acts, blind_indexes, cards, changes, links, person_roles, persons
 
 FORMAT = 1
 
@@ -66,6 +66,16 @@ def _export(
         .where(g.ledger_id == ledger_id, g.person_id == person_id)
         .order_by(g.change_id)
     ).all()
+    done = connection.execute(
+        select(acts.c.kind, acts.c.state, acts.c.proposed_at, acts.c.confirmed_at)
+        .where(acts.c.ledger_id == ledger_id, acts.c.person_id == person_id)
+        .order_by(acts.c.act_id)
+    ).all()
+    held = connection.execute(
+        select(cards.c.card_id, cards.c.number, cards.c.state, cards.c.issued_at)
+        .where(cards.c.ledger_id == ledger_id, cards.c.person_id == person_id)
+        .order_by(cards.c.card_id)
+    ).all()
     return {
         "format": FORMAT,
         "说明": "本文件是积分银行个人资料库中关于您的全部内容。",
@@ -109,7 +119,15 @@ def _export(
                 "proposed_at": when(row.proposed_at),
                 "confirmed_at": when(row.confirmed_at),
             }
-            for row in altered
+            for row in (*altered, *done)
+        ],
+        "cards": [
+            {
+                "number": vault.open(key, f"card {row.card_id}", row.number),
+                "state": row.state,
+                "issued_at": when(row.issued_at),
+            }
+            for row in held
         ],
         "merged_registrations": [
             {"person_id": alias, **vault.values_of(connection, [alias], PLAIN).get(alias, {})}

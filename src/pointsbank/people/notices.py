@@ -13,6 +13,12 @@ from pointsbank.people.store import PeopleStore
 from pointsbank.people.store_tables import links, notices
 from pointsbank.people.vault import Vault
 
+DAY = 24 * 3_600_000_000
+PAUSE = 60_000_000
+"""How long a message rests that could not be sent."""
+
+ALWAYS = 2**62
+
 _FIELD = "notice address"
 
 
@@ -63,25 +69,48 @@ async def waiting(store: PeopleStore, limit: int = 100) -> list[Notice]:
     return await store.read(lambda c: _waiting(c, store.vault, limit))
 
 
-async def settle(store: PeopleStore, notice_id: str, *, sent: bool) -> None:
-    """Write down what became of a message; its address is deleted with that."""
+async def take(store: PeopleStore, limit: int = 20) -> list[Notice]:
+    """Messages to send now, oldest first: nobody else takes them. `settle` says what became of each."""
     t, now = notices.c, store.clock.now()
-    await store.write(
-        lambda c: (
-            c.execute(
+
+    def work(connection: Connection) -> list[Notice]:
+        found = _waiting(connection, store.vault, limit, now - PAUSE)
+        taken = []
+        for notice in found:
+            mine = connection.execute(
                 update(notices)
-                .where(t.ledger_id == store.ledger_id, t.notice_id == notice_id, t.state == "waiting")
-                .values(state="sent" if sent else "failed", sent_at=now, address=b"")
-            ).rowcount
-        )
-    )
+                .where(t.ledger_id == store.ledger_id, t.notice_id == notice.id, t.state == "waiting")
+                .values(state="sent", sent_at=now)
+            )
+            if mine.rowcount == 1:
+                taken.append(notice)
+        return taken
+
+    return await store.write(work)
 
 
-def _waiting(connection: Connection, vault: Vault, limit: int) -> list[Notice]:
+async def settle(store: PeopleStore, notice_id: str, *, sent: bool) -> None:
+    """Write down what became of a message. What was not sent is tried again for a day; then its address is deleted."""
+    t, now = notices.c, store.clock.now()
+    here = (t.ledger_id == store.ledger_id, t.notice_id == notice_id, t.address != b"")
+
+    def work(connection: Connection) -> None:
+        again = 0
+        if not sent:
+            later = update(notices).where(*here, t.created_at > now - DAY)
+            again = connection.execute(later.values(state="waiting", sent_at=now)).rowcount
+        if not again:
+            done = update(notices).where(*here)
+            connection.execute(done.values(state="sent" if sent else "failed", sent_at=now, address=b""))
+
+    await store.write(work)
+
+
+def _waiting(connection: Connection, vault: Vault, limit: int, tried_before: int = ALWAYS) -> list[Notice]:
     t = notices.c
     rows = connection.execute(
         select(t.notice_id, t.person_id, t.template, t.address)
-        .where(t.ledger_id == vault.ledger_id, t.state == "waiting")
+        .where(t.ledger_id == vault.ledger_id, t.state == "waiting", t.sent_at <= tried_before)
         .order_by(t.notice_id)
         .limit(limit)
     ).all()

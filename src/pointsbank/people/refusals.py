@@ -98,6 +98,10 @@ class UnknownChange(Refusal, frozen=True, tag="unknown-change"):
     change: str
 
 
+class UnknownCard(Refusal, frozen=True, tag="unknown-card"):
+    """There is no such card in use."""
+
+
 class PointsLeft(Refusal, frozen=True, tag="points-left"):
     """The account still holds points: available and pending, in hundredths."""
 

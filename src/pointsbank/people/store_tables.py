@@ -247,6 +247,74 @@ closings = _table(
 """How far the closing of an account has come; it goes on from here after any interruption."""
 Index("closings_step_idx", closings.c.ledger_id, closings.c.step)
 
+acts = _table(
+    "acts",
+    column("person_id", Text),
+    column("act_id", Text),
+    column("kind", Text),
+    column("state", Text),
+    column("proposed_by", Text),
+    column("proposed_at", Big),
+    column("confirmed_by", Text),
+    column("confirmed_at", Big),
+    column("effective_at", Big),
+    column("payload", LargeBinary),
+    CheckConstraint(
+        "kind IN ('card-issue', 'card-replacement', 'card-unfreezing', 'pin-reset', 'household', 'closing')",
+        name="kind",
+    ),
+    CheckConstraint("state IN ('proposed', 'confirmed', 'used')", name="state"),
+    CheckConstraint("confirmed_by = '' OR confirmed_by <> proposed_by", name="two_persons"),
+    key=("person_id", "act_id"),
+)
+"""What two members of staff do together beside `changes`: cards, PINs, households, closings. `payload` is sealed."""
+
+cards = _table(
+    "cards",
+    column("person_id", Text),
+    column("card_id", Text),
+    column("token_digest", LargeBinary),
+    column("number_digest", LargeBinary),
+    column("number", LargeBinary),
+    column("state", Text),
+    column("issued_at", Big),
+    column("issued_by", Text),
+    column("effective_at", Big),
+    column("changed_at", Big),
+    column("changed_by", Text),
+    CheckConstraint("state IN ('active', 'frozen', 'replaced')", name="state"),
+    CheckConstraint("length(token_digest) = 32 AND length(number_digest) = 32", name="digests"),
+    key=("person_id", "card_id"),
+)
+"""Cards: digests of the token and of the printed number, which is sealed too. A card may spend from `effective_at`."""
+Index("cards_token_key", cards.c.ledger_id, cards.c.token_digest, unique=True)
+Index("cards_number_key", cards.c.ledger_id, cards.c.number_digest, unique=True)
+
+code_messages = _table(
+    "code_messages",
+    column("message_id", Text),
+    column("person_id", Text),
+    column("template", Text),
+    column("expires_at", Big),
+    column("taken_until", Big),
+    column("address", LargeBinary),
+    column("code", LargeBinary),
+    key=("message_id",),
+)
+"""One-time codes that wait for a sender: number and code sealed under a holder's key. Gone when sent, or too old."""
+Index("code_messages_person_idx", code_messages.c.ledger_id, code_messages.c.person_id)
+
+commands = _table(
+    "commands",
+    column("client", Text),
+    column("command_key", Text),
+    column("request", LargeBinary),
+    column("answer", LargeBinary),
+    column("at", Big),
+    key=("client", "command_key"),
+)
+"""Commands that were carried out, for their repetition: an HMAC of what was asked, and the ids that were answered."""
+
 ERASED_WITH_A_PERSON: Final[tuple[tuple[Table, str], ...]] = (
     (person_keys, "person_id"),
     (blind_indexes, "person_id"),
@@ -254,5 +322,8 @@ ERASED_WITH_A_PERSON: Final[tuple[tuple[Table, str], ...]] = (
     (person_roles, "person_id"),
     (changes, "person_id"),
     (notices, "person_id"),
+    (acts, "person_id"),
+    (cards, "person_id"),
+    (code_messages, "person_id"),
 )
 """What goes when a person is forgotten, the key first. A new table of personal rows adds its line here."""

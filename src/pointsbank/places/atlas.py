@@ -24,6 +24,10 @@ class Plan(msgspec.Struct, frozen=True):
     joined: tuple[Membership, ...] = ()
 
 
+FOUNDED = "founding"
+"""The subject that moves when the ledger gets staff (access): from then on a household changes by two of them."""
+
+
 class Atlas:
     """Places by code, who stands under which, who belongs to which, and the versions of all that.
 

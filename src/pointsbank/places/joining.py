@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.places.atlas import (
+    FOUNDED,
     Atlas,
     Plan,
     members_subject,
@@ -19,6 +20,7 @@ from pointsbank.places.model import (
     OPEN_END,
     ROLES,
     AlreadyMember,
+    HouseholdNeedsTwo,
     InAnotherHousehold,
     Joining,
     Leaving,
@@ -35,11 +37,17 @@ from pointsbank.places.model import (
 from pointsbank.places.planning import ending
 
 
-def plan_membership(atlas: Atlas, act: MemberAct) -> Plan | Refusal:
+def plan_membership(atlas: Atlas, act: MemberAct, *, by_two: bool = False) -> Plan | Refusal:
     """Work out a change of membership on what the atlas knows.
 
-    Refusals: those of `places.model`, in docs/errors.md.
+    Once the ledger has staff, only what two of them decided (`by_two`) changes a household: it says who may act for
+    whom and where points may go. Refusals: those of `places.model`, in docs/errors.md.
     """
+    if not by_two and atlas.versions.get(FOUNDED):
+        for code in (act.group, act.into) if isinstance(act, Transfer) else (act.group,):
+            group = atlas.places.get(code)
+            if group is not None and group.kind == "household":
+                return HouseholdNeedsTwo(code)
     match act:
         case Joining():
             return _join(atlas, act, atlas.of_person.get(act.person, []))

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, and_, select
 
 from pointsbank.ledger.books import key_digest
 from pointsbank.places.atlas import (
+    FOUNDED,
     Atlas,
     children_subject,
     members_subject,
@@ -175,7 +176,7 @@ def _load_versions(connection: Connection, ledger_id: int, atlas: Atlas) -> None
     """Versions of all that is known; read on the same snapshot as the rest."""
     known = [place.id for place in atlas.places.values() if place]
     sought = [of(id_) for id_ in known for of in (place_subject, children_subject, members_subject)]
-    sought += [person_subject(person) for person in atlas.of_person]
+    sought += [person_subject(person) for person in atlas.of_person] + [FOUNDED]
     t = subjects.c
     rows = fetched(
         connection,

@@ -340,6 +340,12 @@ class InAnotherHousehold(Refusal, frozen=True, tag="in-another-household"):
     place: str
 
 
+class HouseholdNeedsTwo(Refusal, frozen=True, tag="household-needs-two"):
+    """A household changes by two members of staff, through the person's own page."""
+
+    place: str
+
+
 class NotAMember(Refusal, frozen=True, tag="not-a-member"):
     """The person is no member of this group on the day before that day."""
 

@@ -10,6 +10,7 @@ from pointsbank.engine.ids import new_id
 from pointsbank.ledger.model import Change, Row
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.places.atlas import (
+    FOUNDED,
     Atlas,
     Plan,
     children_subject,
@@ -30,6 +31,7 @@ from pointsbank.places.model import (
     TOP,
     Act,
     Closing,
+    HouseholdNeedsTwo,
     LaterChange,
     Membership,
     Merging,
@@ -152,6 +154,8 @@ def _close(atlas: Atlas, code: str, day: date, today: date, into: PlaceHistory |
     place = _open_place(atlas, code, day)
     if isinstance(place, Refusal):
         return place
+    if place.kind == "household" and atlas.versions.get(FOUNDED) and atlas.of_group.get(place.id):
+        return HouseholdNeedsTwo(code)
     below = sorted(child for child, until in atlas.children.get(code, {}).items() if until > day)
     if below:
         return PlaceInUse(code, len(below), below[0])

@@ -58,11 +58,18 @@ class PlacesService:
         return await self._carry_out(act, command, request, atlas_for, lambda atlas: plan(atlas, act, today))
 
     async def change_membership(
-        self, act: MemberAct, command: Command, request: bytes = b""
+        self, act: MemberAct, command: Command, request: bytes = b"", *, by_two: bool = False
     ) -> Receipt | Refusal:
-        """Carry out a change of membership; `request` as in `change`. Refusals: those of `places.model`."""
+        """Carry out a change of membership; `request` as in `change`. Refusals: those of `places.model`.
+
+        `by_two`: two members of staff have decided it, as a household needs.
+        """
         return await self._carry_out(
-            act, command, request, member_atlas_for, lambda atlas: plan_membership(atlas, act)
+            act,
+            command,
+            request,
+            member_atlas_for,
+            lambda atlas: plan_membership(atlas, act, by_two=by_two),
         )
 
     async def _carry_out(

@@ -80,6 +80,11 @@ WORDS: Final[dict[str, tuple[str, str, str]]] = {
         "此人在该时段属于另一户。请先办理迁出。",
         "the person belongs to another household",
     ),
+    "household-needs-two": (
+        "须两人办理",
+        "户的变动须两名工作人员在人员页面办理。",
+        "a household changes by two members of staff, on the person's page",
+    ),
     "not-a-member": ("不是成员", "此人在该日之前不是成员。请核对。", "the person is no member then"),
 }
 """Of each verdict: what stands in the column 结果, the sentence, and its English."""

@@ -9,10 +9,15 @@ import msgspec
 from sqlalchemy import Connection
 
 from pointsbank.access.log_in import LogIns
+from pointsbank.access.oidc import Oidc
+from pointsbank.access.people_desk import PeopleDesk
 from pointsbank.access.roles import RoleDesk
+from pointsbank.access.senders import Outbox
 from pointsbank.access.service import KeyDesk, KeyRing
 from pointsbank.access.sessions import Sessions
 from pointsbank.access.staff import StaffDesk
+from pointsbank.access.terminals import TerminalDesk
+from pointsbank.access.visits import Visits
 from pointsbank.engine.clock import Clock
 from pointsbank.engine.registry import LedgerHere
 from pointsbank.hours.service import HoursService
@@ -44,6 +49,15 @@ class Bank(msgspec.Struct, frozen=True):
     """None without the secret that log-ins need"""
     sheets: RecordSheets | None
     """None without a people store"""
+    terminals: TerminalDesk
+    people: PeopleDesk | None
+    """None without the people store"""
+    visits: Visits | None
+    """None without the people store or the secret"""
+    oidc: Oidc | None
+    """None without an issuer"""
+    outbox: Outbox | None
+    """None if nothing sends"""
     policies: PolicyBook
     hours: HoursService
     market: MarketService

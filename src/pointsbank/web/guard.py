@@ -16,15 +16,25 @@ from typing import Any
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
-from pointsbank.access.authorize import Denial, StepUpRequired, Unauthenticated, authorize, may_somewhere
-from pointsbank.access.model import Actor, Scope, StaffAction
+from pointsbank.access.authorize import (
+    Denial,
+    Resource,
+    StepUpRequired,
+    Unauthenticated,
+    authorize,
+    may_somewhere,
+)
+from pointsbank.access.model import Actor, Scope, SelfAction, StaffAction
 from pointsbank.access.sessions import form_token
+from pointsbank.access.visit_rows import Visit
 from pointsbank.settings import is_loopback
 from pointsbank.web.bank import Bank
 from pointsbank.web.problems import ProblemError
 
 SESSION_COOKIE = "pointsbank_session"
 STAFF_COOKIE = "pointsbank_staff"
+VISIT_COOKIE = "pointsbank_volunteer"
+TERMINAL_HEADER = "X-Terminal-Key"
 CSRF_HEADER = "X-CSRF-Token"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 PUBLIC = {"public": True}
@@ -44,6 +54,11 @@ def needs(scope: Scope, *, bounded: bool = False) -> dict[str, Any]:
 def person(action: StaffAction, *, bounded: bool = False) -> dict[str, Any]:
     """The rule of an API route for natural persons alone; `bounded` if its desk authorizes again with the place."""
     return {"person": action, "bounded": bounded}
+
+
+def own(action: SelfAction) -> dict[str, Any]:
+    """The rule of an API route for a volunteer's own session, about oneself or the ward that was picked."""
+    return {"own": action}
 
 
 def page(scope: Scope) -> dict[str, str]:
@@ -67,6 +82,8 @@ async def enforce(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseR
             connection.scope["state"]["actor"] = actor
             raise ProblemError("forbidden", scope=rule["person"])
         admit(actor, rule["person"], connection, bounded=bool(rule.get("bounded")))
+    elif "own" in rule:
+        await _enforce_own(connection, bank, rule["own"])
     else:
         raise ProblemError("forbidden", scope="—")
 
@@ -141,6 +158,48 @@ async def _enforce_page(connection: ASGIConnection[Any, Any, Any, Any], bank: Ba
         admit(actor, scope, connection)
     elif not is_open_demo(connection, bank):
         raise SignInRequiredError
+
+
+async def _enforce_own(
+    connection: ASGIConnection[Any, Any, Any, Any], bank: Bank, action: SelfAction
+) -> None:
+    """Let a volunteer in, for oneself or a ward. A session by card is good at its own terminal and nowhere else."""
+    token = visit_token(bank, connection)
+    visit = await bank.visits.visit(token) if token and bank.visits is not None else None
+    if bank.visits is None or visit is None:
+        raise ProblemError("unauthenticated", headers=CHALLENGE)
+    actor = bank.visits.actor_of(visit)
+    if connection.scope.get("method") not in SAFE_METHODS:
+        require_own_page(connection)
+        given = connection.headers.get(CSRF_HEADER, "")
+        if not given.isascii() or not hmac.compare_digest(form_token(token), given):
+            raise ProblemError("form-expired")
+    if visit.terminal:
+        terminal = await bank.terminals.recognise(connection.headers.get(TERMINAL_HEADER, ""))
+        if terminal is None or terminal.id != visit.terminal:
+            raise ProblemError("unknown-terminal")
+        keeper = await bank.log_ins.actor(staff_token(bank, connection)) if bank.log_ins else None
+        if keeper is None or keeper.person != visit.staff:
+            raise ProblemError("unauthenticated", headers=CHALLENGE)
+    connection.scope["state"]["actor"] = actor
+    connection.scope["state"]["visit"] = visit
+    deny(authorize(actor, action, Resource(person=actor.ward or actor.person)), action)
+
+
+def visit_in(connection: ASGIConnection[Any, Any, Any, Any]) -> Visit:
+    """The volunteer's session, in a handler behind a rule of one's own."""
+    visit: Visit = connection.scope["state"]["visit"]
+    return visit
+
+
+def visit_cookie(bank: Bank) -> str:
+    """The name of the cookie of a volunteer's session."""
+    return f"__Host-{VISIT_COOKIE}" if bank.settings.secure_cookies else VISIT_COOKIE
+
+
+def visit_token(bank: Bank, connection: ASGIConnection[Any, Any, Any, Any]) -> str:
+    """The token of the volunteer's session in the browser's cookie, empty without one."""
+    return connection.cookies.get(visit_cookie(bank), "")
 
 
 def is_open_demo(connection: ASGIConnection[Any, Any, Any, Any], bank: Bank) -> bool:

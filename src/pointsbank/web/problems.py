@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any, Final
 
@@ -107,8 +108,19 @@ def problem_of_refusal(refusal: Refusal, request_id: str = "") -> Problem:
 
 
 def refused(refusal: Refusal) -> ProblemError:
-    """A refusal as what ends a request."""
-    return ProblemError(refusal.code, **facts_of(refusal))
+    """A refusal as what ends a request; who must wait is told how long."""
+    return ProblemError(refusal.code, headers=retry_after(refusal), **facts_of(refusal))
+
+
+def retry_after(refusal: Refusal) -> dict[str, str]:
+    """The header that says when to come back, where a refusal knows: in seconds, or as a date (RFC 9110)."""
+    facts = msgspec.structs.asdict(refusal)
+    if "seconds" in facts:
+        return {"Retry-After": str(facts["seconds"])}
+    for name in ("retry_at", "settles_at", "from_at"):
+        if facts.get(name):
+            return {"Retry-After": formatdate(facts[name] // 1_000_000 + 1, usegmt=True)}
+    return {}
 
 
 def facts_of(refusal: Refusal) -> dict[str, Any]:

@@ -20,16 +20,23 @@ from pointsbank.web.api import (
     journal,
     keys,
     market,
+    me,
+    oidc,
+    own_market,
+    own_records,
+    people_acts,
     places,
     recognition,
     record_sheets,
     records,
     sessions,
     staff,
+    terminals,
     trial_balance,
+    visits,
     volunteers,
 )
-from pointsbank.web.guard import PUBLIC, STAFF_COOKIE
+from pointsbank.web.guard import PUBLIC, STAFF_COOKIE, VISIT_COOKIE
 from pointsbank.web.problems import ProblemError
 
 VERSION = "1"
@@ -66,9 +73,18 @@ def api_router() -> Router:
             keys.router,
             sessions.router,
             *staff.routers,
+            people_acts.people_router,
+            people_acts.cards_router,
+            terminals.router,
+            visits.router,
+            me.router,
+            oidc.router,
+            own_market.router,
+            own_market.code_router,
+            own_records.router,
             health.verification,
         ],
-        security=[{"apiKey": []}, {"staffSession": []}],
+        security=[{"apiKey": []}, {"staffSession": []}, {"ownSession": []}],
     )
 
 
@@ -83,11 +99,19 @@ def openapi_config() -> OpenAPIConfig:
         name=STAFF_COOKIE,
         description="工作人员登录（写入时另带 X-CSRF-Token）/ a logged-in member of staff; commands carry X-CSRF-Token",
     )
+    own_session = SecurityScheme(
+        type="apiKey",
+        security_scheme_in="cookie",
+        name=VISIT_COOKIE,
+        description="志愿者本人登录（/me 之下）/ a volunteer's own session, for what lies under /me",
+    )
     return OpenAPIConfig(
         title="积分银行 pointsbank",
         version=VERSION,
         description=DESCRIPTION,
-        components=Components(security_schemes={"apiKey": scheme, "staffSession": session}),
+        components=Components(
+            security_schemes={"apiKey": scheme, "staffSession": session, "ownSession": own_session}
+        ),
         openapi_router=Router(
             "/api",
             route_handlers=[],

@@ -125,7 +125,7 @@ async def sell_basket(
         person,
         *(x for ln in data.lines for x in (ln.sku, str(ln.quantity))),
     )
-    reference, again = await _once(bank, command, "receipt", sell, asked)
+    reference, again = await once(bank, command, "receipt", sell, asked)
     slip = msgspec.structs.replace(await bank.ask(receipt_slip, reference), volunteer=data.volunteer)
     headers = {"Location": f"/api/v1/market/baskets/{reference}", **replayed(again)}
     return answered(slip, 201, headers)
@@ -184,7 +184,7 @@ async def take_back(
         raise ProblemError(back.judgement.verdict.replace("_", "-"), id=line.return_no, receipt=data.receipt)
 
     asked = (data.receipt, data.sku, str(data.quantity))
-    reference, again = await _once(bank, command, "return", take, asked)
+    reference, again = await once(bank, command, "return", take, asked)
     slip = await bank.ask(return_slip, reference)
     return answered(slip, 201, {"Location": f"/api/v1/market/returns/{reference}", **replayed(again)})
 
@@ -212,7 +212,7 @@ async def _receipt(bank: Bank, reference: str) -> ReceiptSlip | None:
     return slip
 
 
-async def _once(
+async def once(
     bank: Bank,
     command: Command,
     document: str,

@@ -82,6 +82,7 @@ JOINING: Final = (
     "place-not-open",
     "already-member",
     "in-another-household",
+    "household-needs-two",
     "not-a-member",
 )
 

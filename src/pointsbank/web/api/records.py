@@ -305,7 +305,7 @@ async def standing(
     found = await desks_of(bank).standings.of_record(record_id)
     if found is None:
         raise ProblemError("not-found")
-    return answered(_out(found))
+    return answered(standing_out(found))
 
 
 @get(
@@ -330,7 +330,7 @@ async def standings(
     }
     acts = [Act(at.get(s.record_id) or at.get(s.session_id, ""), person=person_id) for s in found]
     seen = await may_at(bank, actor_in(request), "hours:read", acts)
-    told = [_out(one) for one, is_seen in zip(found, seen, strict=True) if is_seen]
+    told = [standing_out(one) for one, is_seen in zip(found, seen, strict=True) if is_seen]
     return answered(StandingsOut(told, sum(lot.balance for lot in debts)))
 
 
@@ -339,7 +339,8 @@ def _command(request: BankRequest, key: str) -> Command:
     return Command(actor.client, key, actor.name)
 
 
-def _out(standing: Standing) -> StandingOut:
+def standing_out(standing: Standing) -> StandingOut:
+    """Where a record stands, as the answer has it."""
     steps = [StepOut(s.step, when(s.at), s.person_id, s.place, s.device, s.reason) for s in standing.steps]
     return StandingOut(
         standing.record_id,

@@ -19,7 +19,6 @@ from msgspec import Meta
 from pointsbank.access.log_in import LogIns, OpenedSession
 from pointsbank.access.model import NEVER, Scope
 from pointsbank.access.passwords import PasswordsBusy
-from pointsbank.access.refusals import TooManyAttempts
 from pointsbank.access.sessions import form_token
 from pointsbank.engine.commands import Command
 from pointsbank.engine.ids import new_id
@@ -30,7 +29,7 @@ from pointsbank.web.api.keys import IssuedKeyOut, key_out
 from pointsbank.web.api.shapes import micros, when
 from pointsbank.web.bank import Bank
 from pointsbank.web.guard import PUBLIC, actor_in, person, require_own_page, staff_cookie, staff_token
-from pointsbank.web.problems import ProblemError, facts_of, refused
+from pointsbank.web.problems import ProblemError, refused
 from pointsbank.web.validation import BankRequest
 
 Secret = Annotated[str, Meta(max_length=200)]
@@ -132,13 +131,13 @@ async def log_in(
     bank: NamedDependency[Bank], request: BankRequest, data: JSONBody[LogInIn]
 ) -> Response[OpenedOut]:
     require_own_page(request)
-    door = _door(bank)
+    door = door_of(bank)
     try:
         before = staff_token(bank, request)
-        opened = await door.log_in(data.login, data.password, data.code, _address(request), before)
+        opened = await door.log_in(data.login, data.password, data.code, address_of(request), before)
     except PasswordsBusy as busy:
         raise ProblemError("overloaded") from busy
-    return _opened(bank, opened)
+    return opened_session(bank, opened)
 
 
 @post(
@@ -153,7 +152,7 @@ async def step_up(
     bank: NamedDependency[Bank], request: BankRequest, data: JSONBody[CodeIn]
 ) -> Response[OpenedOut]:
     token = staff_token(bank, request)
-    return _opened(bank, await _door(bank).step_up(token, data.code, _address(request)))
+    return opened_session(bank, await door_of(bank).step_up(token, data.code, address_of(request)))
 
 
 @post(
@@ -169,10 +168,10 @@ async def change_password(
 ) -> Response[OpenedOut]:
     token = staff_token(bank, request)
     try:
-        opened = await _door(bank).change_password(token, data.current, data.new, _address(request))
+        opened = await door_of(bank).change_password(token, data.current, data.new, address_of(request))
     except PasswordsBusy as busy:
         raise ProblemError("overloaded") from busy
-    return _opened(bank, opened)
+    return opened_session(bank, opened)
 
 
 @get(
@@ -183,7 +182,7 @@ async def change_password(
 )
 async def list_sessions(bank: NamedDependency[Bank], request: BankRequest) -> Response[SessionsOut]:
     actor = actor_in(request)
-    lines = await _door(bank).list(actor.person)
+    lines = await door_of(bank).list(actor.person)
     return answered(
         SessionsOut(
             [
@@ -216,7 +215,7 @@ async def end_session(
     wanted = actor.session if session_id == "current" else session_id
     if wanted != actor.session and not actor.is_stepped_up:
         raise ProblemError("step-up-required", action="sessions:own")
-    ended = await _door(bank).end(actor.person, wanted) if wanted.isprintable() else None
+    ended = await door_of(bank).end(actor.person, wanted) if wanted.isprintable() else None
     if ended is not None:
         raise refused(ended)
     cookies = [_cookie(bank, "", 0)] if wanted == actor.session else []
@@ -268,35 +267,30 @@ async def set_credentials(
     require_own_page(request)
     command = Command("enrolment", new_id(), "enrolment")
     try:
-        uri = await _door(bank).enrol(data.login, data.code, data.password, _address(request), command)
+        uri = await door_of(bank).enrol(data.login, data.code, data.password, address_of(request), command)
     except PasswordsBusy as busy:
         raise ProblemError("overloaded") from busy
     if isinstance(uri, Refusal):
-        raise _refused(uri)
+        raise refused(uri)
     return answered(CredentialsOut(uri), 201)
 
 
-def _door(bank: Bank) -> LogIns:
+def door_of(bank: Bank) -> LogIns:
+    """The door for staff. Raises ProblemError without the secret that log-ins need."""
     if bank.log_ins is None:
         raise ProblemError("log-in-closed")
     return bank.log_ins
 
 
-def _address(request: BankRequest) -> str:
+def address_of(request: BankRequest) -> str:
+    """From where somebody asks."""
     return request.client.host if request.client is not None else ""
 
 
-def _refused(refusal: Refusal) -> ProblemError:
-    """A refusal at the door; who must wait is told how long."""
-    if isinstance(refusal, TooManyAttempts):
-        headers = {"Retry-After": str(refusal.seconds)}
-        return ProblemError(refusal.code, headers=headers, **facts_of(refusal))
-    return refused(refusal)
-
-
-def _opened(bank: Bank, opened: OpenedSession | Refusal) -> Response[OpenedOut]:
+def opened_session(bank: Bank, opened: OpenedSession | Refusal) -> Response[OpenedOut]:
+    """An opened session as an answer with its cookie, or the refusal raised."""
     if isinstance(opened, Refusal):
-        raise _refused(opened)
+        raise refused(opened)
     seconds = max((opened.expires_at - bank.clock.now()) // 1_000_000, 0)
     out = OpenedOut(opened.session, opened.person, when(opened.expires_at), form_token(opened.token))
     return Response(

@@ -1,0 +1,51 @@
+"""What the verbs about people, cards and terminals share: the people store, the desk, and who acts at it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import msgspec
+
+from pointsbank.access.model import Actor
+from pointsbank.access.people_desk import PeopleDesk
+from pointsbank.cli.acting import Shown, who_acts
+from pointsbank.cli.people_of import keys_of, people_of
+from pointsbank.cli.terminal import PATIENT, Ending, opened, refusal_text
+from pointsbank.engine.registry import CITY_LEDGER, open_ledger
+from pointsbank.ledger.refusals import Refusal
+from pointsbank.people.store import PeopleStore, people_store
+from pointsbank.settings import Settings, settings_from
+from pointsbank.store.port import ledger_id_of
+from pointsbank.web.whereabouts import attended
+
+T = TypeVar("T")
+
+
+def store_of(database_url: str) -> tuple[PeopleStore, Settings]:
+    """The people store of the settings, not yet open, and the settings with the file of its master key."""
+    settings = settings_from(database=database_url)
+    held = keys_of(settings)
+    if held.file is not None and not settings.master_key_file:
+        settings = msgspec.structs.replace(settings, master_key_file=str(held.file))
+    return people_store(settings, ledger_id_of(CITY_LEDGER), held), settings
+
+
+@asynccontextmanager
+async def at_desk(database_url: str, action: str, shown: Shown) -> AsyncIterator[tuple[PeopleDesk, Actor]]:
+    """The desk for people and who acts at it, as the log-in or the key shows. Ends the verb with a sentence if not."""
+    database = opened(database_url)
+    try:
+        async with open_ledger(database, limits=PATIENT) as ledger, people_of(ledger, database_url) as people:
+            actor = await who_acts(ledger, action, shown, bounded=True)
+            yield PeopleDesk(ledger, people.store, seen=attended), actor
+    finally:
+        await database.close()
+
+
+def granted(outcome: T | Refusal) -> T:
+    """The outcome. Ends the verb with a sentence if it is a refusal."""
+    if isinstance(outcome, Refusal):
+        raise Ending(refusal_text(outcome))
+    return outcome
