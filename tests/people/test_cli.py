@@ -28,6 +28,7 @@ class Desk:
         self.url = url
         self.key = folder / "master.key"
         self.run("keys", "generate", str(self.key), database=False)
+        monkeypatch.delenv("POINTSBANK_MASTER_KEY", raising=False)
         monkeypatch.setenv("POINTSBANK_MASTER_KEY_FILE", str(self.key))
         monkeypatch.setenv("POINTSBANK_ERASURES", str(folder / "people.erasures"))
         self.run("upgrade")
