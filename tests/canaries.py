@@ -7,7 +7,7 @@ here, or adds them.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -31,8 +31,9 @@ CANARIES: Final = (
 class Logs(logging.Handler):
     """Keeps what is logged, structured or not, as text."""
 
-    def __init__(self) -> None:
+    def __init__(self, canaries: Sequence[str] = CANARIES) -> None:
         super().__init__(logging.DEBUG)
+        self.canaries = canaries
         self.found: dict[str, str] = {}
         """The first log line in which each canary was found."""
         self.lines = 0
@@ -51,15 +52,15 @@ class Logs(logging.Handler):
 
     def look(self, text: str) -> None:
         self.lines += 1
-        for canary in CANARIES:
+        for canary in self.canaries:
             if canary in text or canary.encode("unicode_escape").decode() in text:
                 self.found.setdefault(canary, text[:500])
 
 
 @contextmanager
-def watched_logs() -> Iterator[Logs]:
+def watched_logs(canaries: Sequence[str] = CANARIES) -> Iterator[Logs]:
     """Keep all log lines, however the program under test configures its logging meanwhile."""
-    logs = Logs()
+    logs = Logs(canaries)
     configure: Callable[..., None] = structlog.configure
 
     def configure_watched(processors: Any = None, *args: Any, **kwargs: Any) -> None:
@@ -68,6 +69,7 @@ def watched_logs() -> Iterator[Logs]:
         configure([logs.processor, *given], *args, **kwargs)
 
     root = logging.getLogger()
+    before = structlog.get_config()
     root.addHandler(logs)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(structlog, "configure", configure_watched)
@@ -76,4 +78,4 @@ def watched_logs() -> Iterator[Logs]:
             yield logs
         finally:
             root.removeHandler(logs)
-    structlog.reset_defaults()
+    configure(**before)

@@ -48,12 +48,17 @@ def store_of(url: str, ledger_id: int, clock: Clock | None = None) -> PeopleStor
 
 @asynccontextmanager
 async def open_peopled(
-    database: Database, name: str = CITY_LEDGER, *, clock: Clock | None = None, **more: Any
+    database: Database,
+    name: str = CITY_LEDGER,
+    *,
+    clock: Clock | None = None,
+    people: PeopleStore | None = None,
+    **more: Any,
 ) -> AsyncIterator[Ledger]:
-    """A ledger with its people."""
+    """A ledger with its people, in a store of the test's choice or the one beside the books."""
     async with (
         open_ledger(database, name, clock=clock, **more) as ledger,
-        with_people(ledger, store_of(database.url, ledger.id, clock)),
+        with_people(ledger, people or store_of(database.url, ledger.id, clock)),
     ):
         yield ledger
 

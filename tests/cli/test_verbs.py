@@ -109,6 +109,8 @@ def test_an_import_books_what_counts_once_and_explains_every_line(small_city: st
 def test_notice_release_statement_reversal_and_expiry(small_city: str, tmp_path: Path) -> None:
     invoke("hours", "import", str(hours_file(tmp_path, GOOD)), "--database", small_city)
     assert "0 条" in invoke("release", "--database", small_city).output
+    for told in ("给张三错记了", "13812345678", "Zhang San"):  # it stands in the journal for good: a code
+        assert invoke("reverse", "2", "--reason", told, "--database", small_city).exit_code == 1
     reversed_ = invoke("reverse", "2", "--reason", "wrong-volunteer", "--database", small_city)
     assert reversed_.exit_code == 0, reversed_.output
     wallet = json.loads(invoke("balance", "V1", "--json", "--database", small_city).output)

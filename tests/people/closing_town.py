@@ -15,8 +15,9 @@ from datetime import date
 from pathlib import Path
 
 import structlog
-from tests.points.town import Town, open_town
+from tests.points.town import Town, micros, open_town
 
+from pointsbank.engine.clock import FixedClock
 from pointsbank.engine.commands import request_digest
 from pointsbank.engine.registry import Ledger
 from pointsbank.ledger.chart import POINT
@@ -28,7 +29,10 @@ from pointsbank.people.master import read_file
 from pointsbank.people.store import PeopleStore
 from pointsbank.points.lots import POINTS, lots_of
 from pointsbank.store.database import Database
+from pointsbank.store.port import ledger_id_of
 
+BORN = date(1961, 7, 9)
+NOW = "2026-03-02 08:00:00"
 STEPS = ("asked", "settling", "points settled", "settled", "erased", "log emptied", "listed", "done")
 
 
@@ -63,33 +67,28 @@ async def town_with_people(
 ) -> AsyncIterator[tuple[Town, PeopleStore]]:
     """The books and the people store of one town, open."""
     database = Database(books_url)
+    store = PeopleStore(
+        people_url,
+        ledger_id_of("town"),
+        read_file(folder / "master.key"),
+        ErasureList(folder / "people.erasures"),
+        clock=FixedClock(micros(NOW)),
+    )
     try:
-        async with open_town(database) as town:
-            store = PeopleStore(
-                people_url,
-                town.ledger.id,
-                read_file(folder / "master.key"),
-                ErasureList(folder / "people.erasures"),
-                clock=town.clock,
-            )
-            await store.upgrade()
-            await store.open()
-            try:
-                yield town, store
-            finally:
-                await store.close()
+        await store.upgrade()
+        async with open_town(database, now=NOW, people=store, numbers=()) as town:
+            yield town, store
     finally:
         await database.close()
 
 
 async def close_in(
-    town: Town, store: PeopleStore, on_step: Callable[[str], None] = lambda step: None
+    town: Town, store: PeopleStore, person_id: str, on_step: Callable[[str], None] = lambda step: None
 ) -> Closing | Refusal:
-    """Close the account of the town's first volunteer."""
-    person = await town.person("V1")
+    """Close a volunteer's account."""
     return await close_account(
         store,
-        person.id,
+        person_id,
         settle_in(town.ledger),
         by="clerk-1",
         settlement="donate",
@@ -109,14 +108,12 @@ def kill_after(wanted: str) -> Callable[[str], None]:
     return on_step
 
 
-async def main(books_url: str, people_url: str, folder: str, wanted: str) -> None:
+async def main(books_url: str, people_url: str, folder: str, person_id: str, wanted: str) -> None:
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     async with town_with_people(books_url, people_url, Path(folder)) as (town, store):
-        outcome = await close_in(town, store, kill_after(wanted))
+        outcome = await close_in(town, store, person_id, kill_after(wanted))
         print(outcome)
 
-
-BORN = date(1961, 7, 9)
 
 if __name__ == "__main__":
     asyncio.run(main(*sys.argv[1:]))

@@ -39,6 +39,7 @@ class Desk(Shell):
         super().__init__(url, monkeypatch)
         self.key = folder / "master.key"
         assert self.bare("people", "keys", "generate", str(self.key)).exit_code == 0
+        monkeypatch.delenv("POINTSBANK_MASTER_KEY", raising=False)
         monkeypatch.setenv("POINTSBANK_PEPPER", str(folder / "pepper"))
         monkeypatch.setenv("POINTSBANK_MASTER_KEY_FILE", str(self.key))
         monkeypatch.setenv("POINTSBANK_ERASURES", str(folder / "people.erasures"))

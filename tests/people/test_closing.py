@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, insert, select, text
+from tests.people_of import enrol
 from tests.points.town import Town
 
 from pointsbank.engine.clock import FixedClock
@@ -19,6 +20,7 @@ from pointsbank.engine.ids import new_id
 from pointsbank.ledger.refusals import InvalidDraft, Refusal
 from pointsbank.people.closing import Closing, call_off, close_account, resume_closings
 from pointsbank.people.consents import Consents
+from pointsbank.people.directory import directory_of
 from pointsbank.people.erasures import ErasureList
 from pointsbank.people.export import export_own_data
 from pointsbank.people.links import Link, Links
@@ -36,6 +38,8 @@ from pointsbank.people.registry import Registry
 from pointsbank.people.rotation import rewrap_all
 from pointsbank.people.store import PeopleStore
 from pointsbank.people.store_tables import people_metadata, person_keys
+from pointsbank.people.volunteers import Volunteer
+from pointsbank.points.lots import lots_of
 from pointsbank.verify import verify
 
 from .closing_town import BORN, STEPS, close_in, settle_in, town_with_people
@@ -73,16 +77,14 @@ def folder(tmp_path: Path) -> Path:
 async def settled_town(books: str, people: str, folder: Path) -> str:
     """A town whose volunteer has 40 points, a name, a consent and a line in the log; the person's id."""
     async with town_with_people(books, people, folder) as (town, store):
-        assert await town.earn("V1", "2026-02-02") == "accepted"
-        person = await town.person("V1")
         registry = Registry(store)
         outcome = await registry.register(
-            NewPerson(
-                name=NAME, phone=PHONE, volunteer_number=NUMBER, id_number=ID_NUMBER, person_id=person.id
-            ),
-            "clerk-1",
+            NewPerson(name=NAME, phone=PHONE, volunteer_number=NUMBER, id_number=ID_NUMBER), "clerk-1"
         )
         assert isinstance(outcome, Registered)
+        person = (await enrol(town.ledger, {NUMBER: BORN}))[NUMBER]
+        assert person.id == outcome.person_id
+        assert await town.earn(NUMBER, "2026-02-02") == "accepted"
         desk = Consents(store)
         await desk.give(person.id, "insurance", wording="1", given_by=person.id, taken_by="clerk-1")
         assert await registry.keep_id_number(person.id, ID_NUMBER, "clerk-1") is None
@@ -101,7 +103,9 @@ async def assert_forgotten(town: Town, store: PeopleStore, person_id: str) -> No
         assert await registry.find(kind, number, "clerk") == []  # type: ignore[arg-type]
     assert await registry.masked_names([person_id]) == {}
     assert await export_own_data(store, person_id, "clerk") == UnknownPerson(person_id)
-    assert await town.lots("V1") == {}
+    assert await directory_of(town.ledger).by_number([NUMBER]) == {}
+    wallet = Volunteer(person_id).wallet
+    assert await town.ledger.database.read(lots_of, town.ledger.id, [wallet]) == {}
     assert list(store.erasures) == [person_id]
     report = await verify(town.ledger.database, town.ledger.id)
     assert report.holds
@@ -113,7 +117,8 @@ async def test_a_closing_that_is_killed_goes_on_where_it_was(
 ) -> None:
     person_id = await settled_town(database_url, people_beside, folder)
     killed = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.people.closing_town", database_url, people_beside, str(folder), step,
+        sys.executable, "-m", "tests.people.closing_town", database_url, people_beside, str(folder), person_id,
+        step,
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])},
         stderr=asyncio.subprocess.PIPE,
@@ -124,7 +129,7 @@ async def test_a_closing_that_is_killed_goes_on_where_it_was(
         assert await Registry(store).state(person_id) == ("closing" if STEPS.index(step) < 4 else "closed")
         await resume_closings(store, settle_in(town.ledger))
         await assert_forgotten(town, store, person_id)
-        again = await close_in(town, store)
+        again = await close_in(town, store, person_id)
         assert again == Closing(person_id, "done", "donate", "clerk-1", "clerk-2", town.clock.now())
         assert await resume_closings(store, settle_in(town.ledger)) == []
         assert list(store.erasures) == [person_id]
@@ -184,7 +189,7 @@ async def test_v9_after_closing_nothing_of_the_person_is_in_any_file(
             assert found_in(raw_bytes(tmp_path), digest)
         # sealed or not there at all, also while the account is open
         assert found_in(raw_bytes(tmp_path) | await store.read(everything), *CANARIES) == []
-        assert isinstance(await close_in(town, store), Closing)
+        assert isinstance(await close_in(town, store, person_id), Closing)
         left = raw_bytes(tmp_path) | await store.read(everything)
         assert found_in(left, *CANARIES) == []
         assert (
@@ -240,13 +245,13 @@ async def test_restoring_an_old_copy_does_not_bring_a_person_back(
     async with town_with_people(database_url, people_beside, folder) as (town, store):
         staying = await put(Registry(store), plain("留下的人", phone="13911112222"))
         copy = await copy_of(store, tmp_path / "old.copy")
-        assert isinstance(await close_in(town, store), Closing)
+        assert isinstance(await close_in(town, store, person_id), Closing)
         await store.close()
         await put_back(store, tmp_path / "old.copy", copy)
     async with town_with_people(database_url, people_beside, folder) as (town, store):
         await assert_forgotten(town, store, person_id)
         assert await Registry(store).masked_names([staying]) == {staying: "留**人"}
-        assert isinstance(await close_in(town, store), Closing)
+        assert isinstance(await close_in(town, store, person_id), Closing)
         assert list(store.erasures) == [person_id]
         if store.database.dialect == "sqlite":
             assert await store.read(lambda c: c.execute(select(person_keys.c.wrapped)).all())

@@ -6,13 +6,17 @@ import asyncio
 import logging
 
 import pytest
+import structlog
+from tests.canaries import watched_logs
 
+from pointsbank.app import configure_logging
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.people.changes import Change, Changes
 from pointsbank.people.closing import close_account
 from pointsbank.people.export import export_own_data
 from pointsbank.people.registry import Registry
 from pointsbank.people.store import PeopleStore
+from pointsbank.settings import Settings
 
 from .conftest import id_number, put, somebody
 
@@ -46,3 +50,15 @@ async def test_a_life_in_the_store_leaves_nothing_in_the_logs(
     loop.set_debug(False)
     assert "INSERT INTO" in caplog.text, "the test sees what is logged"
     assert [canary for canary in CANARIES if canary in caplog.text] == []
+
+
+def test_a_canary_in_any_log_of_a_test_is_found(capsys: pytest.CaptureFixture[str]) -> None:
+    """The watch over the whole session sees what is logged, by whom and however it was configured since."""
+    with watched_logs(["first-canary", "second-canary", "third-canary", "雪雁"]) as logs:
+        structlog.get_logger("a").info("x", person="first-canary")
+        configure_logging(Settings())
+        structlog.get_logger("b").warning("y second-canary")
+        logging.getLogger("c").warning("%s", "third-canary")
+        structlog.get_logger("d").warning("z", values={"name": ["雪雁"]})
+    assert set(logs.found) == {"first-canary", "second-canary", "third-canary", "雪雁"}
+    capsys.readouterr()

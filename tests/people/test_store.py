@@ -128,6 +128,7 @@ async def test_on_postgresql_the_store_has_a_role_of_its_own(
     try:
         for role in (mine, other):
             await owner.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'x'")
+        await owner.execute("DROP SCHEMA IF EXISTS people CASCADE")
         await owner.execute(f"CREATE SCHEMA people AUTHORIZATION {mine}")
         await owner.execute("REVOKE ALL ON SCHEMA people FROM PUBLIC")
         store = PeopleStore(_as_role(postgres_url, mine), LEDGER, keys, erasures)

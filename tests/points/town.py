@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -19,6 +19,7 @@ from pointsbank.ledger.model import Receipt
 from pointsbank.market.model import Basket, BasketLine, ReturnLine
 from pointsbank.market.postings import Delivery
 from pointsbank.market.service import GoodsBack, MarketService, Sale
+from pointsbank.people.store import PeopleStore
 from pointsbank.people.volunteers import Volunteer
 from pointsbank.places.stations import PLACES, opening, stations
 from pointsbank.points.lots import HeldLot, lots_of
@@ -182,14 +183,19 @@ def basket(
 
 @asynccontextmanager
 async def open_town(
-    database: Database, policies: PolicyBook | None = None, now: str = "2026-03-02 08:00:00"
+    database: Database,
+    policies: PolicyBook | None = None,
+    now: str = "2026-03-02 08:00:00",
+    *,
+    people: PeopleStore | None = None,
+    numbers: Sequence[str] = ("V1", "V2", "V3"),
 ) -> AsyncIterator[Town]:
-    """The town in the ledger `town`; opening it again finds what is there."""
+    """The town in the ledger `town`; opening it again finds what is there. `numbers` are those of its volunteers."""
     clock, policies = FixedClock(micros(now)), policies or book()
-    async with open_peopled(database, "town", clock=clock) as ledger:
+    async with open_peopled(database, "town", clock=clock, people=people) as ledger:
         town = Town(ledger, policies, clock, HoursService(ledger, policies), MarketService(ledger, policies))
         await town.hours.open_accounts()
-        await enrol(ledger, dict.fromkeys(("V1", "V2", "V3"), date(1990, 1, 1)))
+        await enrol(ledger, dict.fromkeys(numbers, date(1990, 1, 1)))
         places = [
             opening("station", code, code, "C1", Command("test", f"place:{code}")) for code in ("S1", "S2")
         ]

@@ -27,11 +27,11 @@ from pointsbank.hours.postings import (
     reversal_drafts,
     shown_fields,
 )
-from pointsbank.hours.refusals import RecordRefused, WrongState
+from pointsbank.hours.refusals import ReasonInvalid, RecordRefused, WrongState
 from pointsbank.hours.releasing import releases
 from pointsbank.hours.rules import judge_record, parse_record
 from pointsbank.hours.sheets import Sheet, Sheets, needs_verification
-from pointsbank.hours.submission import step_row
+from pointsbank.hours.submission import LATE_REASONS, step_row
 from pointsbank.hours.trails import record_of_entry
 from pointsbank.intake.lines import LineVerdict, Place, effective_micros, kept_text, verdicts_at
 from pointsbank.ledger.model import Draft, OpenAccount, Receipt
@@ -225,6 +225,8 @@ class HoursService:
         """What lines are judged on besides the rules, if the policy of one of them wants another person to verify."""
         if not any(needs_verification(policy) for policy in self._policies.policies):
             return None
+        if reason and reason not in LATE_REASONS:  # it stays with the record: a code, no free text
+            raise RecordRefused(lines[0][0], ReasonInvalid(reason))
         refusal = await self._sheets.too_many(len(lines), by, self._policies)
         if refusal is not None:
             raise RecordRefused(lines[0][0], refusal)

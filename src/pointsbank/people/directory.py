@@ -27,7 +27,7 @@ from pointsbank.people.registration import Checked
 from pointsbank.people.sealing import SealBroken
 from pointsbank.people.store import PeopleStore
 from pointsbank.people.store_tables import blind_indexes, sealed_values
-from pointsbank.people.vault import chunks
+from pointsbank.people.vault import PersonKey, chunks
 from pointsbank.people.volunteers import PEOPLE, Volunteer
 from pointsbank.people.volunteers import registration as registration_draft
 from pointsbank.policy.calendar import city_day
@@ -158,10 +158,18 @@ class Directory:
             for person in people
         ]
         new = [one for one in checked if isinstance(one, Checked)]
+        keys: dict[str, PersonKey] = {}
         outcomes = iter(
-            await self.store.write(lambda c: registration.register(c, vault, new, by, now)) if new else []
+            await self.store.write(lambda c: registration.register(c, vault, new, by, now, keys))
+            if new
+            else []
         )
-        return [_id_of(next(outcomes)) if isinstance(one, Checked) else one for one in checked]
+        ids = [_id_of(next(outcomes)) if isinstance(one, Checked) else one for one in checked]
+        if self._known is not None:
+            for person, id_ in zip(people, ids, strict=True):
+                if isinstance(id_, str) and id_ in keys:
+                    self._known[person.volunteer_number] = Volunteer(id_, person.born, keys[id_])
+        return ids
 
     def request(self, *parts: str) -> bytes:
         """The hash of a command that carries personal data: without the people store nobody can guess it."""

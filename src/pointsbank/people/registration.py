@@ -74,9 +74,17 @@ def checked(person: NewPerson, vault: Vault, today: date) -> Checked | PersonDat
 
 
 def register(
-    connection: Connection, vault: Vault, people: Sequence[Checked], by: str, now: int
+    connection: Connection,
+    vault: Vault,
+    people: Sequence[Checked],
+    by: str,
+    now: int,
+    made: dict[str, PersonKey] | None = None,
 ) -> list[Registered | PersonExists]:
-    """Put people on file, in order, in one transaction. Who is there already, by ID or volunteer number, is refused."""
+    """Put people on file, in order, in one transaction. Who is there already, by ID or volunteer number, is refused.
+
+    `made` takes the new persons' keys, for a load that goes on to write about them.
+    """
     taken = _holders(connection, vault, people)
     given = _known_ids(connection, vault, people)
     outcomes: list[Registered | PersonExists] = []
@@ -92,6 +100,8 @@ def register(
             duplicates.append((double.person, double.field))
             continue
         key, row = vault.fresh_key(person.person_id, now)
+        if made is not None:
+            made[person.person_id] = key
         accepted.append((person, key))
         key_rows.append(row)
         given.add(person.person_id)
