@@ -199,15 +199,16 @@ def _inserts(w: Written, ledger_id: int) -> tuple[str, list[Any]]:
     parts: list[str] = []
     arguments: list[Any] = [ledger_id]
     entries_with_keys = "0"
-    for table, rows, conflict in (
+    groups: list[tuple[str, Sequence[tuple[Any, ...]], str]] = [
         ("accounts", w.accounts, ""),
         ("lots", w.lots, ""),
         ("commodities", w.commodities, ""),
         ("document_keys", w.keys, ""),
         ("subjects", list(w.subjects.items()), _RAISE_SUBJECT),
         ("counters", list(w.counters.items()), _RAISE_COUNTER),
-        *((table, rows, "") for table, rows in w.rows.items()),
-    ):
+    ]
+    groups += [(table, rows, "") for table, rows in w.rows.items()]
+    for table, rows, conflict in groups:
         if rows:
             first = len(arguments) + 1
             parts.append(f"part_{len(parts)} AS ({insert_statement(table, conflict, first)})")
