@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -34,10 +35,14 @@ def settings_for(url: str, **more: Any) -> Settings:
     )
 
 
+_OUTSIDE: Final = TemporaryDirectory(prefix="pointsbank-tests-")
+"""Where erasure lists of PostgreSQL stores are, for as long as the tests run."""
+
+
 def _erasures(url: str, folder: Path | None) -> str:
     if folder is not None:
         return ""
-    return f"/tmp/pointsbank-test-erasures-{url.rpartition('/')[2].partition('?')[0]}"
+    return f"{_OUTSIDE.name}/{url.rpartition('/')[2].partition('?')[0]}.erasures"
 
 
 def store_of(url: str, ledger_id: int, clock: Clock | None = None) -> PeopleStore:

@@ -13,8 +13,9 @@ from pointsbank.engine.registry import Ledger
 from pointsbank.ledger.model import Receipt
 from pointsbank.people.directory import Directory, directory_of
 from pointsbank.people.forgetting import forget
-from pointsbank.people.model import NewPerson
+from pointsbank.people.model import NewPerson, Profile, Registered
 from pointsbank.people.refusals import PersonDataInvalid
+from pointsbank.people.registry import Registry
 from pointsbank.people.sealing import SealBroken
 from pointsbank.people.store_tables import access_log, persons
 from pointsbank.people.volunteers import registered
@@ -69,6 +70,19 @@ async def test_who_is_on_file_and_no_volunteer_is_none_of_the_ledgers(ledger: Le
     known = await directory.by_number(["V1"])
     assert known["V1"].id == id_
     assert await ledger.database.read(registered, ledger.id, [known["V1"].id]) == set()
+
+
+async def test_staff_who_become_volunteers_keep_their_id_and_both_roles(ledger: Ledger) -> None:
+    registry = Registry(directory_of(ledger).store)
+    staff = await registry.register(NewPerson(name="李四", role="staff", volunteer_number="V1"), "first")
+    assert isinstance(staff, Registered)
+    found = await enrol(ledger, {"V1": BORN})
+    assert found["V1"].id == staff.person_id
+    known = await directory_of(ledger).by_id([staff.person_id])
+    assert known[staff.person_id].born == BORN, "what was not on file is completed"
+    profile = await registry.profile(staff.person_id, "clerk")
+    assert isinstance(profile, Profile)
+    assert profile.roles == ("staff", "volunteer")
 
 
 async def test_of_a_merged_person_the_one_is_found_who_goes_on(ledger: Ledger) -> None:

@@ -11,7 +11,7 @@ from datetime import date
 from typing import Final
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, insert, select
 
 from pointsbank.engine.commands import Command
 from pointsbank.engine.ids import new_id
@@ -26,8 +26,8 @@ from pointsbank.people.refusals import PersonDataInvalid, PersonExists
 from pointsbank.people.registration import Checked
 from pointsbank.people.sealing import SealBroken
 from pointsbank.people.store import PeopleStore
-from pointsbank.people.store_tables import blind_indexes, sealed_values
-from pointsbank.people.vault import PersonKey, chunks
+from pointsbank.people.store_tables import blind_indexes, person_roles, sealed_values
+from pointsbank.people.vault import PersonKey, Vault, chunks
 from pointsbank.people.volunteers import PEOPLE, Volunteer
 from pointsbank.people.volunteers import registration as registration_draft
 from pointsbank.policy.calendar import city_day
@@ -157,6 +157,14 @@ class Directory:
             else registration.checked(person, vault, today)
             for person in people
         ]
+        if on_file:  # somebody may be known as staff, or as a guardian
+            born = {
+                known.id: (known, person.born)
+                for person in people
+                if (known := on_file.get(person.volunteer_number)) and known.born is None and person.born
+            }
+            held = sorted({known.id for known in on_file.values()})
+            await self.store.write(lambda c: _complete(c, vault, held, born, now))
         new = [one for one in checked if isinstance(one, Checked)]
         keys: dict[str, PersonKey] = {}
         outcomes = iter(
@@ -246,6 +254,34 @@ class Directory:
             for id_, sealed in connection.execute(query):
                 born[id_] = date.fromisoformat(vault.open(keys[id_], "birth", sealed))
         return {id_: Volunteer(id_, born.get(id_), key) for id_, key in keys.items()}
+
+
+def _complete(
+    connection: Connection,
+    vault: Vault,
+    person_ids: Sequence[str],
+    born: Mapping[str, tuple[Volunteer, date]],
+    now: int,
+) -> None:
+    """Note that people on file are volunteers, and birth dates that were not known; none is changed here."""
+    t, ledger_id = person_roles.c, vault.ledger_id
+    values = [
+        {"ledger_id": ledger_id} | registration.value_row(vault, known.key, "birth", day.isoformat(), now)
+        for known, day in born.values()
+        if known.key is not None
+    ]
+    if values:
+        connection.execute(insert(sealed_values), values)
+    for some in chunks(person_ids):
+        here = (t.ledger_id == ledger_id, t.person_id.in_(some), t.role == "volunteer")
+        have = set(connection.execute(select(t.person_id).where(*here)).scalars())
+        rows = [
+            {"ledger_id": ledger_id, "person_id": id_, "role": "volunteer", "since": now}
+            for id_ in some
+            if id_ not in have
+        ]
+        if rows:
+            connection.execute(insert(person_roles), rows)
 
 
 def _id_of(outcome: Registered | PersonExists) -> str:
