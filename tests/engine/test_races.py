@@ -40,14 +40,14 @@ def taken(connection: Connection, volunteer: str) -> tuple[int, int]:
         text("SELECT version FROM subjects WHERE ledger_id = :l AND subject = :v"), at
     ).scalar()
     count = connection.execute(
-        text("SELECT count(*) FROM volunteers WHERE ledger_id = :l AND born_on = :v"), at
+        text("SELECT count(*) FROM volunteers WHERE ledger_id = :l AND state = :v"), at
     ).scalar_one()
     return version or 0, count
 
 
 def handbook(key: str, volunteer: str, version: int) -> Draft:
     """A basket that costs nothing: a document and no posting."""
-    row = Row("volunteers", (key, f"id-{key}", volunteer, 0, "handed out"))
+    row = Row("volunteers", (key, 0, volunteer))
     return draft("basket", key, reads=((volunteer, version),), touches=(volunteer,), rows=(row,))
 
 

@@ -55,8 +55,12 @@ def pay(key: str, **more: Any) -> Draft:
     return draft("pay", key, move("wallet:a", "wallet:b", 1), **more)
 
 
-def volunteer(number: Any, random_id: Any = None, born: Any = "", at: Any = 0) -> Row:
-    return Row("volunteers", (number, random_id or f"id-{number}", born, at, "new"))
+def volunteer(person: Any, at: Any = 0) -> Row:
+    return Row("volunteers", (person, at, "new"))
+
+
+def place(code: str, place_id: str) -> Row:
+    return Row("places", (code, place_id, "station", "", "", "open"))
 
 
 async def outcomes(futures: list[asyncio.Future[Any]]) -> list[str]:
@@ -93,10 +97,10 @@ async def test_an_unexpected_error_fails_its_caller_loudly_and_nobody_else(
 
 
 POISON: dict[str, dict[str, Any]] = {
-    "a second document with one unique number": {"rows": (volunteer("V2", "id-V1"),)},
+    "a second document with one unique number": {"rows": (place("P2", "id-P1"),)},
     "a text in a column of integers": {"rows": (volunteer("V3", at="yesterday"),)},
     "a row without a value that must be there": {"rows": (volunteer("V4", at=None),)},
-    "a row that is too short": {"rows": (Row("volunteers", ("V5", "id")),)},
+    "a row that is too short": {"rows": (Row("volunteers", ("V5", 0)),)},
     "a row of no table": {"rows": (Row("nowhere", ("V6",)),)},
     "a state that the table does not know": {
         "rows": (Row("sessions", ("t", "k", 0, 0, "nonsense")),),
@@ -110,7 +114,9 @@ POISON: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("cautious", [0, 99], ids=["ahead", "under the lock"])
 async def test_what_the_database_refuses_fails_alone(database: Database, cautious: int) -> None:
     async with open_ledger(database, "toy", CHART) as ledger:
-        await ledger.submit([fill(), draft("register", "r", rows=(volunteer("V1"),))], TOY)
+        await ledger.submit(
+            [fill(), draft("register", "r", rows=(volunteer("V1"), place("P1", "id-P1")))], TOY
+        )
         ledger.writer._cautious = cautious
         for name, poison in POISON.items():
             futures = [

@@ -33,9 +33,9 @@ def fill(amount: int = 100) -> Draft:
     )
 
 
-def volunteer(number: str, state: str = "registered", random_id: str = "") -> Row:
+def volunteer(person: str, state: str = "registered") -> Row:
     """A document of a real table whose state can be guarded."""
-    return Row("volunteers", (number, random_id or f"id-{number}", "1990-01-01", RECORDED_AT, state))
+    return Row("volunteers", (person, RECORDED_AT, state))
 
 
 async def test_points_are_paid_from_the_first_expiring_lot_and_never_below_zero(database: Database) -> None:
@@ -186,7 +186,7 @@ async def test_documents_and_guarded_changes_ride_along_with_postings(database: 
         return [
             tuple(row)
             for row in connection.exec_driver_sql(  # type: ignore[attr-defined]
-                "SELECT number, state, registered_at FROM volunteers"
+                "SELECT volunteer_id, state, registered_at FROM volunteers"
             )
         ]
 
@@ -220,7 +220,7 @@ async def test_a_document_that_was_missing_can_change_once_it_is_filed(database:
 
 async def test_receipt_numbers_follow_each_other_and_stand_in_their_documents(database: Database) -> None:
     def sale(key: str, amount: int) -> Draft:
-        row = Row("volunteers", (key, f"id-{key}", "", number_of("receipt:T1"), "x"))
+        row = Row("volunteers", (key, number_of("receipt:T1"), "x"))
         return draft("pay", key, move("wallet:a", "wallet:b", amount), counters=("receipt:T1",), rows=(row,))
 
     async with open_ledger(database, "toy", CHART) as ledger:
@@ -239,7 +239,7 @@ async def test_receipt_numbers_follow_each_other_and_stand_in_their_documents(da
 
     def filed(connection: object) -> list[tuple[object, ...]]:
         found = connection.exec_driver_sql(  # type: ignore[attr-defined]
-            "SELECT number, registered_at FROM volunteers ORDER BY 1"
+            "SELECT volunteer_id, registered_at FROM volunteers ORDER BY 1"
         )
         return [tuple(row) for row in found]
 

@@ -57,7 +57,7 @@ patient = settings(deadline=None)
 
 
 def book(*kinds: str) -> Book:
-    return Book('town"\n', 7, date(1969, 12, 31), list(kinds))
+    return Book('town"\n', "live", 7, date(1969, 12, 31), list(kinds))
 
 
 def plain(entry: Entry) -> Entry:
