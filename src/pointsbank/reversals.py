@@ -19,7 +19,6 @@ from pointsbank.ledger.model import Draft, Receipt
 from pointsbank.ledger.refusals import NotReversible, Refusal, UnknownEntry
 from pointsbank.market.service import MarketService
 from pointsbank.market.tables import receipts, returns
-from pointsbank.people.tables import volunteers
 from pointsbank.readers.journal import entry as read_entry
 from pointsbank.store.lists import is_one_of
 
@@ -59,7 +58,7 @@ async def reverse(
 
 def whereabouts(connection: Connection, ledger_id: int, sequences: Collection[int]) -> list[Whereabouts]:
     """At which station an entry was made, and whom it credits or serves: records, baskets and returns."""
-    record, receipt, back, v = service_records.c, receipts.c, returns.c, volunteers.c
+    record, receipt, back = service_records.c, receipts.c, returns.c
     served = connection.execute(
         select(record.record_id).where(
             record.ledger_id == ledger_id, is_one_of(connection, record.sequence, sequences)
@@ -75,13 +74,9 @@ def whereabouts(connection: Connection, ledger_id: int, sequences: Collection[in
         )
     )
     rows = connection.execute(
-        select(receipt.reference, receipt.station, v.volunteer_id)
-        .select_from(
-            receipts.outerjoin(
-                volunteers, (v.ledger_id == receipt.ledger_id) & (v.number == receipt.volunteer)
-            )
+        select(receipt.reference, receipt.station, receipt.volunteer).where(
+            receipt.ledger_id == ledger_id, receipt.reference.in_(sold)
         )
-        .where(receipt.ledger_id == ledger_id, receipt.reference.in_(sold))
     )
     return [
         *of_records(connection, ledger_id, list(served)),

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 from tests.access.test_cli import Shell, half_in, id_in
-from tests.hours.unguarded import unguarded_policy
+from tests.hours.unguarded import opened_as_replay, unguarded_policy
+from tests.people_of import enrol, open_peopled
 from tests.points.town import record
 
 from pointsbank.activities.model import ActivityPlan
@@ -20,10 +21,8 @@ from pointsbank.activities.ports import By, PlaceCodes
 from pointsbank.activities.service import ActivityService
 from pointsbank.engine.clock import SystemClock
 from pointsbank.engine.commands import Command
-from pointsbank.engine.registry import open_ledger
 from pointsbank.hours.service import HoursService
 from pointsbank.ledger.model import Receipt
-from pointsbank.people.volunteers import PEOPLE, registration
 from pointsbank.places.model import Opening
 from pointsbank.places.service import PlacesService
 from pointsbank.places.tree import places_on
@@ -46,10 +45,11 @@ async def build(url: str, policy: Path) -> dict[str, Any]:
     database = Database(url)
     made: dict[str, Any] = {}
     book = policies_at(str(policy))
-    async with open_ledger(database) as ledger:
+    await opened_as_replay(url)
+    async with open_peopled(database) as ledger:
         atlas, hours = PlacesService(ledger), HoursService(ledger, book)
         await hours.open_accounts()
-        await ledger.submit([registration("V1", date(1990, 1, 1), Command("t", "V1"))], PEOPLE)
+        await enrol(ledger, {"V1": date(1990, 1, 1)})
         for act in (
             Opening("CITY", "city", "城市", "", FIRST),
             *(Opening(f"C{n}", "centre", f"中心{n}", "CITY", FIRST) for n in (1, 2)),

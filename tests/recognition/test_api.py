@@ -7,14 +7,14 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from tests.hours.unguarded import unguarded_policy
+from tests.hours.unguarded import opened_as_replay, unguarded_policy
+from tests.people_of import enrol, volunteers_named
 from tests.web.conftest import Service, running
 from tests.web.test_rooms import NOW, _category
 
 from pointsbank.engine.clock import FixedClock
 from pointsbank.engine.commands import Command
 from pointsbank.ledger.model import Receipt
-from pointsbank.people.volunteers import PEOPLE, by_number, registration
 from pointsbank.places.model import Joining, Opening
 from pointsbank.places.service import PlacesService
 
@@ -26,6 +26,7 @@ FIRST = date(2024, 1, 1)
 async def service(database_url: str, tmp_path: Path) -> AsyncIterator[Service]:
     """Two volunteers with hours in 2025; the first is in a team."""
     policy = str(unguarded_policy(tmp_path))
+    await opened_as_replay(database_url)
     async with running(database_url, clock=FixedClock(NOW), policy=policy) as service:
         bank, atlas = service.bank, PlacesService(service.bank.ledger)
         for act in (
@@ -37,9 +38,8 @@ async def service(database_url: str, tmp_path: Path) -> AsyncIterator[Service]:
         ):
             opened = await atlas.change(act, Command("t", act.code))
             assert isinstance(opened, Receipt), opened
-        for number in ("V1", "V2"):
-            await bank.ledger.submit([registration(number, date(1990, 1, 1), Command("t", number))], PEOPLE)
-        person = (await bank.ask(by_number, ["V1"]))["V1"].id
+        await enrol(bank.ledger, dict.fromkeys(("V1", "V2"), date(1990, 1, 1)))
+        person = (await volunteers_named(bank.ledger, "V1"))["V1"].id
         joined = await atlas.change_membership(Joining("TEAM", person, FIRST), Command("t", "join"))
         assert isinstance(joined, Receipt), joined
         for number, volunteer, day in (
@@ -68,7 +68,7 @@ async def service(database_url: str, tmp_path: Path) -> AsyncIterator[Service]:
 
 
 async def _person(service: Service, number: str) -> str:
-    return str((await service.bank.ask(by_number, [number]))[number].id)
+    return (await volunteers_named(service.bank.ledger, number))[number].id
 
 
 async def test_schemes_and_where_somebody_stands_in_them(service: Service) -> None:

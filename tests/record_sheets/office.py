@@ -9,15 +9,16 @@ from datetime import date
 from pathlib import Path
 
 from msgspec.structs import replace
+from tests.people_of import volunteers_named
+from tests.people_of import enrol
 from tests.points.town import Town, open_town
 
 from pointsbank.access.logins import LoginStore
 from pointsbank.engine.commands import Command
 from pointsbank.ledger.refusals import Refusal
-from pointsbank.people.erasures import ErasureList
-from pointsbank.people.master import MasterKeys, generate
-from pointsbank.people.model import NewPerson, Registered
-from pointsbank.people.registry import Registry
+from pointsbank.people.directory import directory_of
+from pointsbank.people.model import NewPerson
+from pointsbank.people.refusals import PersonDataInvalid
 from pointsbank.people.store import PeopleStore
 from pointsbank.record_sheets.model import Sheet, SheetOrder
 from pointsbank.record_sheets.pdf import set_page
@@ -27,12 +28,17 @@ from pointsbank.record_sheets.signing import make_key
 from pointsbank.record_sheets.tries import Tries
 from pointsbank.store.database import Database
 
-NAMES = {"V1": "张小明", "V2": "阿依古丽·买买提", "V3": "李雷"}
+NAMES = {"W1": "张小明", "W2": "阿依古丽·买买提", "W3": "李雷"}
 CLERK = "person:clerk"
 HERE = "192.0.2.7"
 YEAR = (date(2026, 1, 1), date(2026, 3, 1))
 
 __all__ = ["CLERK", "HERE", "NAMES", "YEAR", "Office", "office", "set_page"]
+
+
+def number_of(volunteer: str) -> str:
+    """The volunteer number of V1, V2 or V3."""
+    return f"V230100000{volunteer[1:]}"
 
 
 @dataclass
@@ -45,8 +51,12 @@ class Office:
     rules: SheetRules
     ids: dict[str, str] = field(default_factory=dict)
 
+    async def earn(self, volunteer: str, day: str) -> str:
+        """Four hours of service; gives the verdict."""
+        return await self.town.earn(number_of(volunteer), day)
+
     async def issue(
-        self, volunteer: str = "V1", *, issuer: str = "S1", key: str = "k", replaces: str = ""
+        self, volunteer: str = "W1", *, issuer: str = "S1", key: str = "k", replaces: str = ""
     ) -> Sheet:
         """A sheet of the year's first two months."""
         sheet = await self.ask(volunteer, issuer=issuer, key=key, replaces=replaces)
@@ -55,7 +65,7 @@ class Office:
 
     async def ask(
         self,
-        volunteer: str = "V1",
+        volunteer: str = "W1",
         *,
         issuer: str = "S1",
         key: str = "k",
@@ -84,26 +94,18 @@ class Office:
 @asynccontextmanager
 async def office(database: Database, folder: Path, **rules: int) -> AsyncIterator[Office]:
     """The office of a town in which V1, V2 and V3 have names."""
-    async with open_town(database) as town:
-        url = f"sqlite:///{folder / 'people.db'}" if database.dialect == "sqlite" else database.url
-        erasures = ErasureList(folder / "people.erasures")
-        people = PeopleStore(url, town.ledger.id, MasterKeys([generate()]), erasures, clock=town.clock)
+    async with open_town(database, numbers=()) as town:
+        people = directory_of(town.ledger).store
+        numbers = {volunteer: number_of(volunteer) for volunteer in NAMES}
+        enrolled = await enrol(
+            town.ledger,
+            dict.fromkeys(numbers.values(), date(1990, 1, 1)),
+            {numbers[volunteer]: name for volunteer, name in NAMES.items()},
+        )
+        ids = {volunteer: enrolled[number].id for volunteer, number in numbers.items()}
         counters = LoginStore(database)
         try:
-            await people.upgrade()
-            await people.open()
             await counters.open()
-            registry, ids = Registry(people), {}
-            for number, name in NAMES.items():
-                person = NewPerson(
-                    name=name,
-                    volunteer_number=f"V230100000{number[1:]}",
-                    born=date(1990, 1, 1),
-                    person_id=(await town.person(number)).id,
-                )
-                outcome = await registry.register(person, "clerk")
-                assert isinstance(outcome, Registered), outcome
-                ids[number] = outcome.person_id
             settled = replace(rules_at(), **rules)
             desk = RecordSheets(
                 town.ledger,
@@ -117,4 +119,3 @@ async def office(database: Database, folder: Path, **rules: int) -> AsyncIterato
             yield Office(town, people, desk, settled, ids)
         finally:
             await counters.close()
-            await people.close()

@@ -12,21 +12,17 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from structlog.testing import capture_logs
-from tests.hours.unguarded import unguarded_policy
+from tests.hours.unguarded import opened_as_replay, unguarded_policy
+from tests.people_of import open_peopled, settings_for, volunteers_named
 from tests.web.conftest import Service, running
 from tests.web.test_rooms import NOW
 
 from pointsbank.cli.main import main
 from pointsbank.engine.clock import FixedClock
 from pointsbank.engine.commands import Command
-from pointsbank.engine.registry import open_ledger
 from pointsbank.hours.service import HoursService
-from pointsbank.people.erasures import ErasureList
-from pointsbank.people.master import MasterKeys, generate, write_file
+from pointsbank.people.directory import directory_of
 from pointsbank.people.model import NewPerson
-from pointsbank.people.registry import Registry
-from pointsbank.people.store import PeopleStore
-from pointsbank.people.volunteers import PEOPLE, by_number, registration
 from pointsbank.places.stations import PLACES, opening
 from pointsbank.policy.shipped import policies_at
 from pointsbank.record_sheets.signing import is_signed, make_key
@@ -51,38 +47,23 @@ class Town:
 
 @pytest.fixture
 async def town(database_url: str, tmp_path: Path) -> Town:
-    people_url = f"sqlite:///{tmp_path / 'people.db'}" if database_url.startswith("sqlite") else database_url
-    master = generate()
-    write_file(tmp_path / "master.key", [master])
     make_key(tmp_path / "sheet-key")
     policy = str(unguarded_policy(tmp_path))
+    await opened_as_replay(database_url)
     database = Database(database_url)
-    async with open_ledger(database, clock=FixedClock(NOW)) as ledger:
+    async with open_peopled(database, clock=FixedClock(NOW)) as ledger:
         await ledger.submit([opening("station", "S1", "哈西站", "", Command("t", "S1"))], PLACES)
-        await ledger.submit([registration("V1", date(1990, 1, 1), Command("t", "V1"))], PEOPLE)
+        volunteer = NewPerson(name=NAME, volunteer_number="V1", born=date(1990, 1, 1))
+        await directory_of(ledger).enrol(ledger, [volunteer], "test", "test")
         hours = HoursService(ledger, policies_at(policy))
         await hours.open_accounts()
         category = next(iter(policies_at(policy).policies[-1].categories))
         fields = ("R1", "V1", "A1", "清雪", category, "S1", *HOURS, *HOURS, "信用", "OP1", "2026-11-18 13:00")
         [verdict] = await hours.submit("file", [(1, fields)], Command("t", "file"))
         assert verdict.verdict == "accepted"
-        person = (await database.read(by_number, ledger.id, ["V1"]))["V1"].id
-        store = PeopleStore(
-            people_url, ledger.id, MasterKeys([master]), ErasureList(tmp_path / "people.erasures")
-        )
-        await store.upgrade()
-        await store.open()
-        await Registry(store).register(NewPerson(name=NAME, born=date(1990, 1, 1), person_id=person), "clerk")
-        await store.close()
+        person = (await volunteers_named(ledger, "V1"))["V1"].id
     await database.close()
-    settings = {
-        "people": people_url,
-        "master_key_file": str(tmp_path / "master.key"),
-        "erasures": str(tmp_path / "people.erasures"),
-        "sheet_key": str(tmp_path / "sheet-key"),
-        "policy": policy,
-    }
-    return Town(database_url, tmp_path, person, settings)
+    return Town(database_url, tmp_path, person, {"sheet_key": str(tmp_path / "sheet-key"), "policy": policy})
 
 
 @pytest.fixture
@@ -206,17 +187,12 @@ async def test_who_tries_too_often_is_told_when_to_come_back(town: Town, service
     assert "相符" not in page.text.replace("只有“相符”或“不符”", "").replace("核对姓名是否相符", "")
 
 
-async def test_a_service_without_a_people_store_says_that_sheets_are_closed(sqlite_url: str) -> None:
-    async with running(sqlite_url) as service:
-        for answer in (
-            await service.post(f"{SHEETS}/public", {"token": "x"}),
-            await service.get(f"{SHEETS}/public-keys"),
-        ):
-            assert (answer.status_code, answer.json()["type"]) == (503, "/problems/record-sheets-closed")
-
-
 def invoke(town: Town, *arguments: str, stdin: str = "") -> Result:
-    environment = {f"POINTSBANK_{name.upper()}": value for name, value in town.settings.items()}
+    held = settings_for(town.url, **town.settings)
+    environment = {
+        f"POINTSBANK_{name.upper()}": str(getattr(held, name))
+        for name in ("master_key", "erasures", "sheet_key", "policy")
+    }
     return CliRunner().invoke(
         main,
         ["sheets", *arguments, "--database", town.url],

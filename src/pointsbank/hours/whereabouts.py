@@ -8,8 +8,7 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from pointsbank.activities.tables import activities, activity_sessions
-from pointsbank.hours.tables import record_trails, service_records
-from pointsbank.people.tables import volunteers
+from pointsbank.hours.tables import service_records
 from pointsbank.store.lists import fetched, is_one_of
 
 
@@ -23,18 +22,14 @@ class Whereabouts(msgspec.Struct, frozen=True):
 
 def of_records(connection: Connection, ledger_id: int, record_ids: Iterable[str]) -> list[Whereabouts]:
     """Where records were served, and by whom; who is not listed is not on file."""
-    t, trail, v = service_records.c, record_trails.c, volunteers.c
+    t = service_records.c
     rows = fetched(
         connection,
-        select(t.record_id, t.station, trail.person_id, v.volunteer_id)
-        .select_from(
-            service_records.outerjoin(
-                record_trails, (trail.ledger_id == t.ledger_id) & (trail.record_id == t.record_id)
-            ).outerjoin(volunteers, (v.ledger_id == t.ledger_id) & (v.number == t.volunteer))
-        )
-        .where(t.ledger_id == ledger_id, is_one_of(connection, t.record_id, record_ids)),
+        select(t.record_id, t.station, t.volunteer).where(
+            t.ledger_id == ledger_id, is_one_of(connection, t.record_id, record_ids)
+        ),
     )
-    return [Whereabouts(record, station, trailed or known or "") for record, station, trailed, known in rows]
+    return [Whereabouts(record, station, person or "") for record, station, person in rows]
 
 
 def of_sessions(connection: Connection, ledger_id: int, session_ids: Iterable[str]) -> list[Whereabouts]:

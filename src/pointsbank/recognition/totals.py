@@ -7,7 +7,6 @@ from datetime import date
 from sqlalchemy import Connection, func, select
 
 from pointsbank.hours.tables import service_records
-from pointsbank.people.tables import volunteers
 from pointsbank.places.tables import memberships
 from pointsbank.recognition.figures import COUNTS
 
@@ -17,13 +16,11 @@ def group_minutes(connection: Connection, ledger_id: int, group_id: str, year: i
 
     A record counts for the groups to which its volunteer belonged on the date of service.
     """
-    t, v, m = service_records.c, volunteers.c, memberships.c
+    t, m = service_records.c, memberships.c
     row = connection.execute(
         select(func.sum(t.minutes), func.count(m.person_id.distinct()))
         .select_from(
-            memberships.join(volunteers, (v.ledger_id == m.ledger_id) & (v.volunteer_id == m.person_id)).join(
-                service_records, (t.ledger_id == v.ledger_id) & (t.volunteer == v.number)
-            )
+            memberships.join(service_records, (t.ledger_id == m.ledger_id) & (t.volunteer == m.person_id))
         )
         .where(
             m.ledger_id == ledger_id,

@@ -15,7 +15,6 @@ from pointsbank.activities.tables import activities
 from pointsbank.hours.model import BOOKED
 from pointsbank.hours.tables import record_trails, service_records
 from pointsbank.intake.lines import parts_of
-from pointsbank.people.tables import volunteers
 from pointsbank.places.tree import ancestors_of, places_on
 from pointsbank.record_sheets.content import SheetLine
 from pointsbank.store.lists import fetched, is_one_of
@@ -54,7 +53,7 @@ def counted(
         ),
     )
     found = [
-        Counted(record_id, day, int(minutes), station, title or parts_of(fields)[_ACTIVITY])
+        Counted(record_id, day, int(minutes), station, title or _named(fields))
         for record_id, day, minutes, station, fields, title in rows
     ]
     return sorted(found, key=lambda record: (record.day, record.record_id))
@@ -115,11 +114,14 @@ def _of(
     connection: Connection, ledger_id: int, people: Sequence[str]
 ) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     """Records of people."""
-    t, v = service_records.c, volunteers.c
-    numbers = connection.scalars(
-        select(v.number).where(v.ledger_id == ledger_id, is_one_of(connection, v.volunteer_id, people))
-    ).all()
-    return t.ledger_id == ledger_id, is_one_of(connection, t.volunteer, numbers)
+    t = service_records.c
+    return t.ledger_id == ledger_id, is_one_of(connection, t.volunteer, people)
+
+
+def _named(fields: str) -> str:
+    """The activity that a record names; of one whose words are sealed only the number, of a blank record nothing."""
+    parts = parts_of(fields)
+    return (parts[_ACTIVITY] or parts[_ACTIVITY - 1]) if len(parts) > _ACTIVITY else ""
 
 
 def _within(first: date, last: date) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

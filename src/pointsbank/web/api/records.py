@@ -218,13 +218,14 @@ async def decide(
 
 @post(
     "/{record_id:str}/appeal",
-    opt=needs("hours:object"),
+    opt=needs("hours:object", bounded=True),
     responses=problems(*WRITING, *STEPS, "appeal-too-late"),
     **operation("Appeal as the volunteer whose hours were taken away for conduct.", "申诉"),
 )
 async def appeal(
     bank: NamedDependency[Bank], request: BankRequest, record_id: RecordPath, idempotency_key: IdempotencyKey
 ) -> Response[Objection]:
+    await require_found(bank, actor_in(request), "hours:object", of_records, [record_id])
     case = await desks_of(bank).appealing.appeal(
         record_id, by_of(request), _command(request, idempotency_key)
     )
@@ -233,7 +234,7 @@ async def appeal(
 
 @post(
     "/{record_id:str}/appeal-decision",
-    opt=needs("hours:decide"),
+    opt=needs("hours:decide", bounded=True),
     status_code=200,
     responses=problems(*WRITING, *STEPS),
     **operation("Decide an appeal; upheld, the attendance may be submitted again.", "裁定申诉"),
@@ -245,6 +246,7 @@ async def decide_appeal(
     data: JSONBody[RulingIn],
     idempotency_key: IdempotencyKey,
 ) -> Response[Objection]:
+    await require_found(bank, actor_in(request), "hours:decide", of_records, [record_id])
     case = await desks_of(bank).appealing.decide(
         record_id, data.reason, by_of(request), _command(request, idempotency_key), uphold=data.uphold
     )
