@@ -85,3 +85,17 @@ async def test_a_cashier_does_not_serve_oneself(town: Service) -> None:
     assert sold.status_code == 201, sold.text
     back = {"receipt": sold.json()["reference"], "sku": sold.json()["lines"][0]["sku"], "quantity": 1}
     assert kind(await town.post("/api/v1/market/returns", back, own, "r1")) == (403, "forbidden")
+
+
+async def test_on_a_live_ledger_no_member_of_staff_redeems_on_a_typed_number(service: Service) -> None:
+    """A cashier who knows a number could spend its points otherwise: the holder shows a card and PIN, or a code."""
+    await service.bank.ledger.submit([opening("station", "S0001", "", "", Command("t", "S1"))], PLACES)
+    key = await cashier(service, "S0001")
+    body = {
+        "terminal": "T1",
+        "station": "S0001",
+        "volunteer": "V0001",
+        "lines": [{"sku": "G001", "quantity": 1}],
+    }
+    answer = await service.post("/api/v1/market/baskets", body, key, "b1")
+    assert kind(answer) == (403, "holder-not-present")

@@ -93,9 +93,11 @@ RETURNING = (
 @post(
     "/baskets",
     opt=needs("market:sell", bounded=True),
-    responses=problems(*WRITING, *SELLING),
+    responses=problems(*WRITING, *SELLING, "holder-not-present"),
     **operation(
-        "Sell a basket: points and goods in one entry, or nothing.", "兑换：积分与商品一笔入账，或全不变"
+        "Sell a basket: points and goods in one entry, or nothing. On a live ledger a till of its own right does so; "
+        "staff sell to a card with PIN or to a dynamic code.",
+        "兑换：积分与商品一笔入账，或全不变",
     ),
 )
 async def sell_basket(
@@ -108,6 +110,8 @@ async def sell_basket(
     known = (await directory_of(bank.ledger).by_number([data.volunteer])).get(data.volunteer)
     person = known.id if known is not None else ""
     await require_at(bank, actor, "market:sell", station=data.station, person=person)
+    if actor.person and bank.profile == "live":  # a number is no proof that its holder stands here
+        raise ProblemError("holder-not-present")
     command = Command(actor.client, idempotency_key, actor.name, data.station)
 
     async def sell() -> str | None:
