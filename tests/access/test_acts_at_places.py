@@ -6,7 +6,7 @@ from itertools import count
 
 import httpx
 from tests.people_of import volunteers_named
-from tests.web.conftest import Service
+from tests.web.conftest import Service, service
 from tests.web.test_rooms import basket, town, with_points
 
 from pointsbank.access.model import NEVER, Actor
@@ -16,7 +16,7 @@ from pointsbank.access.staff import Half
 from pointsbank.engine.commands import Command
 from pointsbank.places.stations import PLACES, opening, stations
 
-__all__ = ["town"]
+__all__ = ["service", "town"]
 
 NUMBERS = count()
 
