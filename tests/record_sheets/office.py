@@ -9,7 +9,6 @@ from datetime import date
 from pathlib import Path
 
 from msgspec.structs import replace
-from tests.people_of import volunteers_named
 from tests.people_of import enrol
 from tests.points.town import Town, open_town
 
@@ -17,8 +16,6 @@ from pointsbank.access.logins import LoginStore
 from pointsbank.engine.commands import Command
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.people.directory import directory_of
-from pointsbank.people.model import NewPerson
-from pointsbank.people.refusals import PersonDataInvalid
 from pointsbank.people.store import PeopleStore
 from pointsbank.record_sheets.model import Sheet, SheetOrder
 from pointsbank.record_sheets.pdf import set_page
@@ -37,7 +34,7 @@ __all__ = ["CLERK", "HERE", "NAMES", "YEAR", "Office", "office", "set_page"]
 
 
 def number_of(volunteer: str) -> str:
-    """The volunteer number of V1, V2 or V3."""
+    """The volunteer number of W1, W2 or W3."""
     return f"V230100000{volunteer[1:]}"
 
 
@@ -93,7 +90,7 @@ class Office:
 
 @asynccontextmanager
 async def office(database: Database, folder: Path, **rules: int) -> AsyncIterator[Office]:
-    """The office of a town in which V1, V2 and V3 have names."""
+    """The office of a town in which W1, W2 and W3 have names."""
     async with open_town(database, numbers=()) as town:
         people = directory_of(town.ledger).store
         numbers = {volunteer: number_of(volunteer) for volunteer in NAMES}

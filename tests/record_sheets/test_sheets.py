@@ -56,7 +56,7 @@ async def test_a_sheet_states_the_minutes_of_its_period_as_the_books_hold_them(
             "title: 志愿服务记录单",
             "title_en: Volunteer service record sheet",
             "name: 张小明",
-            "volunteer_number: W1",
+            "volunteer_number: V2301000001",
         ]
         assert text.splitlines()[-2:] == ["lines: 1", "A1\tS1\t2026-02-02\t2026-02-03\t2\t480"]
 
@@ -298,7 +298,7 @@ async def test_the_books_hold_neither_name_nor_token_nor_activity_of_a_sheet(
         token = await desk.token(sheet)
         [row] = await database.read(_rows)
         kept = b"|".join(bytes(v) if isinstance(v, bytes | memoryview) else str(v).encode() for v in row)
-        for secret in (NAMES["W1"], token, "清雪", "W1"):
+        for secret in (NAMES["W1"], token, "清雪", "V2301000001"):
             assert secret.encode() not in kept
         seen = await Registry(desk.people).who_saw(desk.ids["W1"])
         assert [(one.actor, one.action, one.field) for one in seen] == [(CLERK, "record-sheet", "name")]

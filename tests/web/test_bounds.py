@@ -16,6 +16,7 @@ import pytest
 from tests.access.office import NOON
 from tests.access.test_api import Browser, kind
 from tests.hours.unguarded import unguarded_policy
+from tests.people_of import enrol, volunteers_named
 from tests.points.town import micros
 from tests.web.conftest import Service, running
 from tests.web.test_rules import rules
@@ -29,23 +30,22 @@ from pointsbank.app import create_app
 from pointsbank.engine.clock import FixedClock
 from pointsbank.engine.commands import Command
 from pointsbank.engine.ids import new_id
+from pointsbank.engine.opening import require_profile
+from pointsbank.engine.registry import open_ledger
 from pointsbank.ledger.model import Receipt
 from pointsbank.market.model import Basket, BasketLine
 from pointsbank.market.postings import Delivery
-from pointsbank.people.erasures import ErasureList
-from pointsbank.people.master import MasterKeys, generate
+from pointsbank.people.directory import directory_of
 from pointsbank.people.model import NewPerson
-from pointsbank.people.registry import Registry
-from pointsbank.people.store import PeopleStore
-from pointsbank.people.volunteers import PEOPLE, by_number, registration
-from pointsbank.places.model import Moving, Opening
+from pointsbank.places.model import Joining, Moving, Opening
 from pointsbank.places.service import PlacesService
 from pointsbank.places.stations import stations
 from pointsbank.record_sheets.model import Sheet, SheetOrder
 from pointsbank.settings import Settings
-from pointsbank.store.port import ledger_id_of
+from pointsbank.store.database import Database
 from pointsbank.web.api.desks import desks_of
 from pointsbank.web.api.hours import ServiceRecordIn
+from pointsbank.web.guard import TERMINAL_HEADER
 
 ROLES = ("station-operator", "verifier", "centre-manager", "cashier", "auditor", "administrator")
 RECORDER, HEAD = By("t", "recorder"), By("t", "head")
@@ -69,6 +69,9 @@ class Things:
     sheet: str
     sequence: int
     sku: str
+    resident: str
+    terminal: str
+    key: str
 
 
 def line(x: Things) -> dict[str, str]:
@@ -111,13 +114,14 @@ AT: dict[str, Callable[[Things], Asked]] = {
         f"/api/v1/records/{x.record}/decision",
         {"uphold": False, "reason": "not-proved"},
     ),
+    "POST /api/v1/records/{record_id}/appeal": lambda x: (f"/api/v1/records/{x.record}/appeal", None),
+    "POST /api/v1/records/{record_id}/appeal-decision": lambda x: (
+        f"/api/v1/records/{x.record}/appeal-decision",
+        {"uphold": False, "reason": "not-proved"},
+    ),
     "POST /api/v1/records/{record_id}/correction": lambda x: (
         f"/api/v1/records/{x.record}/correction",
         {"in_at": TIMES["starts_at"], "out_at": TIMES["ends_at"]},
-    ),
-    "GET /api/v1/records/public-notice": lambda x: (
-        f"/api/v1/records/public-notice?station={x.station}",
-        None,
     ),
     "GET /api/v1/records/{record_id}/standing": lambda x: (f"/api/v1/records/{x.record}/standing", None),
     "POST /api/v1/activities": lambda x: (
@@ -265,6 +269,81 @@ AT: dict[str, Callable[[Things], Asked]] = {
         f"/api/v1/recognition/groups/{x.station}?year=2026",
         None,
     ),
+    "POST /api/v1/people": lambda x: ("/api/v1/people", {"name": "王芳", "place": x.place}),
+    "POST /api/v1/people/{person_id}/profile": lambda x: (f"/api/v1/people/{x.resident}/profile", {}),
+    "POST /api/v1/people/{person_id}/unmasking": lambda x: (
+        f"/api/v1/people/{x.resident}/unmasking",
+        {"field": "name", "reason": "asked"},
+    ),
+    "POST /api/v1/people/{person_id}/export": lambda x: (
+        f"/api/v1/people/{x.resident}/export",
+        {"reason": "asked"},
+    ),
+    "GET /api/v1/people/{person_id}/sightings": lambda x: (f"/api/v1/people/{x.resident}/sightings", None),
+    "GET /api/v1/people/{person_id}/consents": lambda x: (f"/api/v1/people/{x.resident}/consents", None),
+    "POST /api/v1/people/{person_id}/consents": lambda x: (
+        f"/api/v1/people/{x.resident}/consents",
+        {"purpose": "photos", "wording": "2026-1"},
+    ),
+    "DELETE /api/v1/people/{person_id}/consents/{consent_id}": lambda x: (
+        f"/api/v1/people/{x.resident}/consents/none",
+        None,
+    ),
+    "GET /api/v1/people/{person_id}/links": lambda x: (f"/api/v1/people/{x.resident}/links", None),
+    "POST /api/v1/people/{person_id}/links": lambda x: (
+        f"/api/v1/people/{x.resident}/links",
+        {"kind": "guardian", "holder": x.person, "evidence": "paper"},
+    ),
+    "POST /api/v1/people/{person_id}/links/{link_id}/confirmation": lambda x: (
+        f"/api/v1/people/{x.resident}/links/none/confirmation",
+        None,
+    ),
+    "DELETE /api/v1/people/{person_id}/links/{link_id}": lambda x: (
+        f"/api/v1/people/{x.resident}/links/none",
+        None,
+    ),
+    "POST /api/v1/people/{person_id}/changes": lambda x: (
+        f"/api/v1/people/{x.resident}/changes",
+        {"kind": "name", "value": "王芳"},
+    ),
+    "POST /api/v1/people/{person_id}/changes/{change_id}/confirmation": lambda x: (
+        f"/api/v1/people/{x.resident}/changes/none/confirmation",
+        None,
+    ),
+    "GET /api/v1/people/{person_id}/acts": lambda x: (f"/api/v1/people/{x.resident}/acts", None),
+    "POST /api/v1/people/{person_id}/acts": lambda x: (f"/api/v1/people/{x.resident}/acts", {"kind": "card"}),
+    "POST /api/v1/people/{person_id}/acts/{act_id}/confirmation": lambda x: (
+        f"/api/v1/people/{x.resident}/acts/none/confirmation",
+        None,
+    ),
+    "GET /api/v1/people/{person_id}/cards": lambda x: (f"/api/v1/people/{x.resident}/cards", None),
+    "POST /api/v1/people/{person_id}/closing": lambda x: (
+        f"/api/v1/people/{x.resident}/closing",
+        {"settlement": "donate"},
+    ),
+    "POST /api/v1/people/{person_id}/closing/{act_id}/confirmation": lambda x: (
+        f"/api/v1/people/{x.resident}/closing/none/confirmation",
+        None,
+    ),
+    "DELETE /api/v1/people/{person_id}/closing": lambda x: (f"/api/v1/people/{x.resident}/closing", None),
+    "POST /api/v1/people/{person_id}/freeze": lambda x: (f"/api/v1/people/{x.resident}/freeze", None),
+    "POST /api/v1/terminals": lambda x: ("/api/v1/terminals", {"place": x.place, "label": "till"}),
+    "POST /api/v1/terminals/{terminal_id}/confirmation": lambda x: (
+        f"/api/v1/terminals/{x.terminal}/confirmation",
+        None,
+    ),
+    "POST /api/v1/terminals/{terminal_id}/restart": lambda x: (
+        f"/api/v1/terminals/{x.terminal}/restart",
+        None,
+    ),
+    "DELETE /api/v1/terminals/{terminal_id}": lambda x: (f"/api/v1/terminals/{x.terminal}", None),
+    "POST /api/v1/visits": lambda x: ("/api/v1/visits", {"card": "none", "pin": "123456"}),
+    "POST /api/v1/visits/pin": lambda x: ("/api/v1/visits/pin", {"card": "none", "pin": "123456"}),
+    "POST /api/v1/visits/code": lambda x: ("/api/v1/visits/code", {"code": "none"}),
+    "POST /api/v1/visits/baskets": lambda x: (
+        "/api/v1/visits/baskets",
+        {"code": "none", "lines": [{"sku": x.sku, "quantity": 1}]},
+    ),
     "POST /api/v1/role-grants": lambda x: (
         "/api/v1/role-grants",
         {"person": "somebody", "role": "cashier", "place": x.place},
@@ -282,11 +361,22 @@ LISTS = {
     "GET /api/v1/role-grants",
     "GET /api/v1/records/of/{person_id}",
     "GET /api/v1/record-sheets/of/{person_id}",
+    "POST /api/v1/people/searches",
+    "GET /api/v1/terminals",
 }
 """They answer everybody who may read anywhere, and show only what is at the reader's places."""
 
 ABOUT_A_PERSON = {"GET /api/v1/recognition/standings/{person_id}"}
 """They are about a person and no place: for oneself, or for a role of the whole city."""
+
+AT_ANY_DESK: dict[str, Callable[[Things], Asked]] = {
+    "POST /api/v1/cards/freeze": lambda x: ("/api/v1/cards/freeze", {"number": "0000000000"}),
+    "POST /api/v1/people/{person_id}/cards/freeze": lambda x: (
+        f"/api/v1/people/{x.resident}/cards/freeze",
+        None,
+    ),
+}
+"""V2: a card is stopped at any desk, wherever its holder is at home; not by whoever has no desk."""
 
 OF_THE_CITY = {
     "POST /api/v1/staff",
@@ -307,13 +397,13 @@ def bounded() -> set[str]:
 
 
 def test_every_bounded_route_stands_in_the_table() -> None:
-    assert bounded() - OF_THE_CITY == set(AT) | LISTS | ABOUT_A_PERSON
+    assert bounded() - OF_THE_CITY == set(AT) | set(AT_ANY_DESK) | LISTS | ABOUT_A_PERSON
 
 
 def test_a_route_that_is_not_bounded_is_for_roles_of_the_whole_city_or_for_oneself() -> None:
     """Whoever has every role at one station comes through no other door than those of the table."""
     everything = Actor("a", "c", frozenset(), "me", "staff", tuple(Grant(r, "S") for r in ROLES), "s", True)
-    open_to_all = {"sessions:own", "keys:own", "password:own", "public"}
+    open_to_all = {"sessions:own", "keys:own", "password:own", "oidc:own", "public"}
     for method, path, opt in rules(create_app(Settings())):
         action = opt.get("scope") or opt.get("person") or opt.get("page")
         if action and not opt.get("bounded") and action not in open_to_all:
@@ -334,46 +424,34 @@ class Land:
 @pytest.fixture
 async def land(database_url: str, tmp_path: Path) -> AsyncIterator[Land]:
     url = database_url
-    pepper, master = tmp_path / "pepper", generate()
-    make_pepper(pepper)
-    people_url = f"sqlite:///{tmp_path / 'people.db'}" if url.startswith("sqlite") else url
-    store = PeopleStore(
-        people_url, ledger_id_of("city"), MasterKeys([master]), ErasureList(tmp_path / "people.erasures")
-    )
-    await store.upgrade()
-    await store.open()
-    settings = {
-        "pepper": str(pepper),
-        "policy": str(unguarded_policy(tmp_path)),
-        "master_key": master.text,
-        "people": people_url,
-        "erasures": str(tmp_path / "people.erasures"),
-    }
-    try:
-        async with running(url, clock=FixedClock(NOON), **settings) as service:
-            atlas = PlacesService(service.bank.ledger)
-            for number, act in enumerate(
-                (
-                    Opening("CITY", "city", "城市", "", date(2020, 1, 1)),
-                    *(Opening(f"C{n}", "centre", f"中心{n}", "CITY", date(2020, 1, 1)) for n in (1, 2)),
-                    *(Opening(f"S{n}", "station", f"站{n}", f"C{n}", date(2020, 1, 1)) for n in (1, 2)),
-                )
-            ):
-                opened = await atlas.change(act, Command("t", f"place {number}"))
-                assert isinstance(opened, Receipt), opened
-            ann, bo = await _administrators(service)
-            operator = await _staff(ann, bo, "operator")
-            here, there = [await _things(service, Registry(store), ann, n, bo.person) for n in (1, 2)]
-            for role in ROLES:
-                await _grant(ann, bo, operator.person, role, here.place)
-            operator.clock.time += 1
-            assert (await operator.log_in()).status_code == 201
-            centre = (await service.bank.ask(_places))["C1"]
-            yield Land(service, here, there, operator, centre)
-            for browser in (ann, bo, operator):
-                await browser.client.aclose()
-    finally:
-        await store.close()
+    make_pepper(tmp_path / "pepper")
+    database = Database(url)
+    async with open_ledger(database, clock=FixedClock(NOON)) as ledger:  # before anything else is written
+        await require_profile(ledger, "replay")
+    await database.close()
+    settings = {"pepper": str(tmp_path / "pepper"), "policy": str(unguarded_policy(tmp_path))}
+    async with running(url, clock=FixedClock(NOON), **settings) as service:
+        atlas = PlacesService(service.bank.ledger)
+        for number, act in enumerate(
+            (
+                Opening("CITY", "city", "城市", "", date(2020, 1, 1)),
+                *(Opening(f"C{n}", "centre", f"中心{n}", "CITY", date(2020, 1, 1)) for n in (1, 2)),
+                *(Opening(f"S{n}", "station", f"站{n}", f"C{n}", date(2020, 1, 1)) for n in (1, 2)),
+            )
+        ):
+            opened = await atlas.change(act, Command("t", f"place {number}"))
+            assert isinstance(opened, Receipt), opened
+        ann, bo = await _administrators(service)
+        operator = await _staff(ann, bo, "operator")
+        here, there = [await _things(service, ann, bo, n) for n in (1, 2)]
+        for role in ROLES:
+            await _grant(ann, bo, operator.person, role, here.place)
+        operator.clock.time += 1
+        assert (await operator.log_in()).status_code == 201
+        centre = (await service.bank.ask(_places))["C1"]
+        yield Land(service, here, there, operator, centre)
+        for browser in (ann, bo, operator):
+            await browser.client.aclose()
 
 
 async def test_each_route_refuses_a_foreign_place_and_takes_the_own_one(land: Land) -> None:
@@ -381,9 +459,28 @@ async def test_each_route_refuses_a_foreign_place_and_takes_the_own_one(land: La
         method = route.partition(" ")[0]
         for things, is_own in ((land.there, False), (land.here, True)):
             path, body = asked(things)
-            answer = await land.operator.send(method, path, body)
+            answer = await land.operator.send(method, path, body, **{TERMINAL_HEADER: things.key})
             code = "" if answer.status_code < 400 else kind(answer)[1]
             assert (code == "forbidden") != is_own, (route, things.station, answer.status_code, answer.text)
+
+
+async def test_a_card_is_stopped_at_any_desk_and_nowhere_else(land: Land) -> None:
+    ann, bo = await _administrators(land.service, known=True)
+    verifier = await _staff(ann, bo, "verifier")
+    await _grant(ann, bo, verifier.person, "verifier", land.here.place)
+    verifier.clock.time += 1
+    await verifier.log_in()
+    for route, asked in AT_ANY_DESK.items():
+        for things in (land.here, land.there):
+            path, body = asked(things)
+            answer = await land.operator.send("POST", path, body)
+            assert kind(answer) == (404, "unknown-card"), (route, things.station, answer.text)
+            assert kind(await verifier.send("POST", path, body)) == (403, "forbidden"), (
+                route,
+                things.station,
+            )
+    for browser in (ann, bo, verifier):
+        await browser.client.aclose()
 
 
 async def test_routes_about_the_city_refuse_who_has_a_station_only(land: Land) -> None:
@@ -402,7 +499,9 @@ async def test_routes_about_the_city_refuse_who_has_a_station_only(land: Land) -
 
 async def test_lists_show_what_is_at_the_readers_places(land: Land) -> None:
     operator, person = land.operator, land.here.person
-    places = (await operator.get("/api/v1/places")).json()["places"]
+    answer = await operator.get("/api/v1/places")
+    assert answer.status_code == 200, answer.text
+    places = answer.json()["places"]
     assert {place["code"] for place in places} >= {"S1"}
     assert {place["code"] for place in places} & {"CITY", "C1", "C2", "S2"} == set()
     grants = (await operator.get("/api/v1/role-grants")).json()["grants"]
@@ -411,6 +510,12 @@ async def test_lists_show_what_is_at_the_readers_places(land: Land) -> None:
     assert {hour["record_id"] for hour in hours} <= {land.here.record}
     sheets = (await operator.get(f"/api/v1/record-sheets/of/{person}")).json()["sheets"]
     assert {sheet["issuer"] for sheet in sheets} == {"S1"}
+    for number, seen in (("V11", [land.here.resident]), ("V12", [])):
+        asked = {"by": "volunteer-number", "number": number}
+        found = (await operator.send("POST", "/api/v1/people/searches", asked)).json()["people"]
+        assert [one["person"] for one in found] == seen
+    terminals = (await operator.get("/api/v1/terminals")).json()["terminals"]
+    assert {terminal["place"] for terminal in terminals} == {land.here.place}
 
 
 async def test_a_centre_reaches_the_stations_that_stand_below_it_today(land: Land) -> None:
@@ -475,14 +580,13 @@ def _made(answer: httpx.Response) -> dict[str, Any]:
     return found
 
 
-async def _things(service: Service, registry: Registry, ann: Browser, number: int, third: str) -> Things:
-    """A volunteer's activity, session, record, receipt, return, sheet and role at a station."""
+async def _things(service: Service, ann: Browser, bo: Browser, number: int) -> Things:
+    """A volunteer's activity, session, record, receipt, return, sheet and role at a station; its resident, its terminals."""
     bank, station = service.bank, f"S{number}"
     if number == 1:
-        await bank.ledger.submit([registration("V1", date(1990, 1, 1), Command("t", "V1"))], PEOPLE)
-        person = (await bank.ask(by_number, ["V1"]))["V1"].id
-        await registry.register(NewPerson(name="张小明", born=date(1990, 1, 1), person_id=person), "clerk")
-    person = (await bank.ask(by_number, ["V1"]))["V1"].id
+        volunteer = NewPerson(name="张小明", volunteer_number="V1", born=date(1990, 1, 1))
+        await directory_of(bank.ledger).enrol(bank.ledger, [volunteer], "test", "test")
+    person = (await volunteers_named(bank.ledger, "V1"))["V1"].id
     place = (await bank.ask(stations, [station]))[station]
     desks = desks_of(bank)
     plan = ActivityPlan(
@@ -529,11 +633,25 @@ async def _things(service: Service, registry: Registry, ann: Browser, number: in
     order = SheetOrder(person_id=person, issuer=station, first=date(2026, 1, 1), last=date(2026, 11, 18))
     sheet = await bank.sheets.issue(order, Command("t", f"sheet{number}"))
     assert isinstance(sheet, Sheet), sheet
-    body = {"person": third, "role": "auditor", "place": place.id}
+    body = {"person": bo.person, "role": "auditor", "place": place.id}
     grant = _made(await ann.send("POST", "/api/v1/role-grants", body, **_key()))["id"]
+    team = Opening(f"T{number}", "team", "队", station, date(2020, 1, 1))
+    resident = (await enrol(bank.ledger, {f"V1{number}": date(1990, 1, 1)}))[f"V1{number}"].id
+    atlas = PlacesService(bank.ledger)
+    assert isinstance(await atlas.change(team, Command("t", team.code)), Receipt)
+    joining = Joining(team.code, resident, date(2026, 1, 1))
+    assert isinstance(await atlas.change_membership(joining, Command("t", f"join {number}")), Receipt)
+    proposed, enrolled = [
+        _made(await ann.send("POST", "/api/v1/terminals", {"place": place.id, "label": label}, **_key()))[
+            "id"
+        ]
+        for label in ("one", "two")
+    ]
+    code = _made(await bo.send("POST", f"/api/v1/terminals/{enrolled}/confirmation", **_key()))["code"]
+    device = _made(await service.post("/api/v1/terminals/enrolment", {"code": code}))
     return Things(
         station, place.id, grant, person, activity, session, record, f"B{number}", f"X{number}", sheet.sheet_id,
-        verdict.sequence, sku,
+        verdict.sequence, sku, resident, proposed, device["key"],
     )  # fmt: skip
 
 

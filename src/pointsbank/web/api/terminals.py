@@ -21,6 +21,7 @@ from pointsbank.web.api.sessions import DOOR
 from pointsbank.web.api.shapes import when
 from pointsbank.web.api.staff import COMMAND, After
 from pointsbank.web.bank import Bank
+from pointsbank.web.bounds import Act, may_at
 from pointsbank.web.guard import PUBLIC, actor_in, person
 from pointsbank.web.problems import ProblemError, refused
 from pointsbank.web.validation import BankRequest
@@ -70,11 +71,16 @@ class TerminalCodeIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     **operation("Terminals.", "列出终端"),
 )
 async def list_terminals(
-    bank: NamedDependency[Bank], after: After = "", limit: Limit = 100
+    bank: NamedDependency[Bank], request: BankRequest, after: After = "", limit: Limit = 100
 ) -> Response[TerminalsOut]:
     found = await bank.terminals.list(after=after, limit=limit)
     following = found[-1].id if len(found) == limit else None
-    return answered(TerminalsOut([_out(one) for one in found], following))
+    # only those at places that the reader may see, so a page may be short
+    acts = [Act(place=one.place) for one in found]
+    seen = await may_at(bank, actor_in(request), "terminals:manage", acts)
+    return answered(
+        TerminalsOut([_out(one) for one, is_seen in zip(found, seen, strict=True) if is_seen], following)
+    )
 
 
 @post(
