@@ -159,6 +159,9 @@ def test_nothing_is_allowed_that_is_not_granted(scope: str) -> None:
     others = frozenset(SCOPES) - {scope}
     assert authorize(None, scope) == Unauthenticated()  # type: ignore[arg-type]
     assert authorize(Actor("a", "b", others), scope) == Forbidden(scope)  # type: ignore[arg-type]
-    for_persons = {"hours:verify", "hours:object", "hours:decide", "activities:approve"}
+    for_persons = {
+        "hours:verify", "hours:object", "hours:decide", "activities:approve", "cases:read", "cases:manage",
+        "funds:manage",
+    }  # fmt: skip
     alone = Forbidden(scope) if scope in for_persons else None
     assert authorize(Actor("a", "b", frozenset([scope])), scope) == alone  # type: ignore[arg-type]

@@ -11,24 +11,23 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.hours.unguarded import unguarded_policy
+from tests.hours.unguarded import opened_as_replay, unguarded_policy
+from tests.people_of import enrol, settings_for
 from tests.web.conftest import Service, running
 
 from pointsbank.access.pepper import make_pepper
 from pointsbank.access.roles import Granted, RoleIn
 from pointsbank.access.staff import Half
+from pointsbank.app import open_bank
 from pointsbank.engine.clock import FixedClock
 from pointsbank.engine.commands import Command
 from pointsbank.ledger.model import Receipt
 from pointsbank.market.postings import Delivery
 from pointsbank.people import code_outbox
-from pointsbank.people.erasures import ErasureList
-from pointsbank.people.master import MasterKeys, generate, write_file
-from pointsbank.people.model import NewPerson, Registered
-from pointsbank.people.store import PeopleStore
-from pointsbank.people.volunteers import PEOPLE, by_number, registration
+from pointsbank.people.master import MasterKeyError
 from pointsbank.places.stations import PLACES, opening, stations
-from pointsbank.store.database import Database
+from pointsbank.store.schema import SchemaOutOfDate
+from pointsbank.web.metrics import Metrics
 
 from .bureau import DAY, PIN
 from .office import NOON
@@ -79,19 +78,12 @@ class Town:
 @pytest.fixture
 async def town(database_url: str, tmp_path: Path) -> AsyncIterator[Town]:
     make_pepper(tmp_path / "pepper")
-    write_file(tmp_path / "master.key", [key := generate()])
-    clock, database = FixedClock(NOON), Database(database_url)
-    url = database_url if database.dialect == "postgresql" else f"sqlite:///{tmp_path / 'people.db'}"
-    store = PeopleStore(url, 1, MasterKeys([key]), ErasureList(tmp_path / "erasures"), clock=clock)
-    await store.upgrade()
-    await store.close()
+    clock = FixedClock(NOON)
     settings = {
         "pepper": str(tmp_path / "pepper"),
-        "master_key_file": str(tmp_path / "master.key"),
-        "people": url,
-        "erasures": str(tmp_path / "erasures"),
         "policy": str(unguarded_policy(tmp_path)),
     }
+    await opened_as_replay(database_url, clock)
     async with running(database_url, clock=clock, **settings) as service:
         town = Town(service)
         ledger = service.bank.ledger
@@ -236,9 +228,7 @@ async def _card(town: Town, person: str) -> tuple[str, str]:
 async def test_card_and_pin_at_the_terminal_from_the_choice_to_the_goods(town: Town) -> None:
     bank = town.service.bank
     person = await town.person(volunteer_number="V0001", born="1980-01-01")
-    ledger = bank.ledger
-    draft = registration("V0001", date(1980, 1, 1), Command("t", "V0001"))
-    await ledger.submit([draft], PEOPLE)
+    await enrol(bank.ledger, {"V0001": date(1980, 1, 1)})
     token, key = await _card(town, person)
     at = {"X-Terminal-Key": key}
     leave = await town.made("boss", f"/people/{person}/acts", {"kind": "pin-reset"})
@@ -285,13 +275,8 @@ async def _with_points(town: Town) -> tuple[str, str]:
     sku = min(
         (s for s in goods if goods[s].price and goods[s].monthly_limit is None), key=lambda s: goods[s].price
     )
-    for number in ("V0001", "V0002"):
-        draft = registration(number, date(1980, 1, 1), Command("t", number))
-        await bank.ledger.submit([draft], PEOPLE)
-    person = (await bank.ask(by_number, ["V0001"]))["V0001"].id
-    assert bank.people is not None
-    known = NewPerson(name="李秀英", volunteer_number="V0001", born=date(1980, 1, 1), person_id=person)
-    assert isinstance(await bank.people.registry.register(known, "clerk"), Registered)
+    born = dict.fromkeys(("V0001", "V0002"), date(1980, 1, 1))
+    person = (await enrol(bank.ledger, born, {"V0001": "李秀英"}))["V0001"].id
     shop = (await bank.ask(stations, ["S1"]))["S1"]
     [received] = await bank.market.receive(
         [(Delivery("D1", shop, "donor-1", ((sku, 50),)), Command("t", "D1"))]
@@ -381,7 +366,7 @@ async def test_a_volunteer_logs_in_with_the_code_that_the_phone_got(town: Town) 
         body = {"lines": [{"sku": "G001", "quantity": 1}]}
         goods = await phone.post("/api/v1/me/baskets", json=body, headers=csrf)
         assert goods.status_code == 403, "goods are redeemed at the terminal"
-        assert (await phone.get("/api/v1/me/records")).json() == {"hours": []}
+        assert (await phone.get("/api/v1/me/records")).json() == {"hours": [], "owed": 0}
         objecting = "/api/v1/me/records/R1/objection"
         other = await phone.post(objecting, json={"reason": "not-there"}, headers=csrf)
         assert other.json()["type"] == "/problems/unknown-record", "of somebody else, or of nobody"
@@ -428,10 +413,16 @@ async def test_the_key_of_rotating_codes_is_the_same_in_every_process_and_after_
     assert codes[0] == codes[1]
 
 
-async def test_without_a_people_store_the_doors_say_so(database_url: str) -> None:
+async def test_without_its_people_no_service_begins_and_without_the_secret_the_doors_say_so(
+    database_url: str, tmp_path: Path
+) -> None:
+    for missing, error in (
+        ({"master_key": ""}, MasterKeyError),
+        ({"people": f"sqlite:///{tmp_path / 'nobody.db'}"}, SchemaOutOfDate),
+    ):
+        with pytest.raises(error):
+            async with open_bank(settings_for(database_url, **missing), Metrics()):
+                pytest.fail("it began")
     async with running(database_url) as service:
-        key = await service.key("people:read")
-        closed = await service.post("/api/v1/people/searches", {"by": "phone", "number": PHONE}, key)
-        assert (closed.status_code, closed.json()["type"]) == (503, "/problems/people-closed")
         codes = await service.client.post("/api/v1/me/codes", json={"phone": PHONE})
-        assert codes.json()["type"] == "/problems/people-closed"
+        assert (codes.status_code, codes.json()["type"]) == (503, "/problems/log-in-closed")

@@ -8,12 +8,12 @@ from datetime import UTC, date, datetime, timedelta
 from tests.access.test_api import Browser, administrators, kind, new_staff, service
 from tests.access.test_cli import Shell, half_in, id_in, shell
 from tests.activities.centre import HEAD, RECORDER, SECOND, TERMINAL, VERIFIER, done
+from tests.people_of import enrol
 from tests.web.conftest import Service
 
 from pointsbank.activities.attendance import Shown
 from pointsbank.activities.model import ActivityPlan, SessionPlan
 from pointsbank.engine.commands import Command
-from pointsbank.people.volunteers import PEOPLE, by_number, registration
 from pointsbank.places.stations import PLACES, opening
 from pointsbank.web.api.desks import desks_of
 
@@ -61,9 +61,8 @@ async def false_hours(service: Service) -> tuple[str, str, str]:
     """An activity of yesterday whose one record is verified; activity, record, person."""
     bank, desks = service.bank, desks_of(service.bank)
     clock = bank.clock
-    await bank.ledger.submit([registration("V1", date(1980, 1, 1), Command("t", "V1"))], PEOPLE)
+    person = (await enrol(bank.ledger, {"V1": date(1980, 1, 1)}))["V1"]
     await bank.ledger.submit([opening("station", "S1", "", "", Command("t", "S1"))], PLACES)
-    person = (await bank.ask(by_number, ["V1"]))["V1"]
     begins = (clock.now() // HOUR + 2) * HOUR
     ends = begins + 2 * HOUR
     plan = ActivityPlan(title="清雪", category="ENV", station="S1", starts_at=begins, ends_at=ends)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from pointsbank.engine.clock import Clock
 from pointsbank.engine.opening import require_profile
 from pointsbank.engine.registry import open_ledger
 from pointsbank.store.database import Database
@@ -12,10 +13,10 @@ from pointsbank.store.database import Database
 SHIPPED = Path(__file__).parents[2] / "config" / "policy" / "harbin-2026.toml"
 
 
-async def opened_as_replay(url: str) -> None:
-    """The books begin as a replay's: a live ledger takes no such policy."""
+async def opened_as_replay(url: str, clock: Clock | None = None) -> None:
+    """The books begin as a replay's: a live ledger takes no such policy. With the clock of whoever goes on with them."""
     database = Database(url)
-    async with open_ledger(database) as ledger:
+    async with open_ledger(database, clock=clock) as ledger:
         await require_profile(ledger, "replay")
     await database.close()
 
