@@ -129,12 +129,18 @@ class SqliteStore:
             raise
 
     async def close(self) -> None:
-        if self._connection is not None:
-            await self._run(self._connection.close)
-            self._connection = None
+        """Close; what was written stands in the file itself afterwards, and no longer only in the log beside it.
+
+        A connection that only reads cannot move it there, so the one that writes goes last.
+        """
         if self._reading is not None:
             await self._run_reading(self._reading.close)
             self._reading = None
+        if self._connection is not None:
+            with suppress(sqlite3.Error):  # readers elsewhere hold it back, and then the next owner moves it
+                await self._run(self._connection.execute, "PRAGMA wal_checkpoint(PASSIVE)")
+            await self._run(self._connection.close)
+            self._connection = None
         for thread in (self._thread, self._reading_thread):
             if thread is not None:
                 thread.shutdown()
