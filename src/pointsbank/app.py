@@ -37,11 +37,10 @@ from pointsbank.engine.clock import Clock, SystemClock
 from pointsbank.engine.opening import admit
 from pointsbank.engine.registry import Ledger, open_ledger
 from pointsbank.hours.service import HoursService
-from pointsbank.hours.settling import SettlePostings
 from pointsbank.ledger.chart import SHIPPED, Chart
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.market.service import MarketService
-from pointsbank.people.closing import Settle, Settlement, resume_closings
+from pointsbank.people.closing import resume_closings
 from pointsbank.people.directory import directory_of, with_people
 from pointsbank.people.master import master_keys
 from pointsbank.people.registry import Registry
@@ -58,6 +57,7 @@ from pointsbank.store.schema import require_current
 from pointsbank.web.api import health
 from pointsbank.web.api.desks import make_desks
 from pointsbank.web.api.document import api_router, openapi_config
+from pointsbank.web.api.people_answers import settle_and_forget
 from pointsbank.web.bank import Bank
 from pointsbank.web.errors import error_handlers
 from pointsbank.web.frontdoor import FrontDoor
@@ -157,7 +157,8 @@ async def open_bank(
         sheets = await stack.enter_async_context(open_sheets(settings, ledger, store, zone))
         terminals = TerminalDesk(ledger, ring)
         visits = volunteers_door(ledger, terminals, log_ins, store, zone)
-        for closing in await resume_closings(store, _settling(ledger, policies, visits)):
+        goes_on = settle_and_forget(ledger, policies, visits, By("closing", ""))
+        for closing in await resume_closings(store, goes_on):
             if isinstance(closing, Refusal):
                 log.warning("closing an account could not go on", code=closing.code)
         sender = sender_of(settings)
@@ -223,19 +224,6 @@ async def open_log_ins(
         await store.open()
         known = known_of(settings.common_passwords)
         yield LogIns(ledger, ring, staff, store, pepper, passwords, known=known)
-
-
-def _settling(ledger: Ledger, policies: PolicyBook, visits: Visits | None) -> Settle:
-    """Goes on with closings that a restart broke off: the postings first, then sessions and PINs."""
-    postings = SettlePostings(ledger, policies, By("closing", ""))
-
-    async def settle(person_id: str, settlement: Settlement, key: str) -> Refusal | None:
-        refusal = await postings.settle(person_id, settlement, key)
-        if refusal is None and visits is not None:
-            await visits.forget(person_id)
-        return refusal
-
-    return settle
 
 
 def city_log_in(settings: Settings, ledger: Ledger, log_ins: LogIns | None, clock: Clock) -> Oidc | None:

@@ -13,6 +13,7 @@ from tests.canaries import CARD, ID_NUMBER, NAME, OF_ONE_PERSON, PHONE, VOLUNTEE
 from tests.people_of import open_peopled
 from tests.points.town import basket, book, micros, record
 
+from pointsbank.activities.ports import By
 from pointsbank.engine.clock import FixedClock
 from pointsbank.engine.commands import Command
 from pointsbank.engine.registry import Ledger
@@ -21,6 +22,7 @@ from pointsbank.export.service import FORMATS
 from pointsbank.hours.explain import Facts
 from pointsbank.hours.report import ReportWriter
 from pointsbank.hours.service import HoursService
+from pointsbank.hours.settling import SettlePostings
 from pointsbank.hours.tables import service_records
 from pointsbank.intake.lines import LineVerdict, Place, parts_of
 from pointsbank.ledger.model import Receipt
@@ -32,7 +34,7 @@ from pointsbank.people.directory import directory_of
 from pointsbank.people.model import NewPerson, Registered
 from pointsbank.people.registry import Registry
 from pointsbank.places.stations import PLACES, opening, stations
-from pointsbank.points.settling import no_points_left
+from pointsbank.policy.shipped import policies_at
 from pointsbank.reversals import reverse
 from pointsbank.store.backup import back_up
 from pointsbank.store.database import Database
@@ -82,7 +84,9 @@ async def test_after_closing_an_account_nothing_of_the_person_is_left_in_plain_a
         told = await directory.open(on_file)
         assert parts_of(told["record R1"]) == (VOLUNTEER, f"看望{NAME}", PHONE), "it was sealed, not dropped"
         assert len(told) == 6
-        closed = await close_account(store, person, no_points_left(ledger), by="clerk")
+        closed = await close_account(
+            store, person, SettlePostings(ledger, policies_at(), By("clerk", "clerk")).settle, by="clerk"
+        )
         assert isinstance(closed, Closing)
         assert closed.step == "done"
         left = await directory.open(on_file)

@@ -9,11 +9,14 @@ import msgspec
 
 from pointsbank.access.model import Actor
 from pointsbank.access.people_desk import PeopleDesk
+from pointsbank.access.visits import Visits
 from pointsbank.activities.ports import By
+from pointsbank.engine.registry import Ledger
 from pointsbank.hours.settling import SettlePostings
 from pointsbank.ledger.refusals import KeyConflict, Refusal
 from pointsbank.people.closing import Settle, Settlement
 from pointsbank.people.remembering import AlreadyDone, KeyUsed, RememberingStore
+from pointsbank.policy.book import PolicyBook
 from pointsbank.web.api.describe import READING, WRITING
 from pointsbank.web.bank import Bank
 from pointsbank.web.guard import actor_in
@@ -75,12 +78,17 @@ async def once(
 
 def settling(bank: Bank, actor: Actor) -> Settle:
     """Settles an account by postings: what two have confirmed is given away; alone, only what holds nothing."""
-    postings = SettlePostings(bank.ledger, bank.policies, By(actor.id, actor.person))
+    return settle_and_forget(bank.ledger, bank.policies, bank.visits, By(actor.id, actor.person))
+
+
+def settle_and_forget(ledger: Ledger, policies: PolicyBook, visits: Visits | None, by: By) -> Settle:
+    """Settles by postings; then no session and no PIN is left of who is forgotten."""
+    postings = SettlePostings(ledger, policies, by)
 
     async def settle(person_id: str, settlement: Settlement, key: str) -> Refusal | None:
         refusal = await postings.settle(person_id, settlement, key)
-        if refusal is None and bank.visits is not None:  # no session and no PIN is left of who is forgotten
-            await bank.visits.forget(person_id)
+        if refusal is None and visits is not None:
+            await visits.forget(person_id)
         return refusal
 
     return settle
