@@ -138,7 +138,7 @@ class SqliteStore:
             self._reading = None
         if self._connection is not None:
             with suppress(sqlite3.Error):  # readers elsewhere hold it back, and then the next owner moves it
-                await self._run(self._connection.execute, "PRAGMA wal_checkpoint(PASSIVE)")
+                await self._run(self._execute, "PRAGMA wal_checkpoint(PASSIVE)")
             await self._run(self._connection.close)
             self._connection = None
         for thread in (self._thread, self._reading_thread):
@@ -155,6 +155,14 @@ class SqliteStore:
     async def _run_reading(self, work: Callable[..., T], *arguments: Any) -> T:
         assert self._reading_thread is not None
         return await asyncio.get_running_loop().run_in_executor(self._reading_thread, work, *arguments)
+
+    def _execute(self, statement: str) -> None:
+        """Execute and let go of the cursor here, in the thread of the connection.
+
+        One that went to the caller would end whenever garbage is collected, in any thread: if the connection is being
+        closed at that moment, the process dies of it.
+        """
+        self._connection.execute(statement)
 
     async def create(self, name: str, chart: Chart) -> None:
         check_ledger(name, chart, await self._run(self._create, name, chart))
@@ -227,7 +235,7 @@ class SqliteStore:
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[SqliteTurn]:
         try:
-            await self._run(self._connection.execute, "BEGIN IMMEDIATE")
+            await self._run(self._execute, "BEGIN IMMEDIATE")
             row = await self._run(lambda: self._connection.execute(_HEAD, (self.ledger_id,)).fetchone())
         except sqlite3.Error as error:
             await self._run(self._roll_back)
@@ -244,7 +252,7 @@ class SqliteStore:
             await self._run(self._roll_back)
             raise
         try:
-            await self._run(self._connection.execute, "COMMIT")
+            await self._run(self._execute, "COMMIT")
         except sqlite3.Error as error:
             await self._run(self._roll_back)
             raise OutcomeUnknown(str(error)) from error
