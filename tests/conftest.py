@@ -12,9 +12,9 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import asyncpg
 import pytest
 from tests.canaries import Logs, watched_logs
+from tests.databases import Databases, administer, url_of
 from tests.people_of import MASTER_KEY, settings_for
 
 from pointsbank.people.store import upgrade_people
@@ -60,31 +60,22 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _with_database(server: str, name: str) -> str:
-    base, question, options = server.partition("?")
-    return base.rsplit("/", 1)[0] + "/" + name + question + options
-
-
-def _administer(server: str, *statements: str) -> None:
-    async def run() -> None:
-        connection = await asyncpg.connect(server)
-        try:
-            for statement in statements:
-                await connection.execute(statement)
-        finally:
-            await connection.close()
-
-    asyncio.run(run())
-
-
 @pytest.fixture(scope="session")
 def postgres_template(postgres_server: str) -> Iterator[tuple[str, str]]:
     """The server, and the name of a migrated database to copy."""
     name = f"pb_template_{uuid.uuid4().hex[:8]}"
-    _administer(postgres_server, f"CREATE DATABASE {name}")
-    asyncio.run(_migrate(_with_database(postgres_server, name)))
+    administer(postgres_server, f"CREATE DATABASE {name}")
+    asyncio.run(_migrate(url_of(postgres_server, name)))
     yield postgres_server, name
-    _administer(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+    administer(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def postgres_databases(postgres_template: tuple[str, str]) -> Iterator[Databases]:
+    """Migrated databases to lend."""
+    databases = Databases(*postgres_template)
+    yield databases
+    databases.close()
 
 
 @pytest.fixture(scope="session")
@@ -100,24 +91,18 @@ async def _migrate(url: str) -> None:
     await upgrade_people(settings_for(url))
 
 
-def _copy_of(template: tuple[str, str]) -> Iterator[str]:
-    server, original = template
-    name = f"pb_{uuid.uuid4().hex[:12]}"
-    _administer(server, f"CREATE DATABASE {name} TEMPLATE {original}")
-    yield _with_database(server, name)
-    _administer(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-
-
 @pytest.fixture
-def postgres_url(postgres_template: tuple[str, str]) -> Iterator[str]:
+def postgres_url(postgres_databases: Databases) -> Iterator[str]:
     """URL of a migrated PostgreSQL database of the test's own."""
-    yield from _copy_of(postgres_template)
+    with postgres_databases.lent() as url:
+        yield url
 
 
 @pytest.fixture
-def second_postgres_url(postgres_template: tuple[str, str]) -> Iterator[str]:
+def second_postgres_url(postgres_databases: Databases) -> Iterator[str]:
     """URL of another one, for what goes from one database to another."""
-    yield from _copy_of(postgres_template)
+    with postgres_databases.lent() as url:
+        yield url
 
 
 @pytest.fixture

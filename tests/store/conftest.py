@@ -8,8 +8,8 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-import asyncpg
 import pytest
+from tests.databases import administer, url_of
 from tests.store.raw import RawBooks, populate
 
 from pointsbank.store import schema
@@ -56,14 +56,6 @@ def rebuild(url: str, folder: Path, tables: tuple[str, ...]) -> None:
         asyncio.run(schema.upgrade(Database(url)))
 
 
-async def _administer(server: str, statement: str) -> None:
-    connection = await asyncpg.connect(server)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
 @pytest.fixture(scope="module", params=["sqlite", "sqlite-rebuilt", "postgresql", "postgresql-rebuilt"])
 def books(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RawBooks]:
     """A populated ledger that the tests of one module share: what they try is refused or rolled back."""
@@ -76,9 +68,8 @@ def books(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     else:
         server, template = request.getfixturevalue("postgres_template")
         name = f"pb_{uuid.uuid4().hex[:12]}"
-        asyncio.run(_administer(server, f"CREATE DATABASE {name} TEMPLATE {template}"))
-        base, question, options = server.partition("?")
-        url = base.rsplit("/", 1)[0] + "/" + name + question + options
+        administer(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+        url = url_of(server, name)
         drop = server, f"DROP DATABASE {name} WITH (FORCE)"
     asyncio.run(populate(url))
     if rebuilt:
@@ -89,4 +80,4 @@ def books(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     yield books
     books.close()
     if drop:
-        asyncio.run(_administer(*drop))
+        administer(*drop)

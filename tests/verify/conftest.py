@@ -8,25 +8,11 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import asyncpg
 import pytest
+from tests.databases import administer, url_of
 from tests.verify.town import Town, build_town
 
 from pointsbank.store.database import Database
-
-
-def _administer(server: str, statement: str) -> None:
-    async def run() -> None:
-        connection = await asyncpg.connect(server)
-        await connection.execute(statement)
-        await connection.close()
-
-    asyncio.run(run())
-
-
-def _url(server: str, name: str) -> str:
-    base, question, options = server.partition("?")
-    return base.rsplit("/", 1)[0] + "/" + name + question + options
 
 
 def _build(url: str) -> Town:
@@ -54,10 +40,10 @@ def postgres_town(postgres_template: tuple[str, str]) -> Iterator[tuple[str, Tow
     """URL of the town's PostgreSQL database, for tests that leave it as it is."""
     server, template = postgres_template
     name = f"pb_town_{uuid.uuid4().hex[:8]}"
-    _administer(server, f"CREATE DATABASE {name} TEMPLATE {template}")
-    url = _url(server, name)
+    administer(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    url = url_of(server, name)
     yield url, _build(url)
-    _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
+    administer(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(params=("sqlite", "postgresql"))
