@@ -18,7 +18,7 @@ from pointsbank.access.deciding import refusal_of, with_rights_of
 from pointsbank.access.kin import home_of, household_of
 from pointsbank.access.model import Actor
 from pointsbank.access.refusals import NotPermitted
-from pointsbank.access.rights import Relation, rights
+from pointsbank.access.rights import Relation
 from pointsbank.engine.commands import Command
 from pointsbank.engine.registry import Ledger
 from pointsbank.ledger.refusals import Refusal
@@ -38,17 +38,17 @@ from pointsbank.people.store import PeopleStore
 from pointsbank.places.model import KIND_NAMES, Joining, Leaving, NotAGroup, UnknownPlace
 from pointsbank.places.service import PlacesService
 from pointsbank.places.tree import places_on
+from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.calendar import city_day
+from pointsbank.policy.model import PeopleRules
 
 ChangeKind = Literal["phone", "name", "volunteer-number", "birth", "unfreeze"]
 
-HOUR = 3_600_000_000
-
-Whereabouts = Callable[[Connection, int, str, date], tuple[str, ...]]
-"""Where somebody was seen lately: places besides those of the person's groups."""
+Whereabouts = Callable[[Connection, int, str, date, int], tuple[str, ...]]
+"""Where somebody was seen within so many days before a day: places besides those of the person's groups."""
 
 
-def nowhere(connection: Connection, ledger_id: int, person_id: str, day: date) -> tuple[str, ...]:
+def nowhere(connection: Connection, ledger_id: int, person_id: str, day: date, days: int) -> tuple[str, ...]:
     """Nobody was seen anywhere."""
     return ()
 
@@ -62,28 +62,46 @@ class About:
 
 
 class PeopleDesk:
-    """What staff do with people. `store` must be open; `seen` tells where somebody attended lately."""
+    """What staff do with people. `store` must be open; `seen` tells where somebody attended lately.
+
+    How often one searches, how long a new means waits and how many wards a helper has says the policy of the day.
+    """
 
     def __init__(
         self,
         ledger: Ledger,
         store: PeopleStore,
+        policies: PolicyBook,
         *,
         zone: str = standing.ZONE,
         seen: Whereabouts = nowhere,
     ) -> None:
-        rules = rights().people
         self._ledger = self.ledger = ledger
+        self._policies = policies
         self._seen = seen
         self.store = store
         self.zone = zone
-        limits = SearchLimits(rules.searches_hour, rules.searches_day)
-        self.registry = Registry(store, zone=zone, limits=limits)
-        self.delay = rules.delay_hours * HOUR
 
     def under(self, store: PeopleStore) -> PeopleDesk:
         """The same desk over a store that remembers a command."""
-        return PeopleDesk(self._ledger, store, zone=self.zone, seen=self._seen)
+        return PeopleDesk(self._ledger, store, self._policies, zone=self.zone, seen=self._seen)
+
+    @property
+    def rules(self) -> PeopleRules:
+        """What the policy of today says about people."""
+        return self._policies.protecting(city_day(self.store.clock.now(), self.zone)).people
+
+    @property
+    def delay(self) -> int:
+        """How long a new means waits before it may spend, in microseconds."""
+        return self.rules.new_means_micros
+
+    @property
+    def registry(self) -> Registry:
+        """The people on file, with the limits of today."""
+        rules = self.rules
+        limits = SearchLimits(rules.searches_hour, rules.searches_day)
+        return Registry(self.store, zone=self.zone, limits=limits)
 
     # on file
 
@@ -411,7 +429,9 @@ class PeopleDesk:
     async def about(self, actor: Actor, person_id: str) -> About:
         """The relations of the actor to a person now, and where the person is at home."""
         day = city_day(self.store.clock.now(), self.zone)
-        home, household = await self._ledger.database.read(_home, self._ledger.id, person_id, day, self._seen)
+        home, household = await self._ledger.database.read(
+            _home, self._ledger.id, person_id, day, self._seen, self.rules.attended_days
+        )
         relations: set[Relation] = set()
         if actor.person:
             if actor.person in household:
@@ -460,7 +480,7 @@ class PeopleDesk:
         return Cards(self.store, delay=self.delay)
 
     def _links(self) -> Links:
-        rules = LinkRules(rights().people.most_wards, self.delay)
+        rules = LinkRules(self.rules.most_wards, self.delay)
         return Links(self.store, zone=self.zone, rules=rules)
 
     def _changes(self) -> Changes:
@@ -468,10 +488,11 @@ class PeopleDesk:
 
 
 def _home(
-    connection: Connection, ledger_id: int, person_id: str, day: date, seen: Whereabouts
+    connection: Connection, ledger_id: int, person_id: str, day: date, seen: Whereabouts, days: int
 ) -> tuple[tuple[str, ...], frozenset[str]]:
-    places = (*home_of(connection, ledger_id, person_id, day), *seen(connection, ledger_id, person_id, day))
-    return tuple(dict.fromkeys(places)), household_of(connection, ledger_id, person_id, day)
+    lately = seen(connection, ledger_id, person_id, day, days)
+    places = dict.fromkeys((*home_of(connection, ledger_id, person_id, day), *lately))
+    return tuple(places), household_of(connection, ledger_id, person_id, day)
 
 
 def _kind_of(connection: Connection, ledger_id: int, code: str, day: date) -> str:

@@ -12,7 +12,7 @@ from pointsbank.access.model import Actor
 from pointsbank.access.people_desk import PeopleDesk
 from pointsbank.cli.acting import Shown, who_acts
 from pointsbank.cli.people_of import keys_of, people_of
-from pointsbank.cli.terminal import PATIENT, Ending, opened, refusal_text
+from pointsbank.cli.terminal import PATIENT, Ending, opened, policies, refusal_text
 from pointsbank.engine.registry import CITY_LEDGER, open_ledger
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.people.store import PeopleStore, people_store
@@ -39,7 +39,7 @@ async def at_desk(database_url: str, action: str, shown: Shown) -> AsyncIterator
     try:
         async with open_ledger(database, limits=PATIENT) as ledger, people_of(ledger, database_url) as people:
             actor = await who_acts(ledger, action, shown, bounded=True)
-            yield PeopleDesk(ledger, people.store, seen=attended), actor
+            yield PeopleDesk(ledger, people.store, policies(), seen=attended), actor
     finally:
         await database.close()
 
