@@ -57,8 +57,8 @@ from pointsbank.store.schema import require_current
 from pointsbank.web.api import health
 from pointsbank.web.api.desks import make_desks
 from pointsbank.web.api.document import api_router, openapi_config
-from pointsbank.web.api.people_answers import settle_and_forget
 from pointsbank.web.bank import Bank
+from pointsbank.web.closings import settle_and_forget
 from pointsbank.web.errors import error_handlers
 from pointsbank.web.frontdoor import FrontDoor
 from pointsbank.web.guard import enforce
@@ -154,10 +154,13 @@ async def open_bank(
         ring = KeyRing(ledger, clock, zone)
         staff = StaffDesk(ledger, ring)
         log_ins = await stack.enter_async_context(open_log_ins(settings, ledger, ring, staff))
+        logins = LoginStore(database)
+        stack.push_async_callback(logins.close)
+        await logins.open()
         sheets = await stack.enter_async_context(open_sheets(settings, ledger, store, zone))
         terminals = TerminalDesk(ledger, ring)
         visits = volunteers_door(ledger, terminals, log_ins, store, policies)
-        goes_on = settle_and_forget(ledger, policies, visits, By("closing", ""))
+        goes_on = settle_and_forget(ledger, policies, store, logins, By("closing", ""))
         for closing in await resume_closings(store, goes_on):
             if isinstance(closing, Refusal):
                 log.warning("closing an account could not go on", code=closing.code)
@@ -187,6 +190,7 @@ async def open_bank(
             staff=staff,
             roles=RoleDesk(ledger, ring, policies),
             log_ins=log_ins,
+            logins=logins,
             sheets=sheets,
             terminals=terminals,
             people=PeopleDesk(ledger, store, policies, zone=zone, seen=attended),

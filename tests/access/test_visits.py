@@ -12,6 +12,7 @@ from sqlalchemy import Connection, select
 
 from pointsbank.access import logins
 from pointsbank.access.authorize import Forbidden, Resource, authorize
+from pointsbank.access.leaving import forget_means
 from pointsbank.access.model import SELF_ACTIONS
 from pointsbank.access.phone_codes import AskedCode
 from pointsbank.access.refusals import (
@@ -377,7 +378,7 @@ async def test_a_frozen_person_and_a_closed_account_end_every_session(bureau: Bu
     assert await bureau.visits.visit(found.token) is None
 
     async def settle(person_id: str, settlement: str, key: str) -> None:
-        await bureau.visits.forget(person_id)
+        await forget_means(bureau.office.store, bureau.store.ledger_id, [person_id])
 
     done = await close_account(bureau.store, person, settle, by="clerk")  # type: ignore[arg-type]
     assert isinstance(done, Closing)

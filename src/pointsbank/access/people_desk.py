@@ -6,16 +6,15 @@ rights are read anew for each act, and so are the household of the person concer
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date
 from typing import Literal
 
 from sqlalchemy import Connection
 
 from pointsbank.access import standing
+from pointsbank.access.about import About, Whereabouts, nowhere, places_and_household
 from pointsbank.access.authorize import Resource, authorize
 from pointsbank.access.deciding import refusal_of, with_rights_of
-from pointsbank.access.kin import home_of, household_of
 from pointsbank.access.model import Actor
 from pointsbank.access.refusals import NotPermitted
 from pointsbank.access.rights import Relation
@@ -43,22 +42,6 @@ from pointsbank.policy.calendar import city_day
 from pointsbank.policy.model import PeopleRules
 
 ChangeKind = Literal["phone", "name", "volunteer-number", "birth", "unfreeze"]
-
-Whereabouts = Callable[[Connection, int, str, date, int], tuple[str, ...]]
-"""Where somebody was seen within so many days before a day: places besides those of the person's groups."""
-
-
-def nowhere(connection: Connection, ledger_id: int, person_id: str, day: date, days: int) -> tuple[str, ...]:
-    """Nobody was seen anywhere."""
-    return ()
-
-
-class About:
-    """Whom an act is about, as the table of rights wants to know it."""
-
-    def __init__(self, resource: Resource, household: frozenset[str]) -> None:
-        self.resource = resource
-        self.household = household
 
 
 class PeopleDesk:
@@ -430,7 +413,7 @@ class PeopleDesk:
         """The relations of the actor to a person now, and where the person is at home."""
         day = city_day(self.store.clock.now(), self.zone)
         home, household = await self._ledger.database.read(
-            _home, self._ledger.id, person_id, day, self._seen, self.rules.attended_days
+            places_and_household, self._ledger.id, person_id, day, self._seen, self.rules.attended_days
         )
         relations: set[Relation] = set()
         if actor.person:
@@ -485,14 +468,6 @@ class PeopleDesk:
 
     def _changes(self) -> Changes:
         return Changes(self.store, zone=self.zone, delay=self.delay)
-
-
-def _home(
-    connection: Connection, ledger_id: int, person_id: str, day: date, seen: Whereabouts, days: int
-) -> tuple[tuple[str, ...], frozenset[str]]:
-    lately = seen(connection, ledger_id, person_id, day, days)
-    places = dict.fromkeys((*home_of(connection, ledger_id, person_id, day), *lately))
-    return tuple(places), household_of(connection, ledger_id, person_id, day)
 
 
 def _kind_of(connection: Connection, ledger_id: int, code: str, day: date) -> str:

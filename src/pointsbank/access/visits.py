@@ -286,12 +286,6 @@ class Visits:
         """End every session of somebody: a new phone, a frozen person, a closed account."""
         await self._store.run(rows.end, self._ledger.id, person, "")
 
-    async def forget(self, person: str) -> None:
-        """Somebody's account is closed: no session, no PIN and no count is left."""
-        await self.end_all(person)
-        await self.pins.forget(person)
-        await self._store.run(rows.forget, self._ledger.id, person)
-
     # redeeming
 
     async def may_redeem(self, found: Visit, price: int, guardian: Visit | None = None) -> Refusal | None:

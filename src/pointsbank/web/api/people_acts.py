@@ -87,7 +87,7 @@ async def confirm_change(
 @get(
     "/{person_id:str}/acts",
     opt=needs("people:read", bounded=True),
-    responses=problems(*READING, "step-up-required", "people-closed"),
+    responses=problems(*READING, "step-up-required"),
     **operation("What waits for a second member of staff.", "待确认事项"),
 )
 async def waiting(
@@ -175,7 +175,7 @@ async def confirm_act(
 @get(
     "/{person_id:str}/cards",
     opt=needs("people:read", bounded=True),
-    responses=problems(*READING, "step-up-required", "people-closed"),
+    responses=problems(*READING, "step-up-required"),
     **operation("Every card that somebody ever had.", "查看卡"),
 )
 async def cards(bank: NamedDependency[Bank], request: BankRequest, person_id: PersonId) -> Response[CardsOut]:
