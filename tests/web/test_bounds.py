@@ -256,7 +256,7 @@ AT: dict[str, Callable[[Things], Asked]] = {
         {"person": x.person, "issuer": x.station, "from_day": "2026-01-01", "to_day": "2026-11-18"},
     ),
     "GET /api/v1/record-sheets/{sheet_id}": lambda x: (f"/api/v1/record-sheets/{x.sheet}", None),
-    "GET /api/v1/record-sheets/{sheet_id}/pdf": lambda x: (f"/api/v1/record-sheets/{x.sheet}/pdf", None),
+    "POST /api/v1/record-sheets/{sheet_id}/pdf": lambda x: (f"/api/v1/record-sheets/{x.sheet}/pdf", {}),
     "POST /api/v1/record-sheets/{sheet_id}/withdrawal": lambda x: (
         f"/api/v1/record-sheets/{x.sheet}/withdrawal",
         {"reason": "lost"},

@@ -113,8 +113,13 @@ class PeopleDesk:
         refusal = await self._may(actor, "people:read", about.resource)
         if refusal is not None:
             return refusal
-        may_open = await self._may(actor, "people:minors", about.resource) is None
+        may_open = await self.may_open_minors(actor, person_id)
         return await self.registry.profile(person_id, _by(actor), reason=reason, may_open_minors=may_open)
+
+    async def may_open_minors(self, actor: Actor, person_id: str) -> bool:
+        """Whether a manager gave the actor leave to open the profile of this minor, and it still runs."""
+        about = await self.about(actor, person_id)
+        return await self._may(actor, "people:minors", about.resource) is None
 
     async def unmask(self, actor: Actor, person_id: str, field: Shown, reason: str) -> Revealed | Refusal:
         """One value in full, with a reason that is kept."""
@@ -122,7 +127,7 @@ class PeopleDesk:
         refusal = await self._may(actor, "people:unmask", about.resource)
         if refusal is not None:
             return refusal
-        may_open = await self._may(actor, "people:minors", about.resource) is None
+        may_open = await self.may_open_minors(actor, person_id)
         return await self.registry.unmask(
             person_id, field, _by(actor), permitted=True, reason=reason, may_open_minors=may_open
         )

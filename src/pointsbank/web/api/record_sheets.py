@@ -15,12 +15,15 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody, PathParameter
 from msgspec import Meta
 
+from pointsbank.access.model import Actor
 from pointsbank.engine.commands import Command
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.record_sheets.model import REASONS, NameCheck, PublicSheet, Sheet, SheetOrder
+from pointsbank.record_sheets.reading import Opening
 from pointsbank.record_sheets.refusals import TooManyLooks
 from pointsbank.web.api.answers import NO_STORE, answered
 from pointsbank.web.api.describe import READING, WRITING, IdempotencyKey, operation, problems
+from pointsbank.web.api.people_shapes import ReasonIn, Words
 from pointsbank.web.api.place_shapes import Code, Person
 from pointsbank.web.api.shapes import when
 from pointsbank.web.bank import Bank
@@ -46,6 +49,7 @@ ISSUING: Final = (
     "nothing-to-certify",
     "person-without-name",
 )
+OF_A_MINOR: Final = ("minor-protected", "reason-needed")
 ASKING: Final = (
     "bad-request",
     "malformed-json",
@@ -60,13 +64,17 @@ ASKING: Final = (
 
 
 class SheetIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A sheet to issue: whose, by which place, from the first to the last day; perhaps in the place of another."""
+    """A sheet to issue: whose, by which place, from the first to the last day; perhaps in the place of another.
+
+    `reason` is needed of a minor, and kept with who saw whom.
+    """
 
     person: Person
     issuer: Code
     from_day: date
     to_day: date
     replaces: Annotated[str, Meta(max_length=64, pattern="^[0-9a-f]*$")] = ""
+    reason: Words = ""
 
 
 class WithdrawalIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -137,7 +145,7 @@ class KeysOut(msgspec.Struct, frozen=True):
 @post(
     "/",
     opt=needs("sheets:issue", bounded=True),
-    responses=problems(*WRITING, *ISSUING),
+    responses=problems(*WRITING, *ISSUING, *OF_A_MINOR),
     **operation(
         "Issue a service record sheet; the issuer is at or above a station where something of it was served.",
         "出具服务记录单",
@@ -158,7 +166,9 @@ async def issue(
         last=data.to_day,
         replaces=data.replaces,
     )
-    sheet = _done(await bank.sheets.issue(order, Command(actor.client, idempotency_key, actor.name)))
+    command = Command(actor.client, idempotency_key, actor.name)
+    opening = await _opening(bank, actor, data.person, data.reason)
+    sheet = _done(await bank.sheets.issue(order, command, opening))
     return answered(_out(sheet), 201, {"Location": f"/api/v1/record-sheets/{sheet.sheet_id}"})
 
 
@@ -189,9 +199,10 @@ async def sheets_of(
     return answered(SheetsOut([_out(sheet) for sheet, is_seen in zip(sheets, seen, strict=True) if is_seen]))
 
 
-@get(
+@post(
     "/{sheet_id:str}/pdf",
     opt=needs("sheets:issue", bounded=True),
+    status_code=200,
     media_type="application/pdf",
     responses={
         200: ResponseSpec(
@@ -199,16 +210,28 @@ async def sheets_of(
         ),
         **problems(
             *READING,
+            "bad-request",
+            "malformed-json",
+            "payload-too-large",
+            "unsupported-media-type",
+            "form-expired",
+            *OF_A_MINOR,
             "unknown-record-sheet",
             "record-sheet-forgotten",
             "not-printable",
         ),
     },
-    **operation("The sheet as PDF, made anew each time and kept nowhere.", "打印服务记录单（PDF）"),
+    **operation(
+        "The sheet as PDF, made anew each time and kept nowhere; of a minor with a right of its own and a reason.",
+        "打印服务记录单（PDF）",
+    ),
 )
-async def print_sheet(bank: NamedDependency[Bank], request: BankRequest, sheet_id: SheetId) -> Response[Any]:
-    await _at_hand(bank, request, "sheets:issue", sheet_id)
-    printed = _done(await bank.sheets.print(sheet_id, actor_in(request).name))
+async def print_sheet(
+    bank: NamedDependency[Bank], request: BankRequest, sheet_id: SheetId, data: JSONBody[ReasonIn]
+) -> Response[Any]:
+    sheet = await _at_hand(bank, request, "sheets:issue", sheet_id)
+    opening = await _opening(bank, actor_in(request), sheet.person_id, data.reason)
+    printed = _done(await bank.sheets.print(sheet_id, opening))
     headers = {**NO_STORE, **NO_INDEX, "Content-Disposition": f'inline; filename="{printed.number}.pdf"'}
     return Response(printed.pdf, headers=headers, media_type="application/pdf")
 
@@ -283,6 +306,11 @@ async def _at_hand(bank: Bank, request: BankRequest, action: str, sheet_id: str)
     if sheet is None:
         raise ProblemError("unknown-record-sheet")
     return sheet
+
+
+async def _opening(bank: Bank, actor: Actor, person: str, reason: str) -> Opening:
+    """Who makes or opens a sheet, with the right to minors' profiles of this moment."""
+    return Opening(actor.person or actor.id, reason, await bank.people.may_open_minors(actor, person))
 
 
 def _done(result: T | Refusal) -> T:
