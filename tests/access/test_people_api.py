@@ -426,3 +426,17 @@ async def test_without_its_people_no_service_begins_and_without_the_secret_the_d
     async with running(database_url) as service:
         codes = await service.client.post("/api/v1/me/codes", json={"phone": PHONE})
         assert (codes.status_code, codes.json()["type"]) == (503, "/problems/log-in-closed")
+
+
+async def test_a_wallet_by_number_counts_as_a_search_of_a_person_and_not_of_a_till(town: Town) -> None:
+    asked = {"number": "V23019"}
+    for _ in range(30):
+        missed = await town.send("boss", "POST", "/volunteers/wallet", asked)
+        assert missed.json()["type"] == "/problems/unknown-volunteer", missed.text
+        assert "V23019" not in missed.text
+    refused = await town.send("boss", "POST", "/volunteers/wallet", asked)
+    assert (refused.status_code, refused.json()["type"]) == (429, "/problems/search-limit")
+    found = await town.send("boss", "POST", "/people/searches", {"by": "phone", "number": PHONE})
+    assert found.status_code == 429, "one limit for every search"
+    machine = await town.service.post("/api/v1/volunteers/wallet", asked, town.machine)
+    assert machine.json()["type"] == "/problems/unknown-volunteer"
