@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from tests.hours.unguarded import opened_as_replay, unguarded_policy
-from tests.people_of import enrol, settings_for
+from tests.people_of import enrol, settings_for, volunteers_named
 from tests.web.conftest import Service, running
 
 from pointsbank.access.pepper import make_pepper
@@ -24,7 +24,9 @@ from pointsbank.engine.commands import Command
 from pointsbank.ledger.model import Receipt
 from pointsbank.market.postings import Delivery
 from pointsbank.people import code_outbox
+from pointsbank.people.directory import directory_of
 from pointsbank.people.master import MasterKeyError
+from pointsbank.people.model import NewPerson
 from pointsbank.places.stations import PLACES, opening, stations
 from pointsbank.store.schema import SchemaOutOfDate
 from pointsbank.web.metrics import Metrics
@@ -440,3 +442,34 @@ async def test_a_wallet_by_number_counts_as_a_search_of_a_person_and_not_of_a_ti
     assert found.status_code == 429, "one limit for every search"
     machine = await town.service.post("/api/v1/volunteers/wallet", asked, town.machine)
     assert machine.json()["type"] == "/problems/unknown-volunteer"
+
+
+async def test_h14_a_merge_and_its_undoing_over_http_take_two_members_of_staff_each(town: Town) -> None:
+    for number in ("V71", "V72"):
+        given = NewPerson(name="张小明", volunteer_number=number, born=date(1990, 1, 1))
+        await directory_of(town.service.bank.ledger).enrol(town.service.bank.ledger, [given], "test", "test")
+    known = await volunteers_named(town.service.bank.ledger, "V71", "V72")
+    old, into = known["V71"].id, known["V72"].id
+    for login, proposal in (("till", "forbidden"), ("ann", "forbidden")):
+        refused = await town.send(login, "POST", f"/people/{old}/merges", {"into": into})
+        assert refused.json()["type"] == f"/problems/{proposal}", login
+    same = await town.send("boss", "POST", f"/people/{old}/merges", {"into": old})
+    assert same.json()["type"] == "/problems/link-not-allowed"
+    for path, body, state, kind in (
+        ("merges", {"into": into}, "merged", "merge"),
+        ("merges/undoing", None, "active", "unmerge"),
+    ):
+        key = {"Idempotency-Key": kind}
+        first = await town.send("boss", "POST", f"/people/{old}/{path}", body, **key)
+        again = await town.send("boss", "POST", f"/people/{old}/{path}", body, **key)
+        assert (first.status_code, first.json()["kind"], first.json()["state"]) == (201, kind, "proposed")
+        assert again.json() == first.json()
+        confirming = f"/people/{old}/merges/{first.json()['id']}/confirmation"
+        alone = await town.send("boss", "POST", confirming)
+        assert alone.json()["type"] == "/problems/two-persons-needed"
+        confirmed = await town.made("vice", confirming)
+        assert (confirmed["state"], confirmed["effective_at"] is None) == ("confirmed", False)
+        assert await town.made("vice", confirming) == confirmed, "the same again changes nothing"
+        assert await town.service.bank.people.registry.state(old) == state
+    missing = await town.send("vice", "POST", f"/people/{old}/merges/none/confirmation")
+    assert missing.status_code in (400, 404, 409, 422), missing.text

@@ -428,6 +428,11 @@ class PeopleDesk:
                 relations.add("ward")
         return About(Resource("person", person_id, home, person_id, frozenset(relations)), household)
 
+    async def household_if_may(self, actor: Actor, action: str, person_id: str) -> frozenset[str] | Refusal:
+        """Who lives with a person, if the actor may do this with the person; else why not."""
+        about = await self.about(actor, person_id)
+        return await self._may(actor, action, about.resource) or about.household
+
     async def _may_about(self, actor: Actor, action: str, person_id: str) -> Refusal | None:
         return await self._may(actor, action, (await self.about(actor, person_id)).resource)
 

@@ -1,15 +1,19 @@
-"""Closing an account, for every door: the points are settled by postings, then nothing is left at the doors."""
+"""Closing an account and merging two, for every door: what the books do, and that nothing is left at the doors."""
 
 from __future__ import annotations
 
 from pointsbank.access.leaving import forget_means
 from pointsbank.access.logins import LoginStore
+from pointsbank.access.merge_desk import Posting
+from pointsbank.access.model import Actor
 from pointsbank.activities.ports import By
 from pointsbank.engine.registry import Ledger
+from pointsbank.hours.merging import MergePostings
 from pointsbank.hours.settling import SettlePostings
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.people.aliases import aliases
 from pointsbank.people.closing import Settle, Settlement
+from pointsbank.people.merging import Post
 from pointsbank.people.store import PeopleStore
 from pointsbank.policy.book import PolicyBook
 
@@ -28,3 +32,12 @@ def settle_and_forget(
         return refusal
 
     return settle
+
+
+def merging_by(ledger: Ledger, policies: PolicyBook) -> Posting:
+    """Moves the books of a merge in the name of who confirms it."""
+
+    def post(actor: Actor) -> Post:
+        return MergePostings(ledger, policies, By(actor.id, actor.person)).post
+
+    return post
