@@ -12,10 +12,10 @@ from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
 
 from pointsbank.engine.ids import new_id
 from pointsbank.ledger.refusals import Refusal
-from pointsbank.people.access_log import DAY
 from pointsbank.people.aliases import survivors
 from pointsbank.people.changes import Change
 from pointsbank.people.links import lock, outsider
+from pointsbank.people.model import USUAL
 from pointsbank.people.notices import enqueue
 from pointsbank.people.refusals import (
     LinkNotAllowed,
@@ -37,7 +37,7 @@ It is called again with the same key if an interruption left it unknown whether 
 class Merging:
     """Proposes, confirms and undoes merges."""
 
-    def __init__(self, store: PeopleStore, *, delay: int = DAY) -> None:
+    def __init__(self, store: PeopleStore, *, delay: int = USUAL.new_means_micros) -> None:
         self.store = store
         self.delay = delay
 
