@@ -11,10 +11,12 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import Connection, insert, select
 from tests.hours.unguarded import opened_as_replay, unguarded_policy
 from tests.people_of import enrol, settings_for, volunteers_named
 from tests.web.conftest import Service, running
 
+from pointsbank.access.logins import pins
 from pointsbank.access.pepper import make_pepper
 from pointsbank.access.roles import Granted, RoleIn
 from pointsbank.access.staff import Half
@@ -445,11 +447,7 @@ async def test_a_wallet_by_number_counts_as_a_search_of_a_person_and_not_of_a_ti
 
 
 async def test_h14_a_merge_and_its_undoing_over_http_take_two_members_of_staff_each(town: Town) -> None:
-    for number in ("V71", "V72"):
-        given = NewPerson(name="张小明", volunteer_number=number, born=date(1990, 1, 1))
-        await directory_of(town.service.bank.ledger).enrol(town.service.bank.ledger, [given], "test", "test")
-    known = await volunteers_named(town.service.bank.ledger, "V71", "V72")
-    old, into = known["V71"].id, known["V72"].id
+    old, into = await _registered_twice(town)
     for login, proposal in (("till", "forbidden"), ("ann", "forbidden")):
         refused = await town.send(login, "POST", f"/people/{old}/merges", {"into": into})
         assert refused.json()["type"] == f"/problems/{proposal}", login
@@ -473,3 +471,30 @@ async def test_h14_a_merge_and_its_undoing_over_http_take_two_members_of_staff_e
         assert await town.service.bank.people.registry.state(old) == state
     missing = await town.send("vice", "POST", f"/people/{old}/merges/none/confirmation")
     assert missing.status_code in (400, 404, 409, 422), missing.text
+
+
+async def test_closing_forgets_pins_under_merged_ids_too(town: Town) -> None:
+    old, into = await _registered_twice(town)
+    proposed = await town.made("boss", f"/people/{old}/merges", {"into": into})
+    await town.made("vice", f"/people/{old}/merges/{proposed['id']}/confirmation")
+    bank = town.service.bank
+
+    def keep(connection: Connection) -> None:
+        for person in (old, into):
+            row = {"ledger_id": bank.ledger.id, "person_id": person, "pin": "p", "changed_at": 1}
+            connection.execute(insert(pins).values(**row))
+
+    await bank.logins.run(keep)
+    closed = await town.made("boss", f"/people/{into}/closing", {"settlement": "nothing"})
+    assert closed["step"] == "done"
+    assert await bank.logins.run(lambda c: c.execute(select(pins.c.person_id)).all()) == []
+
+
+async def _registered_twice(town: Town) -> tuple[str, str]:
+    """Two registrations of one volunteer; their ids."""
+    ledger = town.service.bank.ledger
+    numbers = ("V71", "V72")
+    given = [NewPerson(name="张小明", volunteer_number=one, born=date(1990, 1, 1)) for one in numbers]
+    await directory_of(ledger).enrol(ledger, given, "test", "test")
+    known = await volunteers_named(ledger, *numbers)
+    return known["V71"].id, known["V72"].id
