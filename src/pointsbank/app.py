@@ -57,8 +57,8 @@ from pointsbank.store.schema import require_current
 from pointsbank.web.api import health
 from pointsbank.web.api.desks import make_desks
 from pointsbank.web.api.document import api_router, openapi_config
-from pointsbank.web.api.people_answers import settle_and_forget
 from pointsbank.web.bank import Bank
+from pointsbank.web.closings import settle_and_forget
 from pointsbank.web.errors import error_handlers
 from pointsbank.web.frontdoor import FrontDoor
 from pointsbank.web.guard import enforce
@@ -154,10 +154,13 @@ async def open_bank(
         ring = KeyRing(ledger, clock, zone)
         staff = StaffDesk(ledger, ring)
         log_ins = await stack.enter_async_context(open_log_ins(settings, ledger, ring, staff))
+        logins = LoginStore(database)
+        stack.push_async_callback(logins.close)
+        await logins.open()
         sheets = await stack.enter_async_context(open_sheets(settings, ledger, store, zone))
         terminals = TerminalDesk(ledger, ring)
-        visits = volunteers_door(ledger, terminals, log_ins, store, zone)
-        goes_on = settle_and_forget(ledger, policies, visits, By("closing", ""))
+        visits = volunteers_door(ledger, terminals, log_ins, store, policies)
+        goes_on = settle_and_forget(ledger, policies, store, logins, By("closing", ""))
         for closing in await resume_closings(store, goes_on):
             if isinstance(closing, Refusal):
                 log.warning("closing an account could not go on", code=closing.code)
@@ -185,11 +188,12 @@ async def open_bank(
             keys=KeyDesk(ledger, ring),
             sessions=Sessions(ledger, ring),
             staff=staff,
-            roles=RoleDesk(ledger, ring),
+            roles=RoleDesk(ledger, ring, policies),
             log_ins=log_ins,
+            logins=logins,
             sheets=sheets,
             terminals=terminals,
-            people=PeopleDesk(ledger, store, zone=zone, seen=attended),
+            people=PeopleDesk(ledger, store, policies, zone=zone, seen=attended),
             visits=visits,
             oidc=city_log_in(settings, ledger, log_ins, clock),
             outbox=outbox,
@@ -237,20 +241,21 @@ def city_log_in(settings: Settings, ledger: Ledger, log_ins: LogIns | None, cloc
 
 
 def volunteers_door(
-    ledger: Ledger, terminals: TerminalDesk, log_ins: LogIns | None, people: PeopleStore | None, zone: str
+    ledger: Ledger, terminals: TerminalDesk, log_ins: LogIns | None, people: PeopleStore, policies: PolicyBook
 ) -> Visits | None:
-    """The doors for volunteers, where the secret and the people store are there."""
-    if log_ins is None or people is None:
+    """The doors for volunteers, where the secret of log-ins is there."""
+    if log_ins is None:
         return None
-    store, pepper = log_ins.store, log_ins.pepper
+    store, pepper, zone = log_ins.store, log_ins.pepper, policies.policies[-1].timezone
     return Visits(
         ledger,
         store,
         people,
         terminals,
         Pins(ledger.id, store, log_ins.passwords, pepper, people.clock),
-        OwnCodes(ledger.id, store, pepper),
+        OwnCodes(ledger.id, store, pepper, policies, zone=zone),
         PhoneCodes(store, people, pepper, zone=zone),
+        policies,
         zone=zone,
     )
 

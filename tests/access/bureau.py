@@ -28,6 +28,8 @@ from pointsbank.places.model import Joining
 from pointsbank.places.service import PlacesService
 from pointsbank.places.stations import PLACES, opening
 from pointsbank.places.tree import places_on
+from pointsbank.policy.book import PolicyBook
+from pointsbank.policy.shipped import policies_at
 from pointsbank.store.database import Database
 
 from .office import MINUTE, Office, open_office
@@ -139,9 +141,12 @@ class Bureau:
 
 
 @asynccontextmanager
-async def open_bureau(database: Database, folder: Path) -> AsyncIterator[Bureau]:
-    """The bureau of a database of the test's own."""
-    async with open_office(database) as office:
+async def open_bureau(
+    database: Database, folder: Path, policies: PolicyBook | None = None
+) -> AsyncIterator[Bureau]:
+    """The bureau of a database of the test's own, with the shipped policies if none are given."""
+    policies = policies or policies_at()
+    async with open_office(database, policies=policies) as office:
         url = database.url if database.dialect == "postgresql" else f"sqlite:///{folder / 'people.db'}"
         store = PeopleStore(
             url,
@@ -161,10 +166,11 @@ async def open_bureau(database: Database, folder: Path) -> AsyncIterator[Bureau]
                 store,
                 terminals,
                 Pins(office.ledger.id, office.store, passwords, pepper, office.clock),
-                OwnCodes(office.ledger.id, office.store, pepper),
+                OwnCodes(office.ledger.id, office.store, pepper, policies),
                 PhoneCodes(office.store, store, pepper),
+                policies,
             )
-            bureau = Bureau(office, store, PeopleDesk(office.ledger, store), visits, terminals)
+            bureau = Bureau(office, store, PeopleDesk(office.ledger, store, policies), visits, terminals)
             await _furnish(bureau)
             yield bureau
         finally:

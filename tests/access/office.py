@@ -20,6 +20,8 @@ from pointsbank.access.totp import code_at, step_of
 from pointsbank.engine.clock import FixedClock
 from pointsbank.engine.commands import Command
 from pointsbank.engine.registry import CITY_LEDGER, Ledger, open_ledger
+from pointsbank.policy.book import PolicyBook
+from pointsbank.policy.shipped import policies_at
 from pointsbank.store.database import Database
 
 NOON = 1_795_000_000_000_000
@@ -110,7 +112,11 @@ def secret_in(uri: str) -> bytes:
 
 @asynccontextmanager
 async def open_office(
-    database: Database, *, founded: bool = True, name: str = CITY_LEDGER
+    database: Database,
+    *,
+    founded: bool = True,
+    name: str = CITY_LEDGER,
+    policies: PolicyBook | None = None,
 ) -> AsyncIterator[Office]:
     """The office of a database of the test's own, with the administrators ann and bo."""
     clock = FixedClock(NOON)
@@ -126,7 +132,7 @@ async def open_office(
                 clock,
                 ring,
                 staff,
-                RoleDesk(ledger, ring),
+                RoleDesk(ledger, ring, policies or policies_at()),
                 KeyDesk(ledger, ring),
                 LogIns(ledger, ring, staff, store, pepper, passwords),
                 store,

@@ -426,13 +426,14 @@ async def test_a_revoked_role_a_closed_account_and_an_administrators_word_end_se
 async def test_a_revocation_by_another_process_ends_sessions_within_seconds(database: Database) -> None:
     from pointsbank.access.ring import REMEMBERED_SECONDS, KeyRing
     from pointsbank.access.roles import RoleDesk
+    from pointsbank.policy.shipped import policies_at
 
     async with open_office(database) as office:
         await office.add("cy")
         await office.enrol("cy")
         grant = await office.give("cy", "auditor")
         opened = await office.log_in("cy")
-        elsewhere = RoleDesk(office.ledger, KeyRing(office.ledger, office.clock))
+        elsewhere = RoleDesk(office.ledger, KeyRing(office.ledger, office.clock), policies_at())
         assert await office.log_ins.actor(opened.token) is not None
         office.clock.time += 1
         bo = office.actor("bo")

@@ -11,10 +11,12 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import Connection, insert, select
 from tests.hours.unguarded import opened_as_replay, unguarded_policy
-from tests.people_of import enrol, settings_for
+from tests.people_of import enrol, settings_for, volunteers_named
 from tests.web.conftest import Service, running
 
+from pointsbank.access.logins import pins
 from pointsbank.access.pepper import make_pepper
 from pointsbank.access.roles import Granted, RoleIn
 from pointsbank.access.staff import Half
@@ -24,7 +26,9 @@ from pointsbank.engine.commands import Command
 from pointsbank.ledger.model import Receipt
 from pointsbank.market.postings import Delivery
 from pointsbank.people import code_outbox
+from pointsbank.people.directory import directory_of
 from pointsbank.people.master import MasterKeyError
+from pointsbank.people.model import NewPerson
 from pointsbank.places.stations import PLACES, opening, stations
 from pointsbank.store.schema import SchemaOutOfDate
 from pointsbank.web.metrics import Metrics
@@ -426,3 +430,71 @@ async def test_without_its_people_no_service_begins_and_without_the_secret_the_d
     async with running(database_url) as service:
         codes = await service.client.post("/api/v1/me/codes", json={"phone": PHONE})
         assert (codes.status_code, codes.json()["type"]) == (503, "/problems/log-in-closed")
+
+
+async def test_a_wallet_by_number_counts_as_a_search_of_a_person_and_not_of_a_till(town: Town) -> None:
+    asked = {"number": "V23019"}
+    for _ in range(30):
+        missed = await town.send("boss", "POST", "/volunteers/wallet", asked)
+        assert missed.json()["type"] == "/problems/unknown-volunteer", missed.text
+        assert "V23019" not in missed.text
+    refused = await town.send("boss", "POST", "/volunteers/wallet", asked)
+    assert (refused.status_code, refused.json()["type"]) == (429, "/problems/search-limit")
+    found = await town.send("boss", "POST", "/people/searches", {"by": "phone", "number": PHONE})
+    assert found.status_code == 429, "one limit for every search"
+    machine = await town.service.post("/api/v1/volunteers/wallet", asked, town.machine)
+    assert machine.json()["type"] == "/problems/unknown-volunteer"
+
+
+async def test_h14_a_merge_and_its_undoing_over_http_take_two_members_of_staff_each(town: Town) -> None:
+    old, into = await _registered_twice(town)
+    for login, proposal in (("till", "forbidden"), ("ann", "forbidden")):
+        refused = await town.send(login, "POST", f"/people/{old}/merges", {"into": into})
+        assert refused.json()["type"] == f"/problems/{proposal}", login
+    same = await town.send("boss", "POST", f"/people/{old}/merges", {"into": old})
+    assert same.json()["type"] == "/problems/link-not-allowed"
+    for path, body, state, kind in (
+        ("merges", {"into": into}, "merged", "merge"),
+        ("merges/undoing", None, "active", "unmerge"),
+    ):
+        key = {"Idempotency-Key": kind}
+        first = await town.send("boss", "POST", f"/people/{old}/{path}", body, **key)
+        again = await town.send("boss", "POST", f"/people/{old}/{path}", body, **key)
+        assert (first.status_code, first.json()["kind"], first.json()["state"]) == (201, kind, "proposed")
+        assert again.json() == first.json()
+        confirming = f"/people/{old}/merges/{first.json()['id']}/confirmation"
+        alone = await town.send("boss", "POST", confirming)
+        assert alone.json()["type"] == "/problems/two-persons-needed"
+        confirmed = await town.made("vice", confirming)
+        assert (confirmed["state"], confirmed["effective_at"] is None) == ("confirmed", False)
+        assert await town.made("vice", confirming) == confirmed, "the same again changes nothing"
+        assert await town.service.bank.people.registry.state(old) == state
+    missing = await town.send("vice", "POST", f"/people/{old}/merges/none/confirmation")
+    assert missing.status_code in (400, 404, 409, 422), missing.text
+
+
+async def test_closing_forgets_pins_under_merged_ids_too(town: Town) -> None:
+    old, into = await _registered_twice(town)
+    proposed = await town.made("boss", f"/people/{old}/merges", {"into": into})
+    await town.made("vice", f"/people/{old}/merges/{proposed['id']}/confirmation")
+    bank = town.service.bank
+
+    def keep(connection: Connection) -> None:
+        for person in (old, into):
+            row = {"ledger_id": bank.ledger.id, "person_id": person, "pin": "p", "changed_at": 1}
+            connection.execute(insert(pins).values(**row))
+
+    await bank.logins.run(keep)
+    closed = await town.made("boss", f"/people/{into}/closing", {"settlement": "nothing"})
+    assert closed["step"] == "done"
+    assert await bank.logins.run(lambda c: c.execute(select(pins.c.person_id)).all()) == []
+
+
+async def _registered_twice(town: Town) -> tuple[str, str]:
+    """Two registrations of one volunteer; their ids."""
+    ledger = town.service.bank.ledger
+    numbers = ("V71", "V72")
+    given = [NewPerson(name="张小明", volunteer_number=one, born=date(1990, 1, 1)) for one in numbers]
+    await directory_of(ledger).enrol(ledger, given, "test", "test")
+    known = await volunteers_named(ledger, *numbers)
+    return known["V71"].id, known["V72"].id

@@ -201,7 +201,6 @@ doors = []
     for section, figures in (
         ("log_in", RIGHTS.log_in),
         ("pin", RIGHTS.pin),
-        ("people", RIGHTS.people),
         ("visit", RIGHTS.visit),
     )
 )

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from pointsbank.access.passwords import MEMORY_KIB, MOST_WAITING, PASSES
 from pointsbank.access.rights import rights
+from pointsbank.policy.shipped import policies_at
 
 ROOT = Path(__file__).parents[2]
+POLICY = policies_at().policies[-1]
 PAGE = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| (\d\.\d\.\d+) \| .+? \| `(tests/[\w/]+\.py)::(test_\w+)` \| .+? \|$", re.MULTILINE)
 
@@ -58,15 +60,16 @@ def test_the_figures_on_the_page_are_those_of_the_program() -> None:
         f"{rules.most_failures_account} of one account, {rules.most_failures_address} from one address",
     ):
         assert sentence in " ".join(PAGE.split()), sentence
-    visit, people, pin = rights().visit, rights().people, rights().pin
+    visit, pin = rights().visit, rights().pin
+    people, counter = POLICY.people, POLICY.counter
     for sentence in (
-        f"redeems at most {visit.card_day_points} points a day",
+        f"redeems at most {counter.card_day_points} points a day",
         f"At most {visit.codes_phone_hour} an hour and {visit.codes_phone_day} a day for a phone,"
         f" {visit.codes_address_hour} an hour for an address, {visit.codes_day:,} a day for the city",
-        f"a notice and {people.delay_hours} hours",
+        f"a notice and {people.new_means_hours} hours",
         f"ends within {people.minors_days} days",
         f"attendance within {people.attended_days} days",
-        f"lives {visit.own_code_seconds} to {2 * visit.own_code_seconds} seconds",
+        f"lives {counter.code_step_seconds} to {2 * counter.code_step_seconds} seconds",
     ):
         assert sentence in " ".join(PAGE.split()), sentence
     assert (visit.card_seconds, visit.code_minutes, visit.code_tries, people.most_wards) == (120, 5, 5, 5)

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, select
 
 from pointsbank.access import logins
 from pointsbank.access.authorize import Forbidden, Resource, authorize
+from pointsbank.access.leaving import forget_means
 from pointsbank.access.model import SELF_ACTIONS
 from pointsbank.access.phone_codes import AskedCode
 from pointsbank.access.refusals import (
@@ -42,6 +43,7 @@ from pointsbank.people.cards import IssuedCard, new_number, new_token, token_in
 from pointsbank.people.closing import Closing, close_account
 from pointsbank.people.refusals import PersonDataInvalid, UnknownCard
 from pointsbank.people.store_tables import cards, people_metadata
+from pointsbank.policy.shipped import policies_at
 
 from .bureau import DAY, HOUR, PIN, Bureau
 from .office import MINUTE
@@ -50,6 +52,7 @@ PHONE = "13845670123"
 ADDRESS = "192.0.2.9"
 BORN = date(1958, 3, 9)
 RULES = rights().visit
+COUNTER = policies_at().policies[-1].counter
 PINS = rights().pin
 SECOND = 1_000_000
 
@@ -323,7 +326,7 @@ async def test_cards_that_nobody_issued_stop_a_terminal_like_wrong_pins(bureau: 
 async def test_v4_a_card_redeems_up_to_its_daily_limit_whatever_happens_at_one_moment(bureau: Bureau) -> None:
     _, card, key = await bureau.holder()
     found = await visit(bureau, await opened(bureau, key, card.token))
-    most = RULES.card_day_points * 100
+    most = COUNTER.card_day_points * 100
     verdicts = await asyncio.gather(*(bureau.visits.may_redeem(found, most // 4) for _ in range(6)))
     assert sum(verdict is None for verdict in verdicts) == 4
     assert verdicts.count(CardDayLimit("POINT", most, 0)) == 2
@@ -375,7 +378,7 @@ async def test_a_frozen_person_and_a_closed_account_end_every_session(bureau: Bu
     assert await bureau.visits.visit(found.token) is None
 
     async def settle(person_id: str, settlement: str, key: str) -> None:
-        await bureau.visits.forget(person_id)
+        await forget_means(bureau.office.store, bureau.store.ledger_id, [person_id])
 
     done = await close_account(bureau.store, person, settle, by="clerk")  # type: ignore[arg-type]
     assert isinstance(done, Closing)
@@ -395,7 +398,7 @@ async def test_v3_a_dynamic_code_lives_a_minute_at_most_and_opens_once(bureau: B
     assert re.fullmatch(r"jf1\.[0-9a-f-]{36}\.\d+\.[A-Z2-7]{16}\.[0-9a-f]{32}", code)
     assert await bureau.visits.read_own_code(key, cashier, code) == (person, "李*英")
     assert await bureau.visits.read_own_code(key, cashier, code) == OwnCodeRefused(), "a photograph of it"
-    period = RULES.own_code_seconds * SECOND
+    period = COUNTER.code_step_seconds * SECOND
     clock.time -= clock.time % period
     for wait, is_good in ((period, True), (2 * period - 1, True), (2 * period, False), (-1, False)):
         fresh = codes.code(person, clock.time)

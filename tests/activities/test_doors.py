@@ -133,7 +133,7 @@ async def test_an_hour_over_http_from_the_plan_to_the_notice(town: Service) -> N
         f"/api/v1/records/{record}/decision", {"uphold": True, "reason": "confirmed"}, key, "r1"
     )
     assert ruling.json()["type"] == "/problems/forbidden"
-    wallet = (await town.get("/api/v1/volunteers/V1/wallet", key)).json()
+    wallet = (await town.post("/api/v1/volunteers/wallet", {"number": "V1"}, key)).json()
     assert (wallet["available"], wallet["pending"], wallet["merit_minutes"]) == (0, 2000, 120)
 
 
@@ -150,7 +150,7 @@ async def test_a_line_over_http_waits_for_a_verifier_and_one_of_no_approved_acti
     answer = await town.post("/api/v1/hours", {"records": [line]}, key, "h1")
     [verdict] = answer.json()["verdicts"]
     assert (answer.json()["accepted"], verdict["verdict"], verdict["points"]) == (0, "unknown_activity", 0)
-    wallet = (await town.get("/api/v1/volunteers/V1/wallet", key)).json()
+    wallet = (await town.post("/api/v1/volunteers/wallet", {"number": "V1"}, key)).json()
     assert (wallet["available"], wallet["pending"]) == (0, 0)
 
 

@@ -10,17 +10,21 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy import Connection, Table, func, insert, select
 from tests.access.office import PASSWORD
 from tests.access.test_cli import Shell, half_in, id_in
 
+from pointsbank.access import logins
+from pointsbank.access.logins import LoginStore
 from pointsbank.access.totp import code_at, step_of
 from pointsbank.cli.main import main
 from pointsbank.engine.clock import SystemClock
 from pointsbank.engine.commands import Command
-from pointsbank.engine.registry import open_ledger
+from pointsbank.engine.registry import CITY_LEDGER, open_ledger
 from pointsbank.people.master import read_file
 from pointsbank.places.stations import PLACES, opening, stations
 from pointsbank.store.database import Database
+from pointsbank.store.port import ledger_id_of
 
 from .conftest import id_number
 
@@ -205,3 +209,59 @@ def test_without_a_master_key_no_verb_begins(desk: Desk, monkeypatch: pytest.Mon
     monkeypatch.setenv("POINTSBANK_MASTER_KEY_FILE", str(desk.key))
     desk.key.chmod(0o644)
     assert "chmod 600" in desk.run("people", "show", "x").stderr
+
+
+async def _left_at_the_doors(url: str, person: str, *, seed: bool) -> dict[str, int]:
+    """How many rows name a person where sessions, PINs and a card's days are kept; with `seed` one of each is made."""
+    rows: dict[Table, dict[str, object]] = {
+        logins.visits: {
+            "token_hash": "t", "session_id": "s", "person_id": person, "way": "phone", "ward_id": "", "ward_kind": "",
+            "terminal_id": "", "place_id": "", "staff_id": "", "spends_from": 0, "opened_at": 1, "touched_at": 1,
+            "expires_at": 2**60,
+        },
+        logins.pins: {"person_id": person, "pin": "p", "changed_at": 1},
+        logins.card_days: {"person_id": person, "day": "2026-11-22", "points": 100},
+    }  # fmt: skip
+    database = Database(url)
+    store = LoginStore(database)
+    await store.open()
+
+    def work(connection: Connection) -> dict[str, int]:
+        found = {}
+        for table, row in rows.items():
+            if seed:
+                connection.execute(insert(table).values(ledger_id=ledger_id_of(CITY_LEDGER), **row))
+            query = select(func.count()).select_from(table).where(table.c.person_id == person)
+            found[table.name] = connection.execute(query).scalar_one()
+        return found
+
+    try:
+        return await store.run(work)
+    finally:
+        await store.close()
+        await database.close()
+
+
+def test_closing_by_the_command_line_ends_sessions_pins_and_cards_as_the_service_does(desk: Desk) -> None:
+    person = desk.register(PERSON)
+    act = desk.as_("boss", "cards", "propose", person).output.split()[-1]
+    desk.as_("vice", "cards", "confirm", person, act)
+    url = desk.url
+    assert asyncio.run(_left_at_the_doors(url, person, seed=True)) == {"visits": 1, "pins": 1, "card_days": 1}
+    desk.as_("boss", "people", "close", person)
+    assert asyncio.run(_left_at_the_doors(url, person, seed=False)) == {
+        "visits": 0,
+        "pins": 0,
+        "card_days": 0,
+    }
+    desk.as_("boss", "cards", "freeze", person, exit_code=1)
+
+
+def test_closing_with_points_takes_two_and_a_delay_on_the_command_line_too(desk: Desk) -> None:
+    person = desk.register(PERSON)
+    act = desk.as_("boss", "people", "close", person, "--give", "donate").output.split()[-1]
+    desk.as_("boss", "people", "close", person, "--confirm", act, exit_code=1)
+    assert "waits till" in desk.as_("vice", "people", "close", person, "--confirm", act).output
+    assert "called off" in desk.as_("boss", "people", "close", person, "--call-off").output
+    assert " active" in " ".join(desk.as_("boss", "people", "show", person).output.split())
+    desk.as_("boss", "people", "close", person, "--call-off", exit_code=1)

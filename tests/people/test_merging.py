@@ -66,9 +66,12 @@ async def test_a_merge_takes_two_and_moves_the_books_first(registry: Registry, s
     assert await desk.confirm(old, proposed.id, "clerk-2", Books(refusal)) == refusal
     assert await registry.state(old) == "active"
     assert books.asked == []
-    assert isinstance(await desk.confirm(old, proposed.id, "clerk-2", books), Change)
+    done = await desk.confirm(old, proposed.id, "clerk-2", books)
+    assert isinstance(done, Change)
     assert books.asked == [(old, into, f"merge:{proposed.id}")]
-    assert await desk.confirm(old, proposed.id, "clerk-2", books) == UnknownChange(proposed.id)
+    assert await desk.confirm(old, proposed.id, "clerk-2", books) == done, "the same again changes nothing"
+    assert await desk.confirm(old, proposed.id, "clerk-3", books) == UnknownChange(proposed.id)
+    assert len(books.asked) == 1
     assert await registry.state(old) == "merged"
     assert await Changes(store).spending_from(into) == NOON + DAY, "what came over waits before it is spent"
     assert {one.template for one in await waiting(store)} == {"account-merged"}

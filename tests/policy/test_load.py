@@ -9,7 +9,17 @@ from typing import Any
 import pytest
 
 from pointsbank.policy.load import PolicyErrors, load_policy, parse_policy
-from pointsbank.policy.model import SAFEGUARDS_OFF, Caps, Category, Fund, Good, HourClass
+from pointsbank.policy.model import (
+    COUNTER_OFF,
+    SAFEGUARDS_OFF,
+    Caps,
+    Category,
+    Fund,
+    Good,
+    HourClass,
+    PeopleRules,
+    Policy,
+)
 from pointsbank.policy.unimplemented import NEUTRAL
 
 HARBIN = Path(__file__).parents[2] / "config" / "policy" / "harbin-2026.toml"
@@ -266,6 +276,11 @@ SAFEGUARD_KEYS = {
         ("household", "reciprocal_days", "second_level_line_hours", "second_level_batch_hours"), "four_eyes."
     ),
     **dict.fromkeys(("handover_minutes", "debt_percent", "appeal_days"), "cases."),
+    **dict.fromkeys(
+        ("searches_hour", "searches_day", "most_wards", "new_means_hours", "minors_days", "attended_days"), "people."
+    ),
+    **dict.fromkeys(("step_seconds", "card_day_points"), "code."),
+    "redeem_with_guardian_below_age": "minor.",
     **dict.fromkeys(("late_approval", "long_line_hours", "long_line_notice_days", "makeup_days", "campaigns"), ""),
 }  # fmt: skip
 
@@ -278,6 +293,57 @@ def test_a_safeguard_that_is_forgotten_is_an_error_and_not_off(key: str) -> None
     assert (error.path, "missing" in error.message) == (SAFEGUARD_KEYS[key] + key, True)
 
 
+@pytest.mark.parametrize(
+    ("line", "wrong", "path"),
+    [
+        ("searches_hour = 30", "searches_hour = 0", "people.searches_hour"),
+        ("searches_day = 100", "searches_day = 29", "people.searches_day"),
+        ("most_wards = 5", "most_wards = -1", "people.most_wards"),
+        ("new_means_hours = 24", "new_means_hours = 0", "people.new_means_hours"),
+        ("minors_days = 90", "minors_days = 91", "people.minors_days"),
+        ("attended_days = 90", "attended_days = true", "people.attended_days"),
+        ("attended_days = 90", "attended_days = 90\nwards = 5", "people.wards"),
+        ("step_seconds = 30", "step_seconds = 61", "code.step_seconds"),
+        ("card_day_points = 300", "card_day_points = -1", "code.card_day_points"),
+        ("below_age = 14 #", "below_age = 19 #", "minor.redeem_with_guardian_below_age"),
+    ],
+)
+def test_a_figure_about_people_and_means_out_of_its_range_is_refused(
+    line: str, wrong: str, path: str
+) -> None:
+    text = HARBIN.read_text("utf-8")
+    assert text.count(line) == 1
+    with pytest.raises(PolicyErrors) as refused:
+        parse_policy(text.replace(line, wrong), "a.toml")
+    assert [error.path for error in refused.value.errors] == [path]
+
+
+def test_all_errors_about_people_and_means_are_named_at_once() -> None:
+    text = HARBIN.read_text("utf-8")
+    for line in ("searches_hour = 30", "minors_days = 90", "step_seconds = 30", "card_day_points = 300"):
+        text = text.replace(line, line.partition(" ")[0] + " = -1")
+    with pytest.raises(PolicyErrors) as refused:
+        parse_policy(text, "a.toml")
+    assert {error.path for error in refused.value.errors} == {
+        "people.searches_hour", "people.minors_days", "code.step_seconds", "code.card_day_points",
+    }  # fmt: skip
+
+
+def test_no_key_that_is_implemented_is_listed_as_not_implemented() -> None:
+    source = Path(__file__).parents[2] / "src" / "pointsbank"
+    elsewhere = "\n".join(
+        path.read_text("utf-8")
+        for path in sorted([*source.rglob("*.py"), *source.rglob("*.toml")])
+        if path.name != "unimplemented.py"
+    )
+    for key in NEUTRAL:
+        section, _, name = key.rpartition(".")
+        names = {key, name if "_" in name else f"{section}_{name}"}
+        assert not [one for one in names if one in elsewhere], key
+    sections = {key.rpartition(".")[0] for key in NEUTRAL}
+    assert not sections & {*Policy.__struct_fields__, "code", "minor", "people"}
+
+
 def test_the_default_policy_has_every_safeguard_on() -> None:
     guard = load_policy(HARBIN).safeguards
     off = [name for name in guard.__struct_fields__ if not getattr(guard, name)]
@@ -287,8 +353,21 @@ def test_the_default_policy_has_every_safeguard_on() -> None:
 
 
 def test_a_data_set_has_no_safeguards_and_cannot_switch_one_on() -> None:
-    assert parse(good_values()).safeguards == SAFEGUARDS_OFF
-    for key in ("safeguards", "four_eyes", "makeup_days", "campaigns", "late_approval"):
+    policy = parse(good_values())
+    assert (policy.safeguards, policy.counter) == (SAFEGUARDS_OFF, COUNTER_OFF)
+    assert policy.people == PeopleRules() == load_policy(HARBIN).people, (
+        "it says nothing about people on file"
+    )
+    for key in (
+        "people",
+        "code",
+        "minor",
+        "safeguards",
+        "four_eyes",
+        "makeup_days",
+        "campaigns",
+        "late_approval",
+    ):
         assert key in errors_of({**good_values(), key: True})
 
 

@@ -19,6 +19,7 @@ from pointsbank.people.directory import directory_of
 from pointsbank.people.store import PeopleStore
 from pointsbank.record_sheets.model import Sheet, SheetOrder
 from pointsbank.record_sheets.pdf import set_page
+from pointsbank.record_sheets.reading import Opening
 from pointsbank.record_sheets.rules import SheetRules, rules_at
 from pointsbank.record_sheets.service import RecordSheets
 from pointsbank.record_sheets.signing import make_key
@@ -68,11 +69,12 @@ class Office:
         key: str = "k",
         replaces: str = "",
         days: tuple[date, date] = YEAR,
+        opening: Opening | None = None,
     ) -> Sheet | Refusal:
         order = SheetOrder(
             person_id=self.ids[volunteer], issuer=issuer, first=days[0], last=days[1], replaces=replaces
         )
-        return await self.desk.issue(order, Command("office", key, CLERK))
+        return await self.desk.issue(order, Command("office", key, CLERK), opening)
 
     async def token(self, sheet: Sheet) -> str:
         """The token as the paper has it."""
@@ -83,20 +85,22 @@ class Office:
         )
 
     async def content(self, sheet: Sheet) -> bytes:
-        printed = await self.desk.print(sheet.sheet_id, CLERK)
+        printed = await self.desk.print(sheet.sheet_id, Opening(CLERK))
         assert not isinstance(printed, Refusal), printed
         return printed.content
 
 
 @asynccontextmanager
-async def office(database: Database, folder: Path, **rules: int) -> AsyncIterator[Office]:
-    """The office of a town in which W1, W2 and W3 have names."""
+async def office(
+    database: Database, folder: Path, *, born: dict[str, date] | None = None, **rules: int
+) -> AsyncIterator[Office]:
+    """The office of a town in which W1, W2 and W3 have names; grown up unless `born` says otherwise."""
     async with open_town(database, numbers=()) as town:
         people = directory_of(town.ledger).store
         numbers = {volunteer: number_of(volunteer) for volunteer in NAMES}
         enrolled = await enrol(
             town.ledger,
-            dict.fromkeys(numbers.values(), date(1990, 1, 1)),
+            {number: (born or {}).get(one, date(1990, 1, 1)) for one, number in numbers.items()},
             {numbers[volunteer]: name for volunteer, name in NAMES.items()},
         )
         ids = {volunteer: enrolled[number].id for volunteer, number in numbers.items()}

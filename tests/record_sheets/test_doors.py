@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+import httpx
 import pytest
 from click.testing import CliRunner, Result
 from structlog.testing import capture_logs
@@ -25,6 +26,8 @@ from pointsbank.people.directory import directory_of
 from pointsbank.people.model import NewPerson
 from pointsbank.places.stations import PLACES, opening
 from pointsbank.policy.shipped import policies_at
+from pointsbank.record_sheets.model import Sheet, SheetOrder
+from pointsbank.record_sheets.reading import Opening
 from pointsbank.record_sheets.signing import is_signed, make_key
 from pointsbank.store.database import Database
 
@@ -42,6 +45,7 @@ class Town:
     url: str
     folder: Path
     person: str
+    child: str
     settings: dict[str, str]
 
 
@@ -54,16 +58,19 @@ async def town(database_url: str, tmp_path: Path) -> Town:
     async with open_peopled(database, clock=FixedClock(NOW)) as ledger:
         await ledger.submit([opening("station", "S1", "哈西站", "", Command("t", "S1"))], PLACES)
         volunteer = NewPerson(name=NAME, volunteer_number="V1", born=date(1990, 1, 1))
-        await directory_of(ledger).enrol(ledger, [volunteer], "test", "test")
+        child = NewPerson(name="周小小", volunteer_number="V2", born=date(2014, 1, 1))
+        await directory_of(ledger).enrol(ledger, [volunteer, child], "test", "test")
         hours = HoursService(ledger, policies_at(policy))
         await hours.open_accounts()
         category = next(iter(policies_at(policy).policies[-1].categories))
         fields = ("R1", "V1", "A1", "清雪", category, "S1", *HOURS, *HOURS, "信用", "OP1", "2026-11-18 13:00")
-        [verdict] = await hours.submit("file", [(1, fields)], Command("t", "file"))
-        assert verdict.verdict == "accepted"
-        person = (await volunteers_named(ledger, "V1"))["V1"].id
+        lines = [(1, fields), (2, ("R2", "V2", *fields[2:]))]
+        verdicts = await hours.submit("file", lines, Command("t", "file"))
+        assert [verdict.verdict for verdict in verdicts] == ["accepted", "accepted"]
+        people = await volunteers_named(ledger, "V1", "V2")
     await database.close()
-    return Town(database_url, tmp_path, person, {"sheet_key": str(tmp_path / "sheet-key"), "policy": policy})
+    settings = {"sheet_key": str(tmp_path / "sheet-key"), "policy": policy}
+    return Town(database_url, tmp_path, people["V1"].id, people["V2"].id, settings)
 
 
 @pytest.fixture
@@ -79,7 +86,7 @@ def order(town: Town) -> dict[str, str]:
 
 async def token_of(service: Service, sheet_id: str) -> str:
     assert service.bank.sheets is not None
-    printed = await service.bank.sheets.print(sheet_id, "key:test")
+    printed = await service.bank.sheets.print(sheet_id, Opening("key:test"))
     found = re.search(rb"^token: (\S+)$", printed.content, re.MULTILINE)  # type: ignore[union-attr]
     assert found
     return found[1].decode()
@@ -98,7 +105,7 @@ async def test_a_sheet_is_issued_printed_checked_and_withdrawn_over_http(
     assert (await service.get(issued.headers["location"], key)).json() == sheet
     listed = (await service.get(f"{SHEETS}/of/{town.person}", key)).json()
     assert listed == {"sheets": [sheet]}
-    pdf = await service.get(f"{issued.headers['location']}/pdf", key)
+    pdf = await service.post(f"{issued.headers['location']}/pdf", {}, key)
     assert (pdf.status_code, pdf.headers["content-type"]) == (200, "application/pdf"), pdf.text
     assert pdf.headers["cache-control"] == "no-store"
     assert pdf.content.startswith(b"%PDF-")
@@ -118,7 +125,7 @@ async def test_a_sheet_is_issued_printed_checked_and_withdrawn_over_http(
     assert told.json() == {"result": "matches"}
     [public] = (await service.get(f"{SHEETS}/public-keys")).json()["keys"]
     assert service.bank.sheets is not None
-    printed = await service.bank.sheets.print(sheet["id"], "key:test")
+    printed = await service.bank.sheets.print(sheet["id"], Opening("key:test"))
     assert is_signed(printed.content, printed.signature, public["pem"])  # type: ignore[union-attr]
     gone = await service.post(f"{SHEETS}/{sheet['id']}/withdrawal", {"reason": "lost"}, key, "w1")
     assert gone.json()["state"] == "withdrawn"
@@ -185,6 +192,33 @@ async def test_who_tries_too_often_is_told_when_to_come_back(town: Town, service
     page = await service.client.post(f"/record-sheet?token={token}", data={"name": NAME})
     assert page.status_code == 429
     assert "相符" not in page.text.replace("只有“相符”或“不符”", "").replace("核对姓名是否相符", "")
+
+
+async def test_a_sheet_of_a_minor_is_neither_made_nor_opened_without_a_managers_leave(
+    town: Town, service: Service
+) -> None:
+    key = await service.key()
+    asked = order(town) | {"person": town.child, "reason": "家长申请"}
+    refused = await service.post(SHEETS, asked, key, "k1")
+    assert (refused.status_code, problem_in(refused)) == (403, "minor-protected")
+    leave = Opening("person:manager", "家长申请", may_open_minors=True)
+    first, last = date(2026, 1, 1), date(2026, 11, 20)
+    wanted = SheetOrder(person_id=town.child, issuer="S1", first=first, last=last)
+    sheet = await service.bank.sheets.issue(wanted, Command("t", "k2"), leave)
+    assert isinstance(sheet, Sheet), sheet
+    for reason in ("", "家长申请"):
+        refused = await service.post(f"{SHEETS}/{sheet.sheet_id}/pdf", {"reason": reason}, key)
+        assert (refused.status_code, problem_in(refused)) == (403, "minor-protected")
+
+
+async def test_the_command_line_makes_no_sheet_of_a_minor_without_a_managers_leave(town: Town) -> None:
+    days = ("--from", "2026-01-01", "--to", "2026-11-20", "--reason", "家长申请")
+    shell = await asyncio.to_thread(invoke, town, "issue", town.child, "--issuer", "S1", *days)
+    assert (shell.exit_code, "under 18" in shell.stderr) == (1, True), shell.stderr
+
+
+def problem_in(answer: httpx.Response) -> str:
+    return str(answer.json()["type"]).rpartition("/")[2]
 
 
 def invoke(town: Town, *arguments: str, stdin: str = "") -> Result:

@@ -10,18 +10,21 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, select
 from tests.people.closing_town import settle_in
-from tests.points.town import micros
-from tests.record_sheets.office import CLERK, HERE, NAMES, Office, office
+from tests.points.town import micros, record
+from tests.record_sheets.office import CLERK, HERE, NAMES, Office, number_of, office
 
 from pointsbank.access import throttle
 from pointsbank.engine.commands import Command
-from pointsbank.ledger.refusals import KeyConflict, StateChanged
+from pointsbank.ledger.refusals import KeyConflict, Refusal, StateChanged
 from pointsbank.people.changes import Change
 from pointsbank.people.closing import Closing, close_account
 from pointsbank.people.merging import Merging
+from pointsbank.people.refusals import MinorProtected, ReasonNeeded
 from pointsbank.people.registry import Registry
 from pointsbank.record_sheets.content import as_typed
+from pointsbank.record_sheets.figures import Counted
 from pointsbank.record_sheets.model import PublicSheet, Sheet
+from pointsbank.record_sheets.reading import UNNAMED, Opening, with_names
 from pointsbank.record_sheets.refusals import (
     IssuerUnknown,
     NothingToCertify,
@@ -58,7 +61,7 @@ async def test_a_sheet_states_the_minutes_of_its_period_as_the_books_hold_them(
             "name: 张小明",
             "volunteer_number: V2301000001",
         ]
-        assert text.splitlines()[-2:] == ["lines: 1", "A1\tS1\t2026-02-02\t2026-02-03\t2\t480"]
+        assert text.splitlines()[-2:] == ["lines: 1", "清雪\tS1\t2026-02-02\t2026-02-03\t2\t480"]
 
 
 async def test_numbers_have_no_gap_whatever_is_refused_and_however_many_ask_at_once(
@@ -267,7 +270,7 @@ async def test_after_the_account_is_closed_no_name_matches_and_nothing_is_printe
         assert await desk.desk.check_name(token, NAMES["W1"], HERE) == "matches"
         await _forget(desk, "W1")
         assert await desk.desk.check_name(token, NAMES["W1"], HERE) == "does-not-match"
-        assert await desk.desk.print(sheet.sheet_id, CLERK) == SheetForgotten()
+        assert await desk.desk.print(sheet.sheet_id, Opening(CLERK)) == SheetForgotten()
         shown = await desk.desk.look(token, HERE)
         assert isinstance(shown, PublicSheet), "the paper is still that of a sheet which was issued"
         assert (shown.state, shown.minutes) == ("valid", 240)
@@ -279,7 +282,7 @@ async def test_the_signature_is_over_the_content_and_breaks_with_a_sign(
     async with office(database, tmp_path) as desk:
         await desk.earn("W1", "2026-02-02")
         sheet = await desk.issue()
-        first, second = [await desk.desk.print(sheet.sheet_id, CLERK) for _ in range(2)]
+        first, second = [await desk.desk.print(sheet.sheet_id, Opening(CLERK)) for _ in range(2)]
         assert not isinstance(first, UnknownSheet)
         assert (first.content, first.signature) == (second.content, second.signature)  # type: ignore[union-attr]
         [key] = desk.desk.public_keys
@@ -301,7 +304,66 @@ async def test_the_books_hold_neither_name_nor_token_nor_activity_of_a_sheet(
         for secret in (NAMES["W1"], token, "清雪", "V2301000001"):
             assert secret.encode() not in kept
         seen = await Registry(desk.people).who_saw(desk.ids["W1"])
-        assert [(one.actor, one.action, one.field) for one in seen] == [(CLERK, "record-sheet", "name")]
+        assert [(one.actor, one.action, one.field) for one in seen] == [
+            (CLERK, "record-sheet", "name"),
+            (CLERK, "record-sheet", "issue"),
+        ]
+
+
+async def test_a_sheet_of_a_minor_takes_a_managers_leave_and_a_reason_and_is_logged(
+    database: Database, tmp_path: Path
+) -> None:
+    async with office(database, tmp_path, born={"W2": date(2012, 5, 1)}) as desk:
+        await desk.earn("W2", "2026-02-02")
+        child = desk.ids["W2"]
+        leave = Opening(CLERK, "家长申请", may_open_minors=True)
+        assert await desk.ask("W2") == MinorProtected(child)
+        without = Opening(CLERK, may_open_minors=True)
+        assert await desk.ask("W2", opening=without) == ReasonNeeded()
+        assert await desk.ask("W2", opening=Opening(CLERK, "家长申请")) == MinorProtected(child)
+        assert await Registry(desk.people).who_saw(child) == []
+        sheet = await desk.ask("W2", opening=leave)
+        assert isinstance(sheet, Sheet), sheet
+        assert sheet.number == "S1-2026-000001", "what was refused took no number"
+        assert await desk.desk.print(sheet.sheet_id, Opening(CLERK, "家长申请")) == MinorProtected(child)
+        assert await desk.desk.print(sheet.sheet_id, without) == ReasonNeeded()
+        printed = await desk.desk.print(sheet.sheet_id, leave)
+        assert not isinstance(printed, Refusal), printed
+        seen = await Registry(desk.people).who_saw(child)
+        assert [(one.actor, one.field, one.reason) for one in seen] == [
+            (CLERK, "name", "家长申请"),
+            (CLERK, "issue", "家长申请"),
+        ]
+
+
+async def test_at_18_a_sheet_is_made_and_opened_without_leave(database: Database, tmp_path: Path) -> None:
+    grown = {"W1": date(2008, 3, 1), "W2": date(2008, 3, 2)}
+    async with office(database, tmp_path, born=grown) as desk:
+        desk.town.clock.time = micros("2026-03-01 09:00:00")
+        for volunteer in grown:
+            await desk.earn(volunteer, "2026-02-02")
+        assert isinstance(await desk.ask("W1", key="a"), Sheet), "eighteen since today"
+        assert await desk.ask("W2", key="b") == MinorProtected(desk.ids["W2"])
+
+
+async def test_a_record_from_a_file_prints_what_the_file_called_the_activity_or_plain_words(
+    database: Database, tmp_path: Path
+) -> None:
+    async with office(database, tmp_path) as desk:
+        number = number_of("W1")
+        lines = []
+        for line, (activity, name) in enumerate((("A7", "江畔净滩"), ("A9", "A9"))):
+            fields = list(record(f"F{line}", number, f"2026-02-0{line + 2}"))
+            fields[2:4] = activity, name
+            lines.append((line, tuple(fields)))
+        verdicts = await desk.town.hours.submit("f", lines, Command("t", "f"))
+        assert {verdict.verdict for verdict in verdicts} == {"accepted"}
+        text = (await desk.content(await desk.issue())).decode()
+        assert [line.split("\t")[0] for line in text.splitlines()[-2:]] == ["江畔净滩", "A9"]
+        nameless = Counted("R1", "2026-02-02", 60, "S1", "")
+        assert [one.activity for one in await with_names(desk.people, [nameless], [desk.ids["W1"]])] == [
+            UNNAMED
+        ]
 
 
 def test_a_name_is_compared_as_people_type_it() -> None:

@@ -256,7 +256,7 @@ AT: dict[str, Callable[[Things], Asked]] = {
         {"person": x.person, "issuer": x.station, "from_day": "2026-01-01", "to_day": "2026-11-18"},
     ),
     "GET /api/v1/record-sheets/{sheet_id}": lambda x: (f"/api/v1/record-sheets/{x.sheet}", None),
-    "GET /api/v1/record-sheets/{sheet_id}/pdf": lambda x: (f"/api/v1/record-sheets/{x.sheet}/pdf", None),
+    "POST /api/v1/record-sheets/{sheet_id}/pdf": lambda x: (f"/api/v1/record-sheets/{x.sheet}/pdf", {}),
     "POST /api/v1/record-sheets/{sheet_id}/withdrawal": lambda x: (
         f"/api/v1/record-sheets/{x.sheet}/withdrawal",
         {"reason": "lost"},
@@ -317,6 +317,18 @@ AT: dict[str, Callable[[Things], Asked]] = {
         None,
     ),
     "GET /api/v1/people/{person_id}/cards": lambda x: (f"/api/v1/people/{x.resident}/cards", None),
+    "POST /api/v1/people/{person_id}/merges": lambda x: (
+        f"/api/v1/people/{x.resident}/merges",
+        {"into": x.resident},
+    ),
+    "POST /api/v1/people/{person_id}/merges/undoing": lambda x: (
+        f"/api/v1/people/{x.resident}/merges/undoing",
+        None,
+    ),
+    "POST /api/v1/people/{person_id}/merges/{change_id}/confirmation": lambda x: (
+        f"/api/v1/people/{x.resident}/merges/none/confirmation",
+        None,
+    ),
     "POST /api/v1/people/{person_id}/closing": lambda x: (
         f"/api/v1/people/{x.resident}/closing",
         {"settlement": "donate"},

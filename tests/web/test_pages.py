@@ -21,12 +21,15 @@ def hidden(page: str, name: str) -> str:
     return found[1]
 
 
-async def sign_in(
-    service: Service, key: str, onward: str = "/accounts?q=memo", **headers: str
-) -> httpx.Response:
+async def sign_in(service: Service, key: str, onward: str = "/accounts", **headers: str) -> httpx.Response:
     form = await service.get("/sign-in?next=/accounts")
     data = {"form": hidden(form.text, "form"), "key": key, "next": onward}
     return await service.client.post("/sign-in", data=data, headers=headers)
+
+
+async def searched(service: Service, words: str, **headers: str) -> httpx.Response:
+    """The page of what was found for words that somebody typed into the form."""
+    return await service.client.post("/accounts", data={"q": words}, headers=headers)
 
 
 async def test_a_good_key_opens_the_pages_until_log_out(service: Service) -> None:
@@ -73,7 +76,7 @@ async def test_a_wrong_key_and_a_key_without_the_scope_open_no_page(small_servic
     assert wrong.status_code == 401
     assert "没有登录" in wrong.text
     await sign_in(service, await service.key("hours:submit"))
-    refused = await service.get("/accounts?q=memo", Accept="text/html")
+    refused = await service.get("/accounts", Accept="text/html")
     assert refused.status_code == 403
 
 
@@ -90,7 +93,7 @@ async def test_a_form_from_elsewhere_is_refused(small_service: Service) -> None:
     assert cross_site.status_code == 403
     await sign_in(service, key)
     assert (await service.client.post("/sign-out", data={"form": "x"})).status_code == 403
-    assert (await service.client.get("/accounts?q=memo")).status_code == 200
+    assert (await service.client.get("/accounts")).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -137,12 +140,15 @@ async def test_the_overview_is_for_everybody_and_names_no_account(small_service:
 async def test_the_search_finds_paths_and_says_when_it_finds_nothing(sqlite_url: str) -> None:
     async with running(sqlite_url, demo=True) as service:
         await service.post("/api/v1/journal-entries", entry(), await service.key(), "k1")
-        found = await service.get("/accounts?q=memo")
+        found = await searched(service, "memo")
         assert 'href="/accounts/memo%3Aa"' in found.text
-        assert "没有找到" in (await service.get("/accounts?q=%00%F0%9F%90%BC")).text
-        assert "没有找到" in (await service.get("/accounts?q=%E6%97%A0%E6%AD%A4%E7%AB%99")).text
-        hostile = await service.get('/accounts?q="><script>alert(1)</script>')
+        assert "没有找到" in (await searched(service, "\x00\U0001f43c")).text
+        assert "没有找到" in (await searched(service, "无此站")).text
+        hostile = await searched(service, '"><script>alert(1)</script>')
         assert "<script" not in hostile.text
+        elsewhere = await searched(service, "memo", **{"Sec-Fetch-Site": "cross-site"})
+        assert elsewhere.status_code == 403
+        assert 'class="found"' not in (await service.get("/accounts?q=memo")).text, "an address finds nothing"
         assert (await service.get("/accounts/nothing", Accept="text/html")).status_code == 404
         assert (await service.get("/accounts/memo:a?cursor=abc", Accept="text/html")).status_code == 400
 

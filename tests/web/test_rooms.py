@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.hours.unguarded import opened_as_replay, unguarded_policy
-from tests.people_of import enrol
+from tests.people_of import enrol, volunteers_named
 
 from pointsbank.engine.clock import FixedClock
 from pointsbank.engine.commands import Command
@@ -88,13 +88,20 @@ def basket(service: Service, quantity: int = 1, **more: Any) -> dict[str, Any]:
 
 async def test_a_till_asks_what_a_volunteer_has_by_number(town: Service) -> None:
     key = await town.key()
-    known = await town.get("/api/v1/volunteers/V0001/wallet", key)
+    known = await town.post("/api/v1/volunteers/wallet", {"number": "V0001"}, key)
     assert known.status_code == 200
     assert known.json()["holder"] == "V0001"
     assert {"available", "pending", "held", "merit_minutes", "sequence"} <= set(known.json())
-    unknown = await town.get("/api/v1/volunteers/V9999/wallet", key)
+    unknown = await town.post("/api/v1/volunteers/wallet", {"number": "V9999"}, key)
     assert unknown.status_code == 422
     assert unknown.json()["type"].endswith("unknown-volunteer")
+    assert "V9999" not in unknown.text, "no full number in an error"
+    person = (await volunteers_named(town.bank.ledger, "V0001"))["V0001"].id
+    by_id = await town.get(f"/api/v1/volunteers/{person}/wallet", key)
+    assert by_id.json() == known.json() | {"holder": person}
+    assert by_id.headers["etag"]
+    nobody = await town.get(f"/api/v1/volunteers/{person[:-4]}0000/wallet", key)
+    assert nobody.json()["type"].endswith("unknown-volunteer")
 
 
 async def test_each_record_gets_its_verdict_in_code_and_words(town: Service) -> None:

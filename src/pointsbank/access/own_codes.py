@@ -1,6 +1,6 @@
-"""A volunteer's dynamic code: signed, worth something for half a minute to a minute, and once.
+"""A volunteer's dynamic code: signed, worth something for one step to two of the policy, and once.
 
-It reads `jf1.<person>.<step>.<nonce>.<mac>`: the step is the number of half minutes since 1970, the nonce 80 random
+It reads `jf1.<person>.<step>.<nonce>.<mac>`: the step is the number of such spans since 1970, the nonce 80 random
 bits, the mac the first 16 bytes of an HMAC-SHA-256 under a key derived from the secret of log-ins. To make one costs no
 write; the nonce of each that is used is kept until it would be too old anyway, so a photograph of a used code opens
 nothing, and an unused one not for long (V3).
@@ -18,7 +18,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from pointsbank.access.logins import LoginStore, used_codes
 from pointsbank.access.pepper import Pepper
-from pointsbank.access.rights import rights
+from pointsbank.policy.book import PolicyBook
+from pointsbank.policy.calendar import city_day
 
 FORMAT: Final = "jf1"
 _MAC_BYTES: Final = 16
@@ -28,16 +29,25 @@ _SECOND: Final = 1_000_000
 class OwnCodes:
     """Makes and checks the dynamic codes of one ledger."""
 
-    def __init__(self, ledger_id: int, store: LoginStore, pepper: Pepper) -> None:
+    def __init__(
+        self,
+        ledger_id: int,
+        store: LoginStore,
+        pepper: Pepper,
+        policies: PolicyBook,
+        *,
+        zone: str = "Asia/Shanghai",
+    ) -> None:
         self._ledger_id = ledger_id
         self._store = store
         self._pepper = pepper
-        self._period = rights().visit.own_code_seconds * _SECOND
+        self._policies = policies
+        self._zone = zone
 
     def code(self, person: str, now: int) -> str:
         """A fresh code of somebody at a moment (microseconds UTC)."""
         nonce = b32encode(secrets.token_bytes(10)).decode()
-        step = str(now // self._period)
+        step = str(now // self._period(now))
         return ".".join((FORMAT, person, step, nonce, self._mac(person, step, nonce)))
 
     def holder(self, text: str) -> str | None:
@@ -51,10 +61,16 @@ class OwnCodes:
         if parts is None:
             return None
         person, step, nonce = parts
-        if now // self._period - step not in (0, 1):
+        period = self._period(now)
+        if now // period - step not in (0, 1):
             return None
-        is_first = await self._store.run(_use, self._ledger_id, nonce, (step + 2) * self._period, now)
+        is_first = await self._store.run(_use, self._ledger_id, nonce, (step + 2) * period, now)
         return person if is_first else None
+
+    def _period(self, now: int) -> int:
+        """How long a step is by the policy of the day, in microseconds."""
+        rules = self._policies.protecting(city_day(now, self._zone)).counter
+        return rules.code_step_seconds * _SECOND
 
     def _parts(self, text: str) -> tuple[str, int, str] | None:
         """Person, step and nonce of a code that was made here."""

@@ -6,19 +6,18 @@ rights are read anew for each act, and so are the household of the person concer
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date
 from typing import Literal
 
 from sqlalchemy import Connection
 
 from pointsbank.access import standing
+from pointsbank.access.about import About, Whereabouts, nowhere, places_and_household
 from pointsbank.access.authorize import Resource, authorize
 from pointsbank.access.deciding import refusal_of, with_rights_of
-from pointsbank.access.kin import home_of, household_of
 from pointsbank.access.model import Actor
 from pointsbank.access.refusals import NotPermitted
-from pointsbank.access.rights import Relation, rights
+from pointsbank.access.rights import Relation
 from pointsbank.engine.commands import Command
 from pointsbank.engine.registry import Ledger
 from pointsbank.ledger.refusals import Refusal
@@ -38,52 +37,54 @@ from pointsbank.people.store import PeopleStore
 from pointsbank.places.model import KIND_NAMES, Joining, Leaving, NotAGroup, UnknownPlace
 from pointsbank.places.service import PlacesService
 from pointsbank.places.tree import places_on
+from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.calendar import city_day
+from pointsbank.policy.model import PeopleRules
 
 ChangeKind = Literal["phone", "name", "volunteer-number", "birth", "unfreeze"]
 
-HOUR = 3_600_000_000
-
-Whereabouts = Callable[[Connection, int, str, date], tuple[str, ...]]
-"""Where somebody was seen lately: places besides those of the person's groups."""
-
-
-def nowhere(connection: Connection, ledger_id: int, person_id: str, day: date) -> tuple[str, ...]:
-    """Nobody was seen anywhere."""
-    return ()
-
-
-class About:
-    """Whom an act is about, as the table of rights wants to know it."""
-
-    def __init__(self, resource: Resource, household: frozenset[str]) -> None:
-        self.resource = resource
-        self.household = household
-
 
 class PeopleDesk:
-    """What staff do with people. `store` must be open; `seen` tells where somebody attended lately."""
+    """What staff do with people. `store` must be open; `seen` tells where somebody attended lately.
+
+    How often one searches, how long a new means waits and how many wards a helper has says the policy of the day.
+    """
 
     def __init__(
         self,
         ledger: Ledger,
         store: PeopleStore,
+        policies: PolicyBook,
         *,
         zone: str = standing.ZONE,
         seen: Whereabouts = nowhere,
     ) -> None:
-        rules = rights().people
         self._ledger = self.ledger = ledger
+        self._policies = policies
         self._seen = seen
         self.store = store
         self.zone = zone
-        limits = SearchLimits(rules.searches_hour, rules.searches_day)
-        self.registry = Registry(store, zone=zone, limits=limits)
-        self.delay = rules.delay_hours * HOUR
 
     def under(self, store: PeopleStore) -> PeopleDesk:
         """The same desk over a store that remembers a command."""
-        return PeopleDesk(self._ledger, store, zone=self.zone, seen=self._seen)
+        return PeopleDesk(self._ledger, store, self._policies, zone=self.zone, seen=self._seen)
+
+    @property
+    def rules(self) -> PeopleRules:
+        """What the policy of today says about people."""
+        return self._policies.protecting(city_day(self.store.clock.now(), self.zone)).people
+
+    @property
+    def delay(self) -> int:
+        """How long a new means waits before it may spend, in microseconds."""
+        return self.rules.new_means_micros
+
+    @property
+    def registry(self) -> Registry:
+        """The people on file, with the limits of today."""
+        rules = self.rules
+        limits = SearchLimits(rules.searches_hour, rules.searches_day)
+        return Registry(self.store, zone=self.zone, limits=limits)
 
     # on file
 
@@ -112,8 +113,13 @@ class PeopleDesk:
         refusal = await self._may(actor, "people:read", about.resource)
         if refusal is not None:
             return refusal
-        may_open = await self._may(actor, "people:minors", about.resource) is None
+        may_open = await self.may_open_minors(actor, person_id)
         return await self.registry.profile(person_id, _by(actor), reason=reason, may_open_minors=may_open)
+
+    async def may_open_minors(self, actor: Actor, person_id: str) -> bool:
+        """Whether a manager gave the actor leave to open the profile of this minor, and it still runs."""
+        about = await self.about(actor, person_id)
+        return await self._may(actor, "people:minors", about.resource) is None
 
     async def unmask(self, actor: Actor, person_id: str, field: Shown, reason: str) -> Revealed | Refusal:
         """One value in full, with a reason that is kept."""
@@ -121,7 +127,7 @@ class PeopleDesk:
         refusal = await self._may(actor, "people:unmask", about.resource)
         if refusal is not None:
             return refusal
-        may_open = await self._may(actor, "people:minors", about.resource) is None
+        may_open = await self.may_open_minors(actor, person_id)
         return await self.registry.unmask(
             person_id, field, _by(actor), permitted=True, reason=reason, may_open_minors=may_open
         )
@@ -411,7 +417,9 @@ class PeopleDesk:
     async def about(self, actor: Actor, person_id: str) -> About:
         """The relations of the actor to a person now, and where the person is at home."""
         day = city_day(self.store.clock.now(), self.zone)
-        home, household = await self._ledger.database.read(_home, self._ledger.id, person_id, day, self._seen)
+        home, household = await self._ledger.database.read(
+            places_and_household, self._ledger.id, person_id, day, self._seen, self.rules.attended_days
+        )
         relations: set[Relation] = set()
         if actor.person:
             if actor.person in household:
@@ -419,6 +427,11 @@ class PeopleDesk:
             if any(link.ward_id == person_id for link in await self._links().wards_of(actor.person)):
                 relations.add("ward")
         return About(Resource("person", person_id, home, person_id, frozenset(relations)), household)
+
+    async def household_if_may(self, actor: Actor, action: str, person_id: str) -> frozenset[str] | Refusal:
+        """Who lives with a person, if the actor may do this with the person; else why not."""
+        about = await self.about(actor, person_id)
+        return await self._may(actor, action, about.resource) or about.household
 
     async def _may_about(self, actor: Actor, action: str, person_id: str) -> Refusal | None:
         return await self._may(actor, action, (await self.about(actor, person_id)).resource)
@@ -460,18 +473,11 @@ class PeopleDesk:
         return Cards(self.store, delay=self.delay)
 
     def _links(self) -> Links:
-        rules = LinkRules(rights().people.most_wards, self.delay)
+        rules = LinkRules(self.rules.most_wards, self.delay)
         return Links(self.store, zone=self.zone, rules=rules)
 
     def _changes(self) -> Changes:
         return Changes(self.store, zone=self.zone, delay=self.delay)
-
-
-def _home(
-    connection: Connection, ledger_id: int, person_id: str, day: date, seen: Whereabouts
-) -> tuple[tuple[str, ...], frozenset[str]]:
-    places = (*home_of(connection, ledger_id, person_id, day), *seen(connection, ledger_id, person_id, day))
-    return tuple(dict.fromkeys(places)), household_of(connection, ledger_id, person_id, day)
 
 
 def _kind_of(connection: Connection, ledger_id: int, code: str, day: date) -> str:

@@ -74,10 +74,6 @@ class Pins:
         await self._store.run(done, self._ledger_id, own, place, self._clock.now(), self._rules)
         return None if is_right else PinRefused()
 
-    async def forget(self, person: str) -> None:
-        """Somebody's account is closed: nothing is left of the PIN."""
-        await self._store.run(_forget, self._ledger_id, person)
-
     async def thaw(self, card: str) -> None:
         """The desk has seen the holder: the card's failures are forgotten."""
         await self._store.run(_thaw, self._ledger_id, self._name("card", card))
@@ -96,10 +92,6 @@ class Pins:
 def _choose(connection: Connection, ledger_id: int, person: str, kept: str, now: int) -> None:
     connection.execute(delete(pins).where(pins.c.ledger_id == ledger_id, pins.c.person_id == person))
     connection.execute(pins.insert().values(ledger_id=ledger_id, person_id=person, pin=kept, changed_at=now))
-
-
-def _forget(connection: Connection, ledger_id: int, person: str) -> None:
-    connection.execute(delete(pins).where(pins.c.ledger_id == ledger_id, pins.c.person_id == person))
 
 
 def _kept(connection: Connection, ledger_id: int, person: str) -> str | None:

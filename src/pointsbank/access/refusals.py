@@ -179,10 +179,6 @@ class NotAWard(Refusal, frozen=True, tag="not-a-ward"):
     """There is no recorded link to this person that works today."""
 
 
-class PeopleClosed(Refusal, frozen=True, tag="people-closed"):
-    """The service was started without the people store."""
-
-
 class ReservedKind(Refusal, frozen=True, tag="reserved-kind"):
     """Entries of this kind are posted by their own room alone, never through a general door."""
 

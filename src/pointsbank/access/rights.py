@@ -67,26 +67,10 @@ class PinRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     window_hours: int
 
 
-class PeopleRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The figures of the desk for people; the units stand in the names."""
-
-    searches_hour: int
-    searches_day: int
-    most_wards: int
-    """of one helper"""
-    delay_hours: int
-    """before a new means may spend, a link works, the points of a closed account go"""
-    minors_days: int
-    """how long the right to open minors' profiles lasts at most"""
-    attended_days: int
-    """how long somebody who attended at a place may be looked up there"""
-
-
 class VisitRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The figures of sessions of volunteers; the units stand in the names."""
 
     card_seconds: int
-    card_day_points: int
     pin_choice_minutes: int
     """how long after its confirmation a PIN may be chosen"""
     terminal_code_hours: int
@@ -100,7 +84,6 @@ class VisitRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     codes_day: int
     """of the whole city: what a flood may cost at most"""
     send_seconds: int
-    own_code_seconds: int
 
 
 class _Right(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"step_up": "step-up"}):
@@ -117,7 +100,6 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     right: tuple[_Right, ...]
     log_in: LogInRules
     pin: PinRules
-    people: PeopleRules
     visit: VisitRules
 
 
@@ -142,7 +124,6 @@ class Rights(msgspec.Struct, frozen=True):
     effects: Mapping[tuple[str, str], Effects]
     log_in: LogInRules
     pin: PinRules
-    people: PeopleRules
     visit: VisitRules
 
     @property
@@ -180,7 +161,7 @@ def compiled(text: str) -> Rights:
                     raise RightsError(f"{right.role} · {action} · {relation} stands there twice")
                 known[relation] = effect
             rows += [Row(right.role, action, relation, effect) for relation in right.relation]
-    return Rights(subjects, actions, tuple(rows), effects, file.log_in, file.pin, file.people, file.visit)
+    return Rights(subjects, actions, tuple(rows), effects, file.log_in, file.pin, file.visit)
 
 
 def _granted(right: _Right) -> Iterator[tuple[str, Effect]]:

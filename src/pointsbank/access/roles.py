@@ -20,10 +20,13 @@ from pointsbank.access.refusals import (
     UnknownRolePlace,
 )
 from pointsbank.access.rights import rights
+from pointsbank.access.ring import KeyRing
 from pointsbank.access.standing import ADMINISTRATORS, RoleGrant, rights_of
 from pointsbank.engine.commands import Command, request_digest
+from pointsbank.engine.registry import Ledger
 from pointsbank.ledger.model import NEVER_EXPIRES, RECORDED_AT, Change, Draft, Receipt, Row
 from pointsbank.ledger.refusals import Refusal
+from pointsbank.policy.book import PolicyBook
 
 Reads = tuple[tuple[str, int], ...]
 
@@ -51,6 +54,10 @@ class Granted(msgspec.Struct, frozen=True):
 class RoleDesk(Deciding):
     """The roles of one ledger's staff."""
 
+    def __init__(self, ledger: Ledger, ring: KeyRing, policies: PolicyBook) -> None:
+        super().__init__(ledger, ring)
+        self._policies = policies
+
     async def propose(self, actor: Actor, wanted: RoleIn, command: Command) -> Granted | Refusal:
         """Propose a role for somebody else; it holds once another person has confirmed it."""
         grant_id = id_for(command.client, command.key)
@@ -64,7 +71,8 @@ class RoleDesk(Deciding):
         if wanted.person == actor.person:
             return OwnRole()
         of_minors = wanted.role == MINORS_DESK
-        latest = date.fromisoformat(from_day) + timedelta(days=rights().people.minors_days)
+        rules = self._policies.protecting(date.fromisoformat(self.today)).people
+        latest = date.fromisoformat(from_day) + timedelta(days=rules.minors_days)
 
         def judge(connection: Connection, ledger_id: int) -> Refusal | None:
             if standing.grant_of(connection, ledger_id, grant_id) is not None:

@@ -97,11 +97,6 @@ def end(connection: Connection, ledger_id: int, person: str, session: str) -> No
     connection.execute(ended.where(v.session_id == session) if session else ended)
 
 
-def forget(connection: Connection, ledger_id: int, person: str) -> None:
-    d = card_days.c
-    connection.execute(delete(card_days).where(d.ledger_id == ledger_id, d.person_id == person))
-
-
 def reserve(
     connection: Connection, ledger_id: int, person: str, day: str, price: int, limit: int
 ) -> int | None:

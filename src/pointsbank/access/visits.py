@@ -43,11 +43,12 @@ from pointsbank.ledger.refusals import Refusal
 from pointsbank.people import acts
 from pointsbank.people.cards import Card, Cards, token_in
 from pointsbank.people.changes import Changes
-from pointsbank.people.identity import GUARDED_AGE
 from pointsbank.people.links import Links
 from pointsbank.people.registry import Registry
 from pointsbank.people.store import PeopleStore
+from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.calendar import city_day, completed_years
+from pointsbank.policy.model import Policy
 
 CARD: Final = "card"
 PHONE: Final = "phone"
@@ -83,6 +84,7 @@ class Visits:
         pins: Pins,
         own_codes: OwnCodes,
         phone_codes: PhoneCodes,
+        policies: PolicyBook,
         *,
         zone: str = standing.ZONE,
     ) -> None:
@@ -92,6 +94,7 @@ class Visits:
         self._terminals = terminals
         self._zone = self.zone = zone
         self._rules = rights().visit
+        self._policies = policies
         self.pins = pins
         self.own_codes = own_codes
         self.phone_codes = phone_codes
@@ -140,7 +143,7 @@ class Visits:
             return WeakPin(why)
         now = self._now()
         since = now - self._rules.pin_choice_minutes * _MINUTE
-        effective_at = now + rights().people.delay_hours * 60 * _MINUTE
+        effective_at = now + self._policy().people.new_means_micros
         is_given = await self._people.write(
             lambda c: acts.use(c, self._people.ledger_id, card.person_id, "pin-reset", since, effective_at)
         )
@@ -283,18 +286,13 @@ class Visits:
         """End every session of somebody: a new phone, a frozen person, a closed account."""
         await self._store.run(rows.end, self._ledger.id, person, "")
 
-    async def forget(self, person: str) -> None:
-        """Somebody's account is closed: no session, no PIN and no count is left."""
-        await self.end_all(person)
-        await self.pins.forget(person)
-        await self._store.run(rows.forget, self._ledger.id, person)
-
     # redeeming
 
     async def may_redeem(self, found: Visit, price: int, guardian: Visit | None = None) -> Refusal | None:
         """Whether a card may redeem goods of this price (hundredths) now; then they count against its day.
 
-        Under 14 the guardian stands there too, with card and PIN of their own. `not_redeemed` takes it back.
+        Below the age of the policy the guardian stands there too, with card and PIN of their own. `not_redeemed` takes
+        it back.
         """
         now = self._now()
         refused = await self._may(_keeper(found), found.place, found.person, "market:sell")
@@ -304,7 +302,8 @@ class Visits:
             return CardNotYet(found.spends_from)
         born = (await self.registry.birth_dates([found.person])).get(found.person)
         today = city_day(now, self._zone)
-        if born is not None and completed_years(born, today) < GUARDED_AGE:
+        rules = self._policy().counter
+        if born is not None and completed_years(born, today) < rules.guardian_below_age:
             is_there = guardian is not None and guardian.terminal == found.terminal
             if (
                 guardian is None
@@ -312,7 +311,9 @@ class Visits:
                 or not await self._is_ward(guardian.person, found.person, "guardian")
             ):
                 return GuardianNotPresent()
-        limit = self._rules.card_day_points * _HUNDREDTHS
+        if not rules.card_day_points:
+            return None
+        limit = rules.card_day_points * _HUNDREDTHS
         left = await self._store.run(
             rows.reserve, self._ledger.id, found.person, today.isoformat(), price, limit
         )
@@ -378,6 +379,10 @@ class Visits:
 
     def _links(self) -> Links:
         return Links(self._people, zone=self._zone)
+
+    def _policy(self) -> Policy:
+        """The policy that protects means today."""
+        return self._policies.protecting(city_day(self._now(), self._zone))
 
     def _now(self) -> int:
         return self._people.clock.now()

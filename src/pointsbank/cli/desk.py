@@ -8,16 +8,20 @@ from typing import TypeVar
 
 import msgspec
 
+from pointsbank.access.logins import LoginStore
 from pointsbank.access.model import Actor
 from pointsbank.access.people_desk import PeopleDesk
+from pointsbank.activities.ports import By
 from pointsbank.cli.acting import Shown, who_acts
 from pointsbank.cli.people_of import keys_of, people_of
-from pointsbank.cli.terminal import PATIENT, Ending, opened, refusal_text
+from pointsbank.cli.terminal import PATIENT, Ending, opened, policies, refusal_text
 from pointsbank.engine.registry import CITY_LEDGER, open_ledger
 from pointsbank.ledger.refusals import Refusal
+from pointsbank.people.closing import Settle
 from pointsbank.people.store import PeopleStore, people_store
 from pointsbank.settings import Settings, settings_from
 from pointsbank.store.port import ledger_id_of
+from pointsbank.web.closings import settle_and_forget
 from pointsbank.web.whereabouts import attended
 
 T = TypeVar("T")
@@ -39,9 +43,21 @@ async def at_desk(database_url: str, action: str, shown: Shown) -> AsyncIterator
     try:
         async with open_ledger(database, limits=PATIENT) as ledger, people_of(ledger, database_url) as people:
             actor = await who_acts(ledger, action, shown, bounded=True)
-            yield PeopleDesk(ledger, people.store, seen=attended), actor
+            yield PeopleDesk(ledger, people.store, policies(), seen=attended), actor
     finally:
         await database.close()
+
+
+@asynccontextmanager
+async def settling(desk: PeopleDesk, actor: Actor) -> AsyncIterator[Settle]:
+    """What closes an account: the same as behind the service's door, so sessions, PINs and cards go too."""
+    logins = LoginStore(desk.ledger.database)
+    try:
+        await logins.open()
+        by = By(actor.id, actor.person)
+        yield settle_and_forget(desk.ledger, policies(), desk.store, logins, by)
+    finally:
+        await logins.close()
 
 
 def granted(outcome: T | Refusal) -> T:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from datetime import datetime
+from collections.abc import Awaitable, Callable
 
 import click
 
-from pointsbank.activities.ports import By
+from pointsbank.access.merge_desk import MergeDesk
+from pointsbank.access.model import Actor
 from pointsbank.cli.acting import Shown, acting_options
-from pointsbank.cli.activities import acting_desks, granted, register_of
-from pointsbank.cli.terminal import CITY, Ending, as_coroutine, database_option, policies, say
-from pointsbank.hours.merging import MergePostings
-from pointsbank.hours.settling import living_with
+from pointsbank.cli.desk import at_desk, granted
+from pointsbank.cli.terminal import as_coroutine, database_option, policies_for, say
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.people.changes import Change
-from pointsbank.people.merging import Merging
+from pointsbank.web.closings import merging_by
 
-Act = Callable[[Merging, By, frozenset[str], MergePostings], Awaitable[Change | Refusal]]
+Act = Callable[[MergeDesk, Actor], Awaitable[Change | Refusal]]
 
 
 @click.group("merge")
@@ -39,10 +36,10 @@ def command() -> None:
 async def propose(old: str, into: str, shown: Shown, database_url: str) -> None:
     """Propose that OLD and INTO are one person, who goes on as INTO; gives the id of the proposal."""
 
-    async def act(desk: Merging, by: By, household: frozenset[str], books: MergePostings) -> Change | Refusal:
-        return await desk.propose(old, into, by.name, household=household)
+    def act(desk: MergeDesk, actor: Actor) -> Awaitable[Change | Refusal]:
+        return desk.propose(actor, old, into)
 
-    await _carry_out(database_url, shown, (old, into), act)
+    await _carry_out(database_url, shown, act)
 
 
 @command.command("undo", short_help="Propose to undo a merge 提议撤销合并")
@@ -53,10 +50,10 @@ async def propose(old: str, into: str, shown: Shown, database_url: str) -> None:
 async def undo(old: str, shown: Shown, database_url: str) -> None:
     """Propose that a merged id is a person of its own again; gives the id of the proposal."""
 
-    async def act(desk: Merging, by: By, household: frozenset[str], books: MergePostings) -> Change | Refusal:
-        return await desk.propose_undoing(old, by.name, household=household)
+    def act(desk: MergeDesk, actor: Actor) -> Awaitable[Change | Refusal]:
+        return desk.propose_undoing(actor, old)
 
-    await _carry_out(database_url, shown, (old,), act)
+    await _carry_out(database_url, shown, act)
 
 
 @command.command("confirm", short_help="Confirm what another proposed, and move the books 确认")
@@ -68,34 +65,14 @@ async def undo(old: str, shown: Shown, database_url: str) -> None:
 async def confirm(old: str, change: str, shown: Shown, database_url: str) -> None:
     """Confirm a merge, or the undoing of one: the books move first. Run it again after an interruption."""
 
-    async def act(desk: Merging, by: By, household: frozenset[str], books: MergePostings) -> Change | Refusal:
-        return await desk.confirm(old, change, by.name, books.post, household=household)
+    def act(desk: MergeDesk, actor: Actor) -> Awaitable[Change | Refusal]:
+        return desk.confirm(actor, old, change)
 
-    await _carry_out(database_url, shown, (old,), act, "people:confirm")
+    await _carry_out(database_url, shown, act, "people:confirm")
 
 
-async def _carry_out(
-    database_url: str, shown: Shown, people: tuple[str, ...], act: Act, scope: str = "people:propose"
-) -> None:
-    async with _desk(database_url, shown, people, scope) as (desk, by, household, books):
-        change = granted(await act(desk, by, household, books))
+async def _carry_out(database_url: str, shown: Shown, act: Act, action: str = "people:propose") -> None:
+    async with at_desk(database_url, action, shown) as (desk, actor):
+        merges = MergeDesk(desk, merging_by(desk.ledger, await policies_for(desk.ledger)))
+        change = granted(await act(merges, actor))
     say(f"{change.id}\t{change.kind}\t{change.state}\t{change.person_id}")
-
-
-@asynccontextmanager
-async def _desk(
-    database_url: str, shown: Shown, people: tuple[str, ...], scope: str
-) -> AsyncIterator[tuple[Merging, By, frozenset[str], MergePostings]]:
-    """The desk of merges, who acts, who lives with the people concerned, and the books."""
-    async with (
-        acting_desks(database_url, shown, scope) as (desks, by, _),
-        register_of(database_url) as register,
-    ):
-        if not by.person:
-            raise Ending("合并须由登录的工作人员办理 / a merge is done by members of staff who are logged in")
-        if register is None:
-            raise Ending("没有个人资料库 / there is no people store")
-        ledger = desks.ledger
-        today = datetime.now(CITY).date()
-        household = await ledger.database.read(living_with, ledger.id, people, today)
-        yield Merging(register.store), by, household, MergePostings(ledger, policies(), by)

@@ -6,17 +6,15 @@ import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast, get_args
+from typing import Literal, cast, get_args
 
 import click
 import msgspec
 
 from pointsbank.access.people_desk import ChangeKind
-from pointsbank.activities.ports import By
 from pointsbank.cli.acting import Shown, acting_options
-from pointsbank.cli.desk import at_desk, granted, store_of
-from pointsbank.cli.terminal import CITY, Ending, as_coroutine, database_option, policies, refusal_text, say
-from pointsbank.hours.settling import SettlePostings
+from pointsbank.cli.desk import at_desk, granted, settling, store_of
+from pointsbank.cli.terminal import CITY, Ending, as_coroutine, database_option, refusal_text, say
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.people import master, rotation
 from pointsbank.people.acts import Act
@@ -24,7 +22,7 @@ from pointsbank.people.changes import Change
 from pointsbank.people.closing import resume_closings
 from pointsbank.people.links import Link, LinkKind
 from pointsbank.people.model import NewPerson, Purpose, Role
-from pointsbank.people.refusals import UnknownChange
+from pointsbank.people.refusals import ClosingWaits, UnknownChange
 from pointsbank.people.registry import Shown as Shows
 from pointsbank.people.sealing import INDEX_KINDS, IndexKind
 
@@ -241,19 +239,48 @@ async def confirm(person_id: str, proposal_id: str, shown: Shown, database_url: 
 
 @command.command("close", short_help="Close an account and forget the person 注销")
 @click.argument("person_id")
+@click.option("--give", type=click.Choice(("donate", "household")), help="Propose it, and where points go.")
+@click.option("--confirm", "act_id", default="", metavar="ACT", help="Confirm what another proposed.")
+@click.option("--call-off", is_flag=True, help="Call off a closing that still waits.")
 @acting_options
 @database_option
 @as_coroutine
-async def close(person_id: str, shown: Shown, database_url: str) -> None:
-    """Close an account that holds no points, and forget the person. Run it again after an interruption. 注销账户。
+async def close(
+    person_id: str,
+    give: Literal["donate", "household"] | None,
+    act_id: str,
+    call_off: bool,
+    shown: Shown,
+    database_url: str,
+) -> None:
+    """Close an account, and forget the person. Run it again after an interruption. 注销账户。
 
-    The books stay whole: they know a random id and nothing else. What was forgotten cannot be brought back.
+    An account that holds no points closes at once. Where points go to the fund or to the household, one proposes (--give),
+    another confirms (--confirm) and confirms again after the delay. Sessions, PIN and card end with the account. The
+    books stay whole: they know a random id and nothing else. What was forgotten cannot be brought back.
     """
-    async with at_desk(database_url, "people:close", shown) as (desk, actor):
-        settle = SettlePostings(desk.ledger, policies(), By(actor.id, actor.person)).settle
-        await resume_closings(desk.store, settle)
-        done = granted(await desk.ask_closing(actor, person_id, "nothing", settle))
-    say(f"已注销，资料已销毁 / closed and forgotten  {done.person_id}")
+    if sum((give is not None, bool(act_id), call_off)) > 1:
+        raise click.UsageError("--give、--confirm、--call-off 只能有一个 / only one of them")
+    action = "people:propose" if give else "people:freeze" if call_off else "people:close"
+    async with at_desk(database_url, action, shown) as (desk, actor):
+        if give:
+            act = granted(await desk.propose_closing(actor, person_id, give))
+            say(f"待另一人确认 / another confirms  closing  {act.id}")
+            return
+        if call_off:
+            granted(await desk.call_closing_off(actor, person_id))
+            say(f"已中止注销 / called off  {person_id}")
+            return
+        async with settling(desk, actor) as settle:
+            await resume_closings(desk.store, settle)
+            if act_id:
+                done = await desk.confirm_closing(actor, person_id, act_id, settle)
+            else:
+                done = await desk.ask_closing(actor, person_id, "nothing", settle)
+    if isinstance(done, ClosingWaits):
+        say(f"已确认，等待至 / confirmed, waits till {_when(done.settles_at)}  {person_id}")
+        return
+    say(f"已注销，资料已销毁 / closed and forgotten  {granted(done).person_id}")
 
 
 @command.group("keys")

@@ -13,6 +13,8 @@ from typing import TypeVar
 import click
 from msgspec.structs import replace
 
+from pointsbank.access.model import Actor
+from pointsbank.access.people_desk import PeopleDesk
 from pointsbank.cli.acting import HERE, Shown, acting_options, who_acts
 from pointsbank.cli.people_of import people_of
 from pointsbank.cli.terminal import (
@@ -29,13 +31,16 @@ from pointsbank.engine.commands import Command
 from pointsbank.engine.ids import new_id
 from pointsbank.engine.registry import CITY_LEDGER, Ledger, open_ledger
 from pointsbank.ledger.refusals import Refusal
+from pointsbank.people.directory import directory_of
 from pointsbank.record_sheets.model import REASONS, Sheet, SheetOrder
 from pointsbank.record_sheets.opening import open_sheets
+from pointsbank.record_sheets.reading import Opening
 from pointsbank.record_sheets.refusals import UnknownSheet
 from pointsbank.record_sheets.service import RecordSheets
 from pointsbank.record_sheets.signing import key_path, make_key
 from pointsbank.settings import settings_from
 from pointsbank.web.bounds import Act
+from pointsbank.web.whereabouts import attended
 
 T = TypeVar("T")
 
@@ -54,6 +59,7 @@ def command() -> None:
 @click.option("--from", "first", type=CityDay(), required=True, help="First day of the period.")
 @click.option("--to", "last", type=CityDay(), required=True, help="Last day of the period.")
 @click.option("--replaces", default="", metavar="ID", help="The sheet in whose place it comes.")
+@click.option("--reason", default="", help="Why; needed for somebody under 18, and kept.")
 @click.option("--key", help="Idempotency key: the same key again gives the same sheet.")
 @acting_options
 @database_option
@@ -64,6 +70,7 @@ async def issue(
     first: date,
     last: date,
     replaces: str,
+    reason: str,
     key: str | None,
     shown: Shown,
     database_url: str,
@@ -73,7 +80,7 @@ async def issue(
         actor = await who_acts(ledger, "sheets:issue", shown, Act(station=issuer, person=person))
         order = SheetOrder(person_id=person, issuer=issuer, first=first, last=last, replaces=replaces)
         asked = Command("cli", key or f"sheet:{new_id()}", actor.name)
-        _show(_granted(await desk.issue(order, asked)))
+        _show(_granted(await desk.issue(order, asked, await _opening(ledger, actor, person, reason))))
 
 
 @command.command("show", short_help="A sheet, without a name 查看")
@@ -118,16 +125,18 @@ async def withdraw(sheet_id: str, reason: str, shown: Shown, database_url: str) 
 @command.command("pdf", short_help="Print a sheet to a PDF file 打印")
 @click.argument("sheet_id")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--reason", default="", help="Why; needed for somebody under 18, and kept.")
 @acting_options
 @database_option
 @as_coroutine
-async def pdf(sheet_id: str, file: Path, shown: Shown, database_url: str) -> None:
+async def pdf(sheet_id: str, file: Path, reason: str, shown: Shown, database_url: str) -> None:
     """Print a sheet as PDF, with the name. It is written down who printed it. 打印服务记录单。"""
     async with _desk(database_url) as (ledger, desk):
         sheet = await _sheet(desk, sheet_id)
         act = Act(place=sheet.issuer, person=sheet.person_id)
         actor = await who_acts(ledger, "sheets:issue", shown, act)
-        printed = _granted(await desk.print(sheet_id, actor.name))
+        opening = await _opening(ledger, actor, sheet.person_id, reason)
+        printed = _granted(await desk.print(sheet_id, opening))
     await asyncio.to_thread(file.write_bytes, printed.pdf)
     say(f"{printed.number}  {file}")
 
@@ -177,6 +186,12 @@ async def _desk(database_url: str) -> AsyncIterator[tuple[Ledger, RecordSheets]]
             yield ledger, desk
     finally:
         await database.close()
+
+
+async def _opening(ledger: Ledger, actor: Actor, person: str, reason: str) -> Opening:
+    """Who makes or opens a sheet, with the right to minors' profiles of this moment."""
+    desk = PeopleDesk(ledger, directory_of(ledger).store, policies(), seen=attended)
+    return Opening(actor.person or actor.id, reason, await desk.may_open_minors(actor, person))
 
 
 async def _sheet(desk: RecordSheets, sheet_id: str) -> Sheet:

@@ -18,7 +18,16 @@ from pointsbank.access.service import KeyDesk
 from pointsbank.access.staff import Half, StaffDesk, is_login
 from pointsbank.access.standing import RoleGrant
 from pointsbank.cli.acting import HERE, logged_in, open_door
-from pointsbank.cli.terminal import CityDay, Ending, as_coroutine, database_option, opened, refusal_text, say
+from pointsbank.cli.terminal import (
+    CityDay,
+    Ending,
+    as_coroutine,
+    database_option,
+    opened,
+    policies,
+    refusal_text,
+    say,
+)
 from pointsbank.engine.commands import Command
 from pointsbank.engine.ids import new_id
 from pointsbank.engine.registry import Ledger, ledger_to_read, open_ledger
@@ -123,7 +132,7 @@ async def list_(database_url: str) -> None:
     try:
         ledger = ledger_to_read(database)
         ring = KeyRing(ledger, ledger.writer.clock)
-        staff, roles, after = StaffDesk(ledger, ring), RoleDesk(ledger, ring), ""
+        staff, roles, after = StaffDesk(ledger, ring), RoleDesk(ledger, ring, policies()), ""
         while page := await staff.accounts(after=after):
             for account in page:
                 say(f"{account.login:<20}  {account.state:<7}  {account.person}")
@@ -260,7 +269,7 @@ async def _actor(ledger: Ledger, login: str) -> AsyncIterator[Desks]:
     ring = KeyRing(ledger, ledger.writer.clock)
     staff = StaffDesk(ledger, ring)
     async with logged_in(ledger, ring, staff, login) as actor:
-        yield Desks(staff, RoleDesk(ledger, ring), KeyDesk(ledger, ring), actor)
+        yield Desks(staff, RoleDesk(ledger, ring, policies()), KeyDesk(ledger, ring), actor)
 
 
 def _show_half(half: Half | Refusal) -> None:

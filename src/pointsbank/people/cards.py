@@ -16,9 +16,8 @@ from sqlalchemy import Connection, and_, insert, select, update
 
 from pointsbank.engine.ids import new_id
 from pointsbank.people import acts
-from pointsbank.people.access_log import DAY
 from pointsbank.people.acts import Act, Proposed
-from pointsbank.people.model import Contents
+from pointsbank.people.model import USUAL, Contents
 from pointsbank.people.notices import enqueue, tell_helpers
 from pointsbank.people.refusals import SecondPersonNeeded, UnknownCard, UnknownChange
 from pointsbank.people.store import PeopleStore
@@ -54,7 +53,7 @@ class IssuedCard(Contents, frozen=True):
 class Cards:
     """Issues, freezes and finds cards. `delay` (microseconds) runs before a new one may spend."""
 
-    def __init__(self, store: PeopleStore, *, delay: int = DAY) -> None:
+    def __init__(self, store: PeopleStore, *, delay: int = USUAL.new_means_micros) -> None:
         self.store = store
         self.delay = delay
 

@@ -15,10 +15,10 @@ from sqlalchemy import Connection, and_, delete, func, insert, select, update
 
 from pointsbank.engine.ids import new_id
 from pointsbank.people import identity, registration
-from pointsbank.people.access_log import DAY
 from pointsbank.people.aliases import aliases
 from pointsbank.people.identity import Malformed
 from pointsbank.people.links import lock, outsider
+from pointsbank.people.model import USUAL
 from pointsbank.people.notices import enqueue, tell_helpers
 from pointsbank.people.refusals import (
     PersonDataInvalid,
@@ -55,7 +55,9 @@ class Change(msgspec.Struct, frozen=True):
 class Changes:
     """Takes proposals and confirmations."""
 
-    def __init__(self, store: PeopleStore, *, zone: str = "Asia/Shanghai", delay: int = DAY) -> None:
+    def __init__(
+        self, store: PeopleStore, *, zone: str = "Asia/Shanghai", delay: int = USUAL.new_means_micros
+    ) -> None:
         self.store = store
         self.zone = zone
         self.delay = delay

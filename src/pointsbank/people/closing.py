@@ -16,10 +16,10 @@ from msgspec.structs import replace
 from sqlalchemy import Connection, delete, insert, select, update
 
 from pointsbank.ledger.refusals import Refusal
-from pointsbank.people.access_log import DAY
 from pointsbank.people.aliases import aliases
 from pointsbank.people.forgetting import forget
 from pointsbank.people.links import lock, outsider
+from pointsbank.people.model import USUAL
 from pointsbank.people.notices import enqueue, tell_helpers
 from pointsbank.people.refusals import ClosingInterrupted, ClosingWaits, PersonNotActive, UnknownPerson
 from pointsbank.people.store import PeopleStore
@@ -61,7 +61,7 @@ async def close_account(
     settlement: Settlement = "nothing",
     confirmed_by: str = "",
     household: Collection[str] = (),
-    delay: int = DAY,
+    delay: int = USUAL.new_means_micros,
     on_step: Step = lambda step: None,
 ) -> Closing | Refusal:
     """Close an account, or go on with a closing that was interrupted. Done means: forgotten, and on the list.

@@ -14,8 +14,8 @@ import msgspec
 from sqlalchemy import Connection, func, insert, select, update
 
 from pointsbank.engine.ids import new_id
-from pointsbank.people.access_log import DAY
 from pointsbank.people.identity import FULL_AGE, turns
+from pointsbank.people.model import USUAL
 from pointsbank.people.notices import enqueue
 from pointsbank.people.refusals import LinkNotAllowed, SecondPersonNeeded, UnknownChange, UnknownPerson
 from pointsbank.people.store import PeopleStore
@@ -28,8 +28,8 @@ LinkKind = Literal["guardian", "helper"]
 class LinkRules(msgspec.Struct, frozen=True):
     """How many wards one helper may have, and how long a new link waits (microseconds)."""
 
-    most_wards: int = 5
-    delay: int = DAY
+    most_wards: int = USUAL.most_wards
+    delay: int = USUAL.new_means_micros
 
 
 class Link(msgspec.Struct, frozen=True):

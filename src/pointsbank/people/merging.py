@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
 
-from sqlalchemy import Connection, and_, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
 
 from pointsbank.engine.ids import new_id
 from pointsbank.ledger.refusals import Refusal
-from pointsbank.people.access_log import DAY
 from pointsbank.people.aliases import survivors
 from pointsbank.people.changes import Change
 from pointsbank.people.links import lock, outsider
+from pointsbank.people.model import USUAL
 from pointsbank.people.notices import enqueue
 from pointsbank.people.refusals import (
     LinkNotAllowed,
@@ -37,7 +37,7 @@ It is called again with the same key if an interruption left it unknown whether 
 class Merging:
     """Proposes, confirms and undoes merges."""
 
-    def __init__(self, store: PeopleStore, *, delay: int = DAY) -> None:
+    def __init__(self, store: PeopleStore, *, delay: int = USUAL.new_means_micros) -> None:
         self.store = store
         self.delay = delay
 
@@ -60,6 +60,9 @@ class Merging:
         self, old_id: str, change_id: str, by: str, post: Post, *, household: Collection[str] = ()
     ) -> Change | Refusal:
         """Confirm what another proposed: the books are moved first, then the id becomes an alias, or none again."""
+        before = await self.store.read(lambda c: self._confirmed(c, old_id, change_id, by))
+        if before is not None:
+            return before
         ready = await self.store.read(lambda c: self._ready(c, old_id, change_id, by, frozenset(household)))
         if not isinstance(ready, tuple):
             return ready
@@ -69,6 +72,17 @@ class Merging:
             return refusal
         now = self.store.clock.now()
         return await self.store.write(lambda c: self._confirm(c, kind, old_id, into_id, change_id, by, now))
+
+    async def other_of(self, old_id: str, change_id: str) -> str | None:
+        """The id with which a proposal is about; None if there is no such proposal."""
+        t, vault = changes.c, self.store.vault
+
+        def work(connection: Connection) -> str | None:
+            sealed = connection.execute(select(t.payload).where(*self._here(old_id, change_id))).scalar()
+            key = vault.keys_of(connection, [old_id]).get(old_id)
+            return vault.open(key, f"change {change_id}", sealed) if sealed and key is not None else None
+
+        return await self.store.read(work)
 
     async def _propose(
         self, kind: str, old_id: str, into_id: str, by: str, household: frozenset[str], state: str
@@ -96,17 +110,35 @@ class Merging:
 
         return await self.store.write(work)
 
+    def _confirmed(self, connection: Connection, old_id: str, change_id: str, by: str) -> Change | None:
+        """What this member of staff confirmed before: the same again changes nothing."""
+        t = changes.c
+        row = connection.execute(
+            select(t.kind, t.proposed_by, t.effective_at).where(
+                *self._here(old_id, change_id), t.state == "confirmed", t.confirmed_by == by
+            )
+        ).one_or_none()
+        if row is None:
+            return None
+        return Change(change_id, old_id, row.kind, "confirmed", row.proposed_by, by, row.effective_at)
+
+    def _here(self, old_id: str, change_id: str) -> tuple[ColumnElement[bool], ...]:
+        """A merge or an undoing on file."""
+        t = changes.c
+        return (
+            t.ledger_id == self.store.ledger_id,
+            t.person_id == old_id,
+            t.change_id == change_id,
+            t.kind.in_(("merge", "unmerge")),
+        )
+
     def _ready(
         self, connection: Connection, old_id: str, change_id: str, by: str, household: frozenset[str]
     ) -> tuple[str, str] | UnknownChange | SecondPersonNeeded | UnknownPerson | PersonNotActive:
         t, vault = changes.c, self.store.vault
         row = connection.execute(
             select(t.kind, t.proposed_by, t.payload).where(
-                t.ledger_id == vault.ledger_id,
-                t.person_id == old_id,
-                t.change_id == change_id,
-                t.state == "proposed",
-                t.kind.in_(("merge", "unmerge")),
+                *self._here(old_id, change_id), t.state == "proposed"
             )
         ).one_or_none()
         key = vault.keys_of(connection, [old_id]).get(old_id)

@@ -7,6 +7,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from pointsbank.policy.model import PeopleRules
+
 Role = Literal["volunteer", "staff", "guardian", "helper"]
 
 Purpose = Literal["service", "insurance", "photos", "public-praise", "data-exchange"]
@@ -14,6 +16,10 @@ Purpose = Literal["service", "insurance", "photos", "public-praise", "data-excha
 
 ID_NUMBER_PURPOSE: Final = "insurance"
 """The one purpose for which an ID number itself is kept; without it only its blind index is."""
+
+
+USUAL: Final = PeopleRules()
+"""The figures of whoever brings none: a data set, a tool. A desk brings those of the policy of the day."""
 
 
 class Contents(msgspec.Struct, frozen=True):
@@ -91,8 +97,8 @@ class Seen(msgspec.Struct, frozen=True):
 class SearchLimits(msgspec.Struct, frozen=True):
     """How often one person may search, found or not. `burst` searches within `burst_seconds` raise a flag."""
 
-    hour: int = 30
-    day: int = 100
+    hour: int = USUAL.searches_hour
+    day: int = USUAL.searches_day
     burst: int = 10
     burst_seconds: int = 60
 

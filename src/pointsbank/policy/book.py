@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from pointsbank.policy.load import PolicyErrors, load_policy
-from pointsbank.policy.model import SAFEGUARDS_OFF, Policy
+from pointsbank.policy.model import COUNTER_OFF, SAFEGUARDS_OFF, Policy
 from pointsbank.policy.reading import PolicyError
 
 
@@ -38,18 +38,27 @@ class PolicyBook:
                 return policy
         raise NoPolicyError(f"{on} 无有效规则 (no policy is in force on {on})")
 
+    def protecting(self, on: date) -> Policy:
+        """The policy whose protection of people and means holds on a day, also where no policy is in force.
+
+        A city that forgot to go on with its policy pays no hours, but its people do not stand open: then the nearest
+        policy protects them.
+        """
+        first, last = self.policies[0], self.policies[-1]
+        return self.in_force(min(max(on, first.valid_from), last.valid_to))
+
     def without_safeguards(self) -> "PolicyBook":
         """The same policies with every safeguard off: for a ledger of invented or replayed people, never a live one."""
-        return PolicyBook([replace(policy, safeguards=SAFEGUARDS_OFF) for policy in self.policies])
+        return PolicyBook(
+            [replace(policy, safeguards=SAFEGUARDS_OFF, counter=COUNTER_OFF) for policy in self.policies]
+        )
 
     def require_safeguards(self) -> None:
         """Raise `PolicyErrors`, naming each safeguard that is off: a live ledger takes no such policy."""
         errors = [
-            PolicyError(
-                f"safeguards.{key}", "正式账本不得关闭此项 (must not be off on a live ledger)"
-            ).in_file(policy.name)
+            PolicyError(path, "正式账本不得关闭此项 (must not be off on a live ledger)").in_file(policy.name)
             for policy in self.policies
-            for key in policy.safeguards.switched_off()
+            for path in policy.switched_off()
         ]
         if errors:
             raise PolicyErrors("policy book", errors)

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pointsbank.policy.model import (
+    COUNTER_OFF,
     SAFEGUARDS_OFF,
     Campaign,
     Caps,
@@ -19,8 +20,10 @@ from pointsbank.policy.model import (
     Fund,
     Good,
     HourClass,
+    PeopleRules,
     Policy,
 )
+from pointsbank.policy.protection import read_counter, read_people
 from pointsbank.policy.reading import NOT_NORMAL, PolicyError, TableReader, is_normal
 from pointsbank.policy.safeguards import read_safeguards
 from pointsbank.policy.unimplemented import read_unimplemented
@@ -123,6 +126,8 @@ def _read_policy(values: Mapping[str, object], errors: list[PolicyError], *, of_
         safeguards=SAFEGUARDS_OFF if of_data_set else read_safeguards(top),
         campaigns=MappingProxyType({} if of_data_set else _campaigns(top)),
         cases=CaseRules() if of_data_set else _cases(top),
+        people=PeopleRules() if of_data_set else read_people(top),
+        counter=COUNTER_OFF if of_data_set else read_counter(top),
         digest=sha256(canonical_content(values)).hexdigest(),
         unimplemented=read_unimplemented(top),
     )

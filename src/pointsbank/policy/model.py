@@ -129,6 +129,50 @@ class CaseRules(Struct, frozen=True, kw_only=True):
     """Within so many days somebody may appeal when hours were taken away for conduct."""
 
 
+class PeopleRules(Struct, frozen=True, kw_only=True):
+    """How people on file and their means are protected. A data set says nothing of it, so it has these figures."""
+
+    searches_hour: int = 30
+    searches_day: int = 100
+    """Most searches of one person by number within an hour and a day, found or not."""
+    most_wards: int = 5
+    """Of one helper."""
+    new_means_hours: int = 24
+    """Before a new phone, card or PIN may spend, a link works, the points of a closed account go."""
+    minors_days: int = 90
+    """How long the right to open minors' profiles lasts at most."""
+    attended_days: int = 90
+    """How long somebody who attended at a place may be looked up there."""
+
+    @property
+    def new_means_micros(self) -> int:
+        """`new_means_hours` in microseconds."""
+        return self.new_means_hours * 3_600_000_000
+
+
+class CounterRules(Struct, frozen=True, kw_only=True):
+    """What codes and cards do at a counter. A limit of 0 is off, as it is for a data set."""
+
+    code_step_seconds: int = 30
+    """A volunteer's dynamic code lives for one such step to two."""
+    card_day_points: int = 0
+    """Most that card and PIN redeem in a day, in whole points."""
+    guardian_below_age: int = 0
+    """Who is younger redeems only with the guardian present."""
+
+    def switched_off(self) -> tuple[str, ...]:
+        """The keys of the file that are off: a live ledger takes no such policy."""
+        off = {
+            "code.card_day_points": self.card_day_points,
+            "minor.redeem_with_guardian_below_age": self.guardian_below_age,
+        }
+        return tuple(key for key, value in off.items() if not value)
+
+
+COUNTER_OFF = CounterRules()
+"""What the replay of a data set has at a counter."""
+
+
 class Policy(Struct, frozen=True, kw_only=True):
     """Everything that a rule may ask; nothing of it is a constant in code."""
 
@@ -161,11 +205,18 @@ class Policy(Struct, frozen=True, kw_only=True):
     safeguards: Safeguards = SAFEGUARDS_OFF
     campaigns: Mapping[str, Campaign] = {}
     cases: CaseRules = CaseRules()
+    people: PeopleRules = PeopleRules()
+    counter: CounterRules = COUNTER_OFF
 
     digest: str
     """SHA-256 (hex) of the canonical content of the file."""
     unimplemented: tuple[str, ...]
     """Keys that stand in the file at their neutral value because this version does not implement them."""
+
+    def switched_off(self) -> tuple[str, ...]:
+        """Paths of everything in the file that protects and is off."""
+        guards = tuple(f"safeguards.{key}" for key in self.safeguards.switched_off())
+        return guards + self.counter.switched_off()
 
     @property
     def version(self) -> str:

@@ -7,17 +7,12 @@ from pointsbank.policy.reading import TableReader
 NEUTRAL: Final[dict[str, object]] = {
     "balance_cap_points": 0,  # 0 = no cap
     "min_redeem_points": 0,
-    "star_hours": [],
-    "year_award_hours": [],
     "false_hours_bar_years": 0,
     "offline.volunteer_day_points": 0,
     "offline.terminal_day_points": 0,
     "offline.hours": 0,
     "auth_ttl.till_seconds": 0,
     "auth_ttl.preorder_days": 0,
-    "code.step_seconds": 0,
-    "code.card_day_points": 0,
-    "minor.redeem_with_guardian_below_age": 0,
 }
 """Each declared key with the one value under which it changes nothing."""
 

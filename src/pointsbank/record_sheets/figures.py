@@ -31,6 +31,8 @@ class Counted(msgspec.Struct, frozen=True):
     minutes: int
     station: str
     activity: str
+    """empty if only its number stands in the books"""
+    sealed: bytes = b""
 
 
 def counted(
@@ -56,6 +58,12 @@ def counted(
         Counted(record_id, day, int(minutes), station, title or _named(fields))
         for record_id, day, minutes, station, fields, title in rows
     ]
+    unnamed = [record.record_id for record in found if not record.activity]
+    sealed = _sealed(connection, ledger_id, unnamed) if unnamed else {}
+    if sealed:
+        found = [
+            msgspec.structs.replace(record, sealed=sealed.get(record.record_id, b"")) for record in found
+        ]
     return sorted(found, key=lambda record: (record.day, record.record_id))
 
 
@@ -118,10 +126,19 @@ def _of(
     return t.ledger_id == ledger_id, is_one_of(connection, t.volunteer, people)
 
 
+def _sealed(connection: Connection, ledger_id: int, record_ids: Sequence[str]) -> dict[str, bytes]:
+    """What records keep sealed, by their ids."""
+    t = service_records.c
+    query = select(t.record_id, t.sealed).where(
+        t.ledger_id == ledger_id, is_one_of(connection, t.record_id, record_ids)
+    )
+    return {record_id: bytes(sealed) for record_id, sealed in connection.execute(query)}
+
+
 def _named(fields: str) -> str:
-    """The activity that a record names; of one whose words are sealed only the number, of a blank record nothing."""
+    """The activity that a record names in the books; nothing where they hold its number in the name's place."""
     parts = parts_of(fields)
-    return (parts[_ACTIVITY] or parts[_ACTIVITY - 1]) if len(parts) > _ACTIVITY else ""
+    return parts[_ACTIVITY] if len(parts) > _ACTIVITY and parts[_ACTIVITY] != parts[_ACTIVITY - 1] else ""
 
 
 def _within(first: date, last: date) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

@@ -18,7 +18,6 @@ from pointsbank.engine.commands import Command, new_salt, request_digest
 from pointsbank.engine.registry import Ledger
 from pointsbank.ledger.model import RECORDED_AT, Change, Draft, Receipt, Row
 from pointsbank.ledger.refusals import KeyConflict, Refusal, StaleRead
-from pointsbank.people.access_log import note
 from pointsbank.people.aliases import aliases
 from pointsbank.people.store import PeopleStore
 from pointsbank.people.texts import mac_of, open_texts, seal_texts
@@ -31,6 +30,7 @@ from pointsbank.record_sheets.figures import Counted, at_or_below, by_activity, 
 from pointsbank.record_sheets.model import REASONS, NameCheck, Printed, PublicSheet, Sheet, SheetOrder
 from pointsbank.record_sheets.on_file import OnFile, by_id, by_token, of_person, version_of
 from pointsbank.record_sheets.pdf import set_page
+from pointsbank.record_sheets.reading import Opening, open_for, with_names
 from pointsbank.record_sheets.refusals import (
     IssuerUnknown,
     NothingToCertify,
@@ -106,15 +106,22 @@ class RecordSheets:
         """What signatures are checked with, the key in use first."""
         return self._signer.public_keys if self._signer else ()
 
-    async def issue(self, order: SheetOrder, command: Command) -> Sheet | Refusal:
+    async def issue(
+        self, order: SheetOrder, command: Command, opening: Opening | None = None
+    ) -> Sheet | Refusal:
         """Issue a sheet with the issuer's next number. The same command again gives the same sheet.
 
-        The issuer must be at or above a station at which something of the period was served.
+        The issuer must be at or above a station at which something of the period was served. A sheet of a minor takes
+        the right and the reason of `opening`, which are written down.
         """
         today = self._today()
         if not order.first <= order.last <= today:
             return PeriodInvalid(order.first.isoformat(), order.last.isoformat())
         sheet_id = request_digest("record-sheet", command.client, command.key).hex()
+        opening = opening or Opening(command.actor)
+        refused = await open_for(self._people, order.person_id, opening, today, "issue")
+        if refused is not None:
+            return refused
         async with self._desk:
             return await self._issue(sheet_id, order, today, command)
 
@@ -151,10 +158,10 @@ class RecordSheets:
         """The sheets of a person, newest first."""
         return await self._ledger.database.read(of_person, self._ledger.id, person_id, limit)
 
-    async def print(self, sheet_id: str, by: str) -> Printed | Refusal:
+    async def print(self, sheet_id: str, opening: Opening) -> Printed | Refusal:
         """A sheet as PDF, as it was issued; made anew each time. That its name was seen is written down first.
 
-        Refused once the person is forgotten.
+        Refused once the person is forgotten, and of a minor without the right and a reason.
         """
         found = await self._ledger.database.read(by_id, self._ledger.id, sheet_id)
         if found is None:
@@ -164,7 +171,9 @@ class RecordSheets:
         content = await self._content(found)
         if content is None:
             return SheetForgotten()
-        await self._note(found.sheet.person_id, by)
+        refused = await open_for(self._people, found.sheet.person_id, opening, self._today(), "name")
+        if refused is not None:
+            return refused
         text = canonical_text(content)
         signature = self._signer.sign(text)
         async with self._press:
@@ -251,6 +260,7 @@ class RecordSheets:
         known = values.get(person, {})
         if not as_typed(known.get("name", "")):
             return PersonWithoutName(person)
+        records = await with_names(self._people, facts.records, people)
         issuer, number = facts.issuer, facts.issued + 1
         expires = (today + timedelta(days=self._rules.valid_days)).isoformat()
         content = SheetContent(
@@ -269,7 +279,7 @@ class RecordSheets:
             issued_on=today.isoformat(),
             expires_on=expires,
             token=secrets.token_urlsafe(TOKEN_BYTES),
-            lines=by_activity(facts.records, facts.stations),
+            lines=by_activity(records, facts.stations),
         )
         salt = new_salt()
         mac = await self._mac(person, salt, sheet_id, content.name)
@@ -308,16 +318,6 @@ class RecordSheets:
         what = f"{_CONTENT} {found.sheet.sheet_id}"
         [text] = await open_texts(self._people, [(found.sheet.person_id, what, found.sealed)])
         return None if text is None else msgspec.json.decode(text, type=SheetContent)
-
-    async def _note(self, person_id: str, by: str) -> None:
-        """Who saw whom: the name goes out on paper."""
-        store, now = self._people, self._people.clock.now()
-
-        def work(connection: Connection) -> None:
-            key = store.vault.keys_of(connection, [person_id]).get(person_id)
-            note(connection, store.vault, at=now, actor=by, action="record-sheet", field="name", person=key)
-
-        await store.write(work)
 
     async def _mac(self, person_id: str, salt: bytes, sheet_id: str, name: str) -> bytes | None:
         return await mac_of(self._people, person_id, _NAME, salt.hex(), sheet_id, as_typed(name))

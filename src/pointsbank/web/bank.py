@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from pointsbank.access.log_in import LogIns
+from pointsbank.access.logins import LoginStore
 from pointsbank.access.oidc import Oidc
 from pointsbank.access.people_desk import PeopleDesk
 from pointsbank.access.roles import RoleDesk
@@ -47,13 +48,13 @@ class Bank(msgspec.Struct, frozen=True):
     roles: RoleDesk
     log_ins: LogIns | None
     """None without the secret that log-ins need"""
-    sheets: RecordSheets | None
-    """None without a people store"""
+    logins: LoginStore
+    """where sessions and PINs are kept; there without the secret too, to forget them"""
+    sheets: RecordSheets
     terminals: TerminalDesk
-    people: PeopleDesk | None
-    """None without the people store"""
+    people: PeopleDesk
     visits: Visits | None
-    """None without the people store or the secret"""
+    """None without the secret that log-ins need"""
     oidc: Oidc | None
     """None without an issuer"""
     outbox: Outbox | None

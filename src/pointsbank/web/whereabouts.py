@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, and_, select
 
-from pointsbank.access.rights import rights
 from pointsbank.access.standing import ZONE, places_above
 from pointsbank.activities.tables import activity_sessions, attendances
 from pointsbank.places.stations import stations
@@ -15,9 +14,9 @@ from pointsbank.places.stations import stations
 _MOST = 500
 
 
-def attended(connection: Connection, ledger_id: int, person_id: str, day: date) -> tuple[str, ...]:
-    """The places of somebody's attendance within the last days (rights.toml), with all above them, as ids."""
-    first = datetime.combine(day - timedelta(days=rights().people.attended_days), time(), ZoneInfo(ZONE))
+def attended(connection: Connection, ledger_id: int, person_id: str, day: date, days: int) -> tuple[str, ...]:
+    """The places of somebody's attendance within so many days before `day`, with all above them, as ids."""
+    first = datetime.combine(day - timedelta(days=days), time(), ZoneInfo(ZONE))
     a, s = attendances.c, activity_sessions.c
     codes = connection.execute(
         select(s.station)

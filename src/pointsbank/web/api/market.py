@@ -21,6 +21,7 @@ from pointsbank.ledger.refusals import KeyConflict
 from pointsbank.market.model import Basket, BasketLine, ReturnLine
 from pointsbank.market.service import MarketRefused
 from pointsbank.people.directory import directory_of
+from pointsbank.people.identity import masked_number
 from pointsbank.policy.calendar import city_second, second_text
 from pointsbank.web.api.answers import answered, replayed
 from pointsbank.web.api.deliveries import receive
@@ -121,7 +122,9 @@ async def sell_basket(
         if sale.receipt is not None:
             return None if sale.receipt.replayed else basket.receipt_no
         slug = sale.judgement.verdict.replace("_", "-")
-        raise ProblemError(slug, id=basket.receipt_no, volunteer=data.volunteer, station=data.station)
+        raise ProblemError(
+            slug, id=basket.receipt_no, volunteer=masked_number(data.volunteer), station=data.station
+        )
 
     asked = (
         data.terminal,

@@ -39,9 +39,9 @@ from pointsbank.web.validation import BankRequest
 
 OWN = (
     "invalid-request", "unauthenticated", "forbidden", "unknown-terminal", "internal-error", "unavailable",
-    "people-closed", "log-in-closed",
+    "log-in-closed",
 )  # fmt: skip
-COMMAND = (*WRITING, "form-expired", "unknown-terminal", "people-closed", "log-in-closed")
+COMMAND = (*WRITING, "form-expired", "unknown-terminal", "log-in-closed")
 MEETING = (
     "idempotency-conflict", "stale-read", "state-changed", "invalid-draft", "unknown-activity", "four-eyes",
     "sign-up-refused", "session-full", "check-in-refused",
@@ -133,7 +133,7 @@ class MeetingIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     "/codes",
     opt=PUBLIC,
     security=[],
-    responses=problems(*DOOR, "people-closed", "person-data-invalid"),
+    responses=problems(*DOOR, "person-data-invalid"),
     **operation("Send a code to one's phone.", "获取短信验证码"),
 )
 async def ask_code(
@@ -157,7 +157,7 @@ async def ask_code(
     "/sessions",
     opt=PUBLIC,
     security=[],
-    responses=problems(*DOOR, "people-closed", "person-data-invalid", "phone-code-refused"),
+    responses=problems(*DOOR, "person-data-invalid", "phone-code-refused"),
     **operation("Log in with the code that one's phone got.", "凭验证码登录"),
 )
 async def log_in(

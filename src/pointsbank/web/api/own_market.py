@@ -57,7 +57,7 @@ class OwnBasketIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     "/baskets",
     opt=own("own:redeem"),
     responses=problems(
-        *WRITING, *SELLING, "form-expired", "unknown-terminal", "people-closed", "log-in-closed", "card-not-yet",
+        *WRITING, *SELLING, "form-expired", "unknown-terminal", "log-in-closed", "card-not-yet",
         "card-day-limit", "guardian-not-present", "step-up-required",
     ),
     **operation(
@@ -85,7 +85,7 @@ async def redeem(
     "/baskets",
     opt=needs("market:sell", bounded=True),
     responses=problems(
-        *WRITING, *SELLING, "form-expired", "step-up-required", "unknown-terminal", "people-closed", "log-in-closed",
+        *WRITING, *SELLING, "form-expired", "step-up-required", "unknown-terminal", "log-in-closed",
         "own-code-refused", "card-not-yet", "card-day-limit", "guardian-not-present",
     ),
     **operation(

@@ -24,7 +24,7 @@ from pointsbank.web.validation import BankRequest
 @get(
     "/records",
     opt=own("own:records"),
-    responses=problems(*READING, "unknown-terminal", "people-closed", "log-in-closed"),
+    responses=problems(*READING, "unknown-terminal", "log-in-closed"),
     **operation("Where every hour of one's own stands, or of the ward.", "本人时数的进度"),
 )
 async def records(bank: NamedDependency[Bank], request: BankRequest) -> Response[StandingsOut]:
@@ -38,9 +38,7 @@ async def records(bank: NamedDependency[Bank], request: BankRequest) -> Response
 @post(
     "/records/{record_id:str}/objection",
     opt=own("own:object"),
-    responses=problems(
-        *WRITING, *STEPS, "form-expired", "unknown-terminal", "people-closed", "log-in-closed"
-    ),
+    responses=problems(*WRITING, *STEPS, "form-expired", "unknown-terminal", "log-in-closed"),
     **operation(
         "Object to a record of one's own, or of the ward, while it is on notice.", "对本人记录提出异议"
     ),

@@ -162,7 +162,7 @@ async def freeze(
 @get(
     "/{person_id:str}/consents",
     opt=needs("people:read", bounded=True),
-    responses=problems(*READING, "step-up-required", "people-closed"),
+    responses=problems(*READING, "step-up-required"),
     **operation("Every consent of somebody, also the withdrawn.", "查看同意"),
 )
 async def consents(
@@ -217,7 +217,7 @@ async def withdraw(
 @get(
     "/{person_id:str}/links",
     opt=needs("people:read", bounded=True),
-    responses=problems(*READING, "step-up-required", "people-closed"),
+    responses=problems(*READING, "step-up-required"),
     **operation("Guardians and helpers of somebody.", "查看监护人、协助人"),
 )
 async def links(bank: NamedDependency[Bank], request: BankRequest, person_id: PersonId) -> Response[LinksOut]:

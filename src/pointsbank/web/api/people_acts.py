@@ -12,7 +12,7 @@ from pointsbank.people import acts
 from pointsbank.people.acts import Act
 from pointsbank.people.cards import ISSUING, Card, Cards, IssuedCard
 from pointsbank.people.changes import Change
-from pointsbank.web.api import people, people_audit
+from pointsbank.web.api import people, people_audit, people_merges
 from pointsbank.web.api.answers import answered, replayed
 from pointsbank.web.api.describe import READING, IdempotencyKey, operation, problems
 from pointsbank.web.api.people_answers import COMMAND, desk_of, done, look, once, settling
@@ -87,7 +87,7 @@ async def confirm_change(
 @get(
     "/{person_id:str}/acts",
     opt=needs("people:read", bounded=True),
-    responses=problems(*READING, "step-up-required", "people-closed"),
+    responses=problems(*READING, "step-up-required"),
     **operation("What waits for a second member of staff.", "待确认事项"),
 )
 async def waiting(
@@ -175,7 +175,7 @@ async def confirm_act(
 @get(
     "/{person_id:str}/cards",
     opt=needs("people:read", bounded=True),
-    responses=problems(*READING, "step-up-required", "people-closed"),
+    responses=problems(*READING, "step-up-required"),
     **operation("Every card that somebody ever had.", "查看卡"),
 )
 async def cards(bank: NamedDependency[Bank], request: BankRequest, person_id: PersonId) -> Response[CardsOut]:
@@ -295,7 +295,7 @@ TAGS = ["people 人员"]
 people_router = Router(
     "/people",
     route_handlers=[
-        *people.HANDLERS, *people_audit.HANDLERS,
+        *people.HANDLERS, *people_audit.HANDLERS, *people_merges.HANDLERS,
         propose_change, confirm_change, waiting, propose_act, confirm_act, cards, freeze_card,
         ask_closing, confirm_closing, call_off,
     ],

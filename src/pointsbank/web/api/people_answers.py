@@ -9,18 +9,15 @@ import msgspec
 
 from pointsbank.access.model import Actor
 from pointsbank.access.people_desk import PeopleDesk
-from pointsbank.access.visits import Visits
 from pointsbank.activities.ports import By
-from pointsbank.engine.registry import Ledger
-from pointsbank.hours.settling import SettlePostings
 from pointsbank.ledger.refusals import KeyConflict, Refusal
-from pointsbank.people.closing import Settle, Settlement
+from pointsbank.people.closing import Settle
 from pointsbank.people.remembering import AlreadyDone, KeyUsed, RememberingStore
-from pointsbank.policy.book import PolicyBook
 from pointsbank.web.api.describe import READING, WRITING
 from pointsbank.web.bank import Bank
+from pointsbank.web.closings import settle_and_forget
 from pointsbank.web.guard import actor_in
-from pointsbank.web.problems import ProblemError, refused
+from pointsbank.web.problems import refused
 from pointsbank.web.validation import BankRequest
 
 T = TypeVar("T")
@@ -28,20 +25,18 @@ A = TypeVar("A")
 
 ASKING: Final = (
     *READING, "bad-request", "malformed-json", "payload-too-large", "unsupported-media-type", "form-expired",
-    "step-up-required", "people-closed",
+    "step-up-required",
 )  # fmt: skip
 """Problems of a question whose body is personal, so that it is put with POST."""
 
 COMMAND: Final = (
-    *WRITING, "form-expired", "step-up-required", "people-closed", "idempotency-conflict", "person-not-active",
+    *WRITING, "form-expired", "step-up-required", "idempotency-conflict", "person-not-active",
     "unknown-person", "two-persons-needed",
 )  # fmt: skip
 
 
 def desk_of(bank: Bank) -> PeopleDesk:
-    """The desk for people. Raises ProblemError if the service has no people store."""
-    if bank.people is None:
-        raise ProblemError("people-closed")
+    """The desk for people."""
     return bank.people
 
 
@@ -78,20 +73,8 @@ async def once(
 
 def settling(bank: Bank, actor: Actor) -> Settle:
     """Settles an account by postings: what two have confirmed is given away; alone, only what holds nothing."""
-    return settle_and_forget(bank.ledger, bank.policies, bank.visits, By(actor.id, actor.person))
-
-
-def settle_and_forget(ledger: Ledger, policies: PolicyBook, visits: Visits | None, by: By) -> Settle:
-    """Settles by postings; then no session and no PIN is left of who is forgotten."""
-    postings = SettlePostings(ledger, policies, by)
-
-    async def settle(person_id: str, settlement: Settlement, key: str) -> Refusal | None:
-        refusal = await postings.settle(person_id, settlement, key)
-        if refusal is None and visits is not None:
-            await visits.forget(person_id)
-        return refusal
-
-    return settle
+    by = By(actor.id, actor.person)
+    return settle_and_forget(bank.ledger, bank.policies, bank.people.store, bank.logins, by)
 
 
 def look(bank: Bank) -> None:

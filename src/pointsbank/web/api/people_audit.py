@@ -53,7 +53,7 @@ class PeopleFlagsOut(msgspec.Struct, frozen=True):
 @get(
     "/{person_id:str}/sightings",
     opt=person("people:audit", bounded=True),
-    responses=problems(*READING, "people-closed"),
+    responses=problems(*READING),
     **operation("Who saw a person, when and why.", "谁查看过此人"),
 )
 async def sightings(
@@ -68,7 +68,7 @@ async def sightings(
 @get(
     "/risk-flags",
     opt=person("people:audit"),
-    responses=problems(*READING, "people-closed"),
+    responses=problems(*READING),
     **operation("Who searched more than one should.", "查找风险提示"),
 )
 async def risk_flags(bank: NamedDependency[Bank], limit: Limit = 100) -> Response[PeopleFlagsOut]:

@@ -15,13 +15,15 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody, PathParameter
 from msgspec import Meta
 
+from pointsbank.access.model import Actor
 from pointsbank.engine.commands import Command
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.record_sheets.model import REASONS, NameCheck, PublicSheet, Sheet, SheetOrder
+from pointsbank.record_sheets.reading import Opening
 from pointsbank.record_sheets.refusals import TooManyLooks
-from pointsbank.record_sheets.service import RecordSheets
 from pointsbank.web.api.answers import NO_STORE, answered
 from pointsbank.web.api.describe import READING, WRITING, IdempotencyKey, operation, problems
+from pointsbank.web.api.people_shapes import ReasonIn, Words
 from pointsbank.web.api.place_shapes import Code, Person
 from pointsbank.web.api.shapes import when
 from pointsbank.web.bank import Bank
@@ -46,8 +48,8 @@ ISSUING: Final = (
     "issuer-unknown",
     "nothing-to-certify",
     "person-without-name",
-    "record-sheets-closed",
 )
+OF_A_MINOR: Final = ("minor-protected", "reason-needed")
 ASKING: Final = (
     "bad-request",
     "malformed-json",
@@ -56,20 +58,23 @@ ASKING: Final = (
     "payload-too-large",
     "unknown-record-sheet",
     "too-many-looks",
-    "record-sheets-closed",
     "internal-error",
     "unavailable",
 )
 
 
 class SheetIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A sheet to issue: whose, by which place, from the first to the last day; perhaps in the place of another."""
+    """A sheet to issue: whose, by which place, from the first to the last day; perhaps in the place of another.
+
+    `reason` is needed of a minor, and kept with who saw whom.
+    """
 
     person: Person
     issuer: Code
     from_day: date
     to_day: date
     replaces: Annotated[str, Meta(max_length=64, pattern="^[0-9a-f]*$")] = ""
+    reason: Words = ""
 
 
 class WithdrawalIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -140,7 +145,7 @@ class KeysOut(msgspec.Struct, frozen=True):
 @post(
     "/",
     opt=needs("sheets:issue", bounded=True),
-    responses=problems(*WRITING, *ISSUING),
+    responses=problems(*WRITING, *ISSUING, *OF_A_MINOR),
     **operation(
         "Issue a service record sheet; the issuer is at or above a station where something of it was served.",
         "出具服务记录单",
@@ -161,14 +166,16 @@ async def issue(
         last=data.to_day,
         replaces=data.replaces,
     )
-    sheet = _done(await desk_of(bank).issue(order, Command(actor.client, idempotency_key, actor.name)))
+    command = Command(actor.client, idempotency_key, actor.name)
+    opening = await _opening(bank, actor, data.person, data.reason)
+    sheet = _done(await bank.sheets.issue(order, command, opening))
     return answered(_out(sheet), 201, {"Location": f"/api/v1/record-sheets/{sheet.sheet_id}"})
 
 
 @get(
     "/{sheet_id:str}",
     opt=needs("sheets:read", bounded=True),
-    responses=problems(*READING, "unknown-record-sheet", "record-sheets-closed"),
+    responses=problems(*READING, "unknown-record-sheet"),
     **operation("One sheet, without anybody's name.", "查一张服务记录单"),
 )
 async def get_sheet(
@@ -180,21 +187,22 @@ async def get_sheet(
 @get(
     "/of/{person_id:str}",
     opt=needs("sheets:read", bounded=True),
-    responses=problems(*READING, "record-sheets-closed"),
+    responses=problems(*READING),
     **operation("The sheets of a person, as far as the reader may see them.", "查某人的服务记录单"),
 )
 async def sheets_of(
     bank: NamedDependency[Bank], request: BankRequest, person_id: PersonId
 ) -> Response[SheetsOut]:
-    sheets = await desk_of(bank).of_person(person_id)
+    sheets = await bank.sheets.of_person(person_id)
     acts = [Act(place=sheet.issuer, person=sheet.person_id) for sheet in sheets]
     seen = await may_at(bank, actor_in(request), "sheets:read", acts)
     return answered(SheetsOut([_out(sheet) for sheet, is_seen in zip(sheets, seen, strict=True) if is_seen]))
 
 
-@get(
+@post(
     "/{sheet_id:str}/pdf",
     opt=needs("sheets:issue", bounded=True),
+    status_code=200,
     media_type="application/pdf",
     responses={
         200: ResponseSpec(
@@ -202,17 +210,28 @@ async def sheets_of(
         ),
         **problems(
             *READING,
+            "bad-request",
+            "malformed-json",
+            "payload-too-large",
+            "unsupported-media-type",
+            "form-expired",
+            *OF_A_MINOR,
             "unknown-record-sheet",
             "record-sheet-forgotten",
             "not-printable",
-            "record-sheets-closed",
         ),
     },
-    **operation("The sheet as PDF, made anew each time and kept nowhere.", "打印服务记录单（PDF）"),
+    **operation(
+        "The sheet as PDF, made anew each time and kept nowhere; of a minor with a right of its own and a reason.",
+        "打印服务记录单（PDF）",
+    ),
 )
-async def print_sheet(bank: NamedDependency[Bank], request: BankRequest, sheet_id: SheetId) -> Response[Any]:
-    await _at_hand(bank, request, "sheets:issue", sheet_id)
-    printed = _done(await desk_of(bank).print(sheet_id, actor_in(request).name))
+async def print_sheet(
+    bank: NamedDependency[Bank], request: BankRequest, sheet_id: SheetId, data: JSONBody[ReasonIn]
+) -> Response[Any]:
+    sheet = await _at_hand(bank, request, "sheets:issue", sheet_id)
+    opening = await _opening(bank, actor_in(request), sheet.person_id, data.reason)
+    printed = _done(await bank.sheets.print(sheet_id, opening))
     headers = {**NO_STORE, **NO_INDEX, "Content-Disposition": f'inline; filename="{printed.number}.pdf"'}
     return Response(printed.pdf, headers=headers, media_type="application/pdf")
 
@@ -234,17 +253,17 @@ async def withdraw(
     actor = actor_in(request)
     await _at_hand(bank, request, "sheets:withdraw", sheet_id)
     command = Command(actor.client, idempotency_key, actor.name)
-    return answered(_out(_done(await desk_of(bank).withdraw(sheet_id, data.reason, command))))
+    return answered(_out(_done(await bank.sheets.withdraw(sheet_id, data.reason, command))))
 
 
 @get(
     "/public-keys",
     opt=PUBLIC,
-    responses=problems("record-sheets-closed", "internal-error", "unavailable"),
+    responses=problems("internal-error", "unavailable"),
     **operation("The keys with which anybody checks the signature of a sheet.", "记录单签名公钥"),
 )
 async def public_keys(bank: NamedDependency[Bank]) -> Response[KeysOut]:
-    return answered(KeysOut([KeyOut(key.id, key.pem) for key in desk_of(bank).public_keys]))
+    return answered(KeysOut([KeyOut(key.id, key.pem) for key in bank.sheets.public_keys]))
 
 
 @post(
@@ -257,7 +276,7 @@ async def public_keys(bank: NamedDependency[Bank]) -> Response[KeysOut]:
 async def look(
     bank: NamedDependency[Bank], request: BankRequest, data: JSONBody[TokenIn]
 ) -> Response[PublicSheet]:
-    return answered(_done(await desk_of(bank).look(data.token, address_of(request))), headers=NO_INDEX)
+    return answered(_done(await bank.sheets.look(data.token, address_of(request))), headers=NO_INDEX)
 
 
 @post(
@@ -270,15 +289,8 @@ async def look(
 async def check_name(
     bank: NamedDependency[Bank], request: BankRequest, data: JSONBody[NameIn]
 ) -> Response[NameOut]:
-    told: NameCheck = _done(await desk_of(bank).check_name(data.token, data.name, address_of(request)))
+    told: NameCheck = _done(await bank.sheets.check_name(data.token, data.name, address_of(request)))
     return answered(NameOut(told), headers=NO_INDEX)
-
-
-def desk_of(bank: Bank) -> RecordSheets:
-    """The desk. Raises ProblemError where the service has no people store."""
-    if bank.sheets is None:
-        raise ProblemError("record-sheets-closed")
-    return bank.sheets
 
 
 def address_of(request: BankRequest) -> str:
@@ -288,12 +300,17 @@ def address_of(request: BankRequest) -> str:
 
 async def _at_hand(bank: Bank, request: BankRequest, action: str, sheet_id: str) -> Sheet:
     """A sheet, if the reader may do this at its issuer's place. What is not there is no place of anybody's."""
-    sheet = await desk_of(bank).sheet(sheet_id)
+    sheet = await bank.sheets.sheet(sheet_id)
     place, person = (sheet.issuer, sheet.person_id) if sheet else ("", "")
     await require_at(bank, actor_in(request), action, place=place, person=person)
     if sheet is None:
         raise ProblemError("unknown-record-sheet")
     return sheet
+
+
+async def _opening(bank: Bank, actor: Actor, person: str, reason: str) -> Opening:
+    """Who makes or opens a sheet, with the right to minors' profiles of this moment."""
+    return Opening(actor.person or actor.id, reason, await bank.people.may_open_minors(actor, person))
 
 
 def _done(result: T | Refusal) -> T:

@@ -126,9 +126,9 @@ async def read_code(
 
 
 def visits_of(bank: Bank) -> Visits:
-    """The doors for volunteers. Raises ProblemError if the service has no people store or no secret."""
+    """The doors for volunteers. Raises ProblemError if the service has no secret of log-ins."""
     if bank.visits is None:
-        raise ProblemError("people-closed" if bank.people is None else "log-in-closed")
+        raise ProblemError("log-in-closed")
     return bank.visits
 
 

@@ -1,46 +1,107 @@
-"""What a volunteer has, by the city's number: what a till asks before it sells."""
+"""What a volunteer has: what a till asks before it sells.
+
+A volunteer number stands in a body, never in an address: addresses are kept by browsers, proxies and logs.
+"""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 import msgspec
-from litestar import Response, Router, get
+from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import PathParameter
+from litestar.params import JSONBody, PathParameter
+from msgspec import Meta
 
+from pointsbank.access.model import Actor
 from pointsbank.people.directory import directory_of
+from pointsbank.people.identity import masked_number
+from pointsbank.people.refusals import PersonDataInvalid
 from pointsbank.people.volunteers import registered
 from pointsbank.readers.balances import Wallet
-from pointsbank.web.api.answers import found, tagged
+from pointsbank.web.api.answers import answered, found, tagged
 from pointsbank.web.api.describe import READING, IfNoneMatch, not_modified, operation, problems
+from pointsbank.web.api.people_answers import done
 from pointsbank.web.bank import Bank
-from pointsbank.web.guard import needs
+from pointsbank.web.guard import actor_in, needs
 from pointsbank.web.problems import ProblemError
+from pointsbank.web.validation import BankRequest
 
-VolunteerNumber = Annotated[
-    str, PathParameter(min_length=1, max_length=64, description="the city's volunteer number (志愿者编号)")
-]
+PersonId = Annotated[str, PathParameter(min_length=36, max_length=36, pattern="^[0-9a-f-]+$")]
+
+
+class NumberIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A volunteer number of the city (志愿者编号), whole."""
+
+    number: Annotated[
+        str, Meta(min_length=1, max_length=64, pattern="^[^\\u0000-\\u001f\\u007f\\ud800-\\udfff]*$")
+    ]
+
+
+@post(
+    "/wallet",
+    opt=needs("ledger:read"),
+    status_code=200,
+    responses=problems(
+        *READING,
+        "bad-request",
+        "malformed-json",
+        "payload-too-large",
+        "unsupported-media-type",
+        "form-expired",
+        "search-limit",
+        "unknown-volunteer",
+    ),
+    **operation(
+        "What the volunteer with this number has: available, on notice, held, expiring next, merit minutes; all of"
+        " one sequence number. Of a person who asks it counts as a search.",
+        "按志愿者编号查积分：可用、公示中、冻结、最近到期、服务时长",
+    ),
+)
+async def find_wallet(
+    bank: NamedDependency[Bank], request: BankRequest, data: JSONBody[NumberIn]
+) -> Response[Wallet]:
+    person = await person_with(bank, actor_in(request), data.number)
+    wallet = await _wallet(bank, person, masked_number(data.number))
+    return answered(msgspec.structs.replace(wallet, holder=data.number))
 
 
 @get(
-    "/{number:str}/wallet",
+    "/{person_id:str}/wallet",
     opt=needs("ledger:read"),
     responses=problems(*READING, "unknown-volunteer") | not_modified(),
     **operation(
-        "What a volunteer has: available, on notice, held, expiring next, merit minutes; all of one sequence number.",
-        "志愿者的积分：可用、公示中、冻结、最近到期、服务时长",
+        "What a volunteer has, by the person's id; all of one sequence number.",
+        "按人员 ID 查积分",
     ),
 )
 async def get_wallet(
-    bank: NamedDependency[Bank], number: VolunteerNumber, if_none_match: IfNoneMatch = None
+    bank: NamedDependency[Bank], person_id: PersonId, if_none_match: IfNoneMatch = None
 ) -> Response[Wallet]:
+    wallet = await _wallet(bank, person_id, person_id)
+    return tagged(wallet, str(wallet.sequence), if_none_match)
+
+
+async def person_with(bank: Bank, actor: Actor | None, number: str) -> str:
+    """Whose number this is, empty if nobody's. Of a natural person who asks it is counted and logged as a search.
+
+    A till or another system looks up whom it serves: its key is bounded by what it may do.
+    """
+    if actor is not None and actor.person:
+        searched = await bank.people.registry.find("volunteer-number", number, actor.person)
+        if isinstance(searched, PersonDataInvalid):
+            return ""
+        held = done(searched)
+        return held[0].person_id if held else ""
     known = await directory_of(bank.ledger).by_number([number])
-    ours = await bank.ask(registered, [person.id for person in known.values()])
-    if number not in known or known[number].id not in ours:
-        raise ProblemError("unknown-volunteer", volunteer=number)
-    wallet = found(await bank.balances.wallet(known[number].id))
-    return tagged(msgspec.structs.replace(wallet, holder=number), str(wallet.sequence), if_none_match)
+    return known[number].id if number in known else ""
 
 
-router = Router("/volunteers", route_handlers=[get_wallet], tags=["volunteers 志愿者"])
+async def _wallet(bank: Bank, person: str, shown: str) -> Wallet:
+    ours = await bank.ask(registered, [person]) if person else ()
+    if person not in ours:
+        raise ProblemError("unknown-volunteer", volunteer=shown)
+    return found(await bank.balances.wallet(person))
+
+
+router = Router("/volunteers", route_handlers=[find_wallet, get_wallet], tags=["volunteers 志愿者"])

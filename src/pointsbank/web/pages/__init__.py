@@ -12,6 +12,7 @@ def pages_router() -> list[Any]:
     """Every page's route."""
     return [
         overview.show_overview,
+        accounts.search_form,
         accounts.search,
         accounts.show_account,
         sign_in.show_form,

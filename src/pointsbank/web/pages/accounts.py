@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
-from litestar import Response, get
+from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import PathParameter, QueryParameter
+from litestar.params import PathParameter, QueryParameter, URLEncodedBody
 from sqlalchemy import Connection, select
 
 from pointsbank.ledger.refusals import UnknownAccount
 from pointsbank.market.tables import receipts
 from pointsbank.people.directory import directory_of
+from pointsbank.people.identity import Malformed, volunteer_number
 from pointsbank.people.volunteers import Volunteer
 from pointsbank.places.stations import stations
 from pointsbank.places.tables import places as places_table
@@ -20,8 +21,9 @@ from pointsbank.readers.balances import AccountBalance, balances_now, is_plain
 from pointsbank.readers.overview import FoundAccount, find_accounts
 from pointsbank.readers.refusals import QuestionRefused
 from pointsbank.readers.statements import StatementPage, statement
+from pointsbank.web.api.volunteers import person_with
 from pointsbank.web.bank import Bank
-from pointsbank.web.guard import page
+from pointsbank.web.guard import page, require_own_page
 from pointsbank.web.pages.render import city_time, draw
 from pointsbank.web.problems import ProblemError
 from pointsbank.web.validation import BankRequest
@@ -32,14 +34,35 @@ LINES = 25
 RULE = page("ledger:read")
 
 
+class SearchForm(msgspec.Struct, frozen=True):
+    """What was typed, or the example that was chosen."""
+
+    q: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    example: Annotated[str, msgspec.Meta(max_length=200)] = ""
+
+
 @get("/accounts", opt=RULE, include_in_schema=False)
+async def search_form(request: BankRequest) -> Response[bytes]:
+    """The form."""
+    return draw(request, "search.html", words="", found=(), limit=MOST_FOUND, example="")
+
+
+@post("/accounts", opt=RULE, status_code=200, include_in_schema=False)
 async def search(
-    bank: NamedDependency[Bank], request: BankRequest, q: Annotated[str, QueryParameter(max_length=200)] = ""
+    bank: NamedDependency[Bank], request: BankRequest, data: URLEncodedBody[SearchForm]
 ) -> Response[bytes]:
-    """Accounts by volunteer number, station code, id or path."""
-    words = q.strip()
-    known = (await directory_of(bank.ledger).by_number([words])).get(words) if words else None
-    found = await bank.ask(_find, words, known) if words else ()
+    """Accounts by volunteer number, station code or name, id or path: nobody's number stands in an address.
+
+    Whoever is logged in has a volunteer number counted and logged as a search.
+    """
+    require_own_page(request)
+    words = (data.example or data.q).strip()
+    found: tuple[FoundAccount, ...] = await bank.ask(_find_stations, words) if words else ()
+    if words and not found:
+        actor = request.scope["state"].get("actor")
+        is_number = not isinstance(volunteer_number(words), Malformed)
+        person = await person_with(bank, actor, words) if is_number else ""
+        found = await bank.ask(_find, words, person)
     return draw(request, "search.html", words=words, found=found, limit=MOST_FOUND, example="")
 
 
@@ -120,24 +143,32 @@ def _holder(connection: Connection, ledger_id: int, path: str) -> str:
     return str(connection.execute(query).scalar_one_or_none() or "")
 
 
-def _find(
-    connection: Connection, ledger_id: int, words: str, known: Volunteer | None
-) -> tuple[FoundAccount, ...]:
-    """What was typed may be a number or a name, which the people and the places know, or an account's path
-    or id."""
+def _find_stations(connection: Connection, ledger_id: int, words: str) -> tuple[FoundAccount, ...]:
+    """Accounts of stations: what was typed may be a code or a part of a name."""
     if not words.isprintable():
         return ()
     paths: list[str] = []
-    if known is not None:
-        paths += [known.wallet, known.pending, known.merit]
     codes = [words] if words.isascii() else _stations_named(connection, ledger_id, words)
     for station in stations(connection, ledger_id, codes).values():
         paths += [station.stock, station.redeemed, station.handed_out]
-    by_number = balances_now(connection, ledger_id, paths)
-    found = tuple(_found(by_number[path]) for path in paths if path in by_number)
-    if found or not is_plain(words):
-        return found[:MOST_FOUND]
+    return _held(connection, ledger_id, paths)
+
+
+def _find(connection: Connection, ledger_id: int, words: str, person: str) -> tuple[FoundAccount, ...]:
+    """Accounts of the person who was found, or else what an account's path or id begins with."""
+    if person:
+        known = Volunteer(person, None)
+        found = _held(connection, ledger_id, [known.wallet, known.pending, known.merit])
+        if found:
+            return found
+    if not is_plain(words):
+        return ()
     return find_accounts(connection, ledger_id, words, limit=MOST_FOUND)
+
+
+def _held(connection: Connection, ledger_id: int, paths: list[str]) -> tuple[FoundAccount, ...]:
+    by_path = balances_now(connection, ledger_id, paths)
+    return tuple(_found(by_path[path]) for path in paths if path in by_path)[:MOST_FOUND]
 
 
 def _stations_named(connection: Connection, ledger_id: int, words: str) -> list[str]:

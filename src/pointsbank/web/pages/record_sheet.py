@@ -14,7 +14,7 @@ from litestar.params import QueryParameter, URLEncodedBody
 
 from pointsbank.record_sheets.model import PublicSheet
 from pointsbank.record_sheets.refusals import TooManyLooks, UnknownSheet
-from pointsbank.web.api.record_sheets import NO_INDEX, address_of, desk_of
+from pointsbank.web.api.record_sheets import NO_INDEX, address_of
 from pointsbank.web.bank import Bank
 from pointsbank.web.guard import PUBLIC
 from pointsbank.web.pages.render import draw
@@ -32,7 +32,7 @@ class NameForm(msgspec.Struct, frozen=True):
 @get("/record-sheet", opt=PUBLIC, include_in_schema=False)
 async def show_sheet(bank: NamedDependency[Bank], request: BankRequest, token: Token = "") -> Response[bytes]:
     """What the paper's QR code leads to."""
-    return _page(request, await desk_of(bank).look(token, address_of(request)), token)
+    return _page(request, await bank.sheets.look(token, address_of(request)), token)
 
 
 @post("/record-sheet", opt=PUBLIC, status_code=200, include_in_schema=False)
@@ -40,10 +40,10 @@ async def check_printed_name(
     bank: NamedDependency[Bank], request: BankRequest, data: URLEncodedBody[NameForm], token: Token = ""
 ) -> Response[bytes]:
     """The same page, with the answer whether the name is the printed one."""
-    shown = await desk_of(bank).look(token, address_of(request))
+    shown = await bank.sheets.look(token, address_of(request))
     if not isinstance(shown, PublicSheet):
         return _page(request, shown, token)
-    told = await desk_of(bank).check_name(token, data.name, address_of(request))
+    told = await bank.sheets.check_name(token, data.name, address_of(request))
     if isinstance(told, UnknownSheet):
         return _page(request, told, token)
     if isinstance(told, TooManyLooks):
