@@ -7,7 +7,6 @@ takes one. Nothing is earned here.
 from __future__ import annotations
 
 import asyncio
-import os
 from bisect import insort
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
@@ -20,7 +19,7 @@ from pointsbank.activities.model import Activity, Attendance, Session
 from pointsbank.activities.ports import By, Households
 from pointsbank.activities.reading import attendance_of, session_of, versions_of
 from pointsbank.activities.refusals import ActivityNotApproved, UnknownActivity
-from pointsbank.engine.commands import Command, request_digest
+from pointsbank.engine.commands import Command, new_salt, request_digest
 from pointsbank.engine.registry import Ledger
 from pointsbank.engine.writer import Result
 from pointsbank.hours.aliases import claimed_intervals, people_of
@@ -418,6 +417,7 @@ def submitted_rows(
     stated_by: str = "",
     follows: str = "",
     attendance: Attendance | None = None,
+    salt: bytes = b"",
     fingerprint: bytes = b"",
     sealed: bytes = b"",
 ) -> tuple[Row, ...]:
@@ -434,8 +434,9 @@ def submitted_rows(
             (
                 record_id, person.id, kept_text(fields), "submitted", "submitted", day.isoformat(),
                 record.start, record.end, record.minutes, 0, 0, filed_id(fields.category), filed_id(fields.station),
-                policy.version, "", "", 0, 0, os.urandom(16), RECORDED_AT, fingerprint, sealed,
+                policy.version, "", "", 0, 0, salt or new_salt(), RECORDED_AT, fingerprint, sealed,
             ),
+            state="submitted",
         ),
         Row(
             "record_trails",

@@ -80,6 +80,11 @@ class Sums(msgspec.Struct):
     recorder: Counter[tuple[str, str]]
     week: Counter[tuple[str, str]]
 
+    @classmethod
+    def none(cls) -> Sums:
+        """Where no limit asks for sums."""
+        return cls(Counter(), Counter(), Counter())
+
     def most(self, activity: str, recorder: str, day: str, person: str, week: str) -> int:
         """The largest of the three sums that concern a record; several records without an activity have none."""
         of_activity = self.activity[activity] if activity else 0
