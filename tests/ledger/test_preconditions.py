@@ -117,6 +117,18 @@ def test_a_change_is_made_only_from_the_state_it_names(desk: Desk) -> None:
     assert change("5", "open", "closed", "nowhere") == StateChanged("records", "nowhere", "open", "")
 
 
+def test_a_document_that_names_its_state_can_change_in_the_batch_that_files_it(desk: Desk) -> None:
+    desk.accept(draft("file", "1", rows=(Row("records", ("r1", "open"), state="open"),)))
+    desk.accept(draft("close", "2", changes=(Change("records", ("r1",), "open", "closed"),)))
+    assert desk.post(
+        draft("close", "3", changes=(Change("records", ("r1",), "open", "closed"),))
+    ) == StateChanged("records", "r1", "open", "closed")
+    desk.accept(draft("file", "4", rows=(Row("records", ("r2", "open")),)))
+    assert desk.post(
+        draft("close", "5", changes=(Change("records", ("r2",), "open", "closed"),))
+    ) == StateChanged("records", "r2", "open", "")
+
+
 def test_a_document_is_filed_once(desk: Desk) -> None:
     row = Row("lines", ("R1", 7, "text"), key_length=2)
     desk.accept(draft("file", "1", rows=(row,)))
