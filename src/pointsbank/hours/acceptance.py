@@ -25,7 +25,7 @@ from pointsbank.policy.calendar import available_on, expires_on
 from pointsbank.policy.model import Campaign, Policy
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What became of a record: its state now, or the refusal that left it as it was."""
 
     record_id: str
@@ -49,13 +49,30 @@ class Short(msgspec.Struct):
     """Whose points may not come free at once, for they owe something."""
 
 
-class Act(msgspec.Struct, frozen=True):
+class Act(msgspec.Struct):
     """Who looks at records, through which client, and when (microseconds UTC, and the city's day)."""
 
     by: By
     client: str
     at: int
     today: date
+    name: str = ""
+    free: dict[tuple[str, bool], date] = {}
+    """First days on which points may be spent, as far as they were asked for: by policy, and of long records."""
+
+    def __post_init__(self) -> None:
+        self.name = self.by.name
+
+    def free_on(self, minutes: int, policy: Policy) -> date | None:
+        """First day on which points of a record accepted now may be spent; None if that is at once."""
+        if not policy.public_notice_days:
+            return None
+        long = policy.safeguards.long_line_minutes
+        notice = (policy.digest, bool(long) and minutes >= long)
+        found = self.free.get(notice)
+        if found is None:
+            found = self.free[notice] = available_on(self.today, policy, minutes)
+        return found
 
 
 class Acceptance(NamedTuple):
@@ -89,7 +106,7 @@ def accept(
     rated = _under(policy, campaign) if campaign is not None else policy
     creditable = creditable_minutes(read, rated, used_of_day=used[0], used_of_year=used[1])
     points = points_of(read, creditable, rated)
-    free_on = available_on(act.today, policy, record.minutes) if policy.public_notice_days else None
+    free_on = act.free_on(record.minutes, policy)
     if free_on is None and points and person.id in short.indebted:
         free_on = act.today  # a debt is paid when points come free, so these pass through the release
     text, state = (free_on.isoformat(), "pending") if free_on else ("", "credited")
@@ -158,7 +175,7 @@ def act_draft(
     documents: tuple[Attachment, ...] = (),
 ) -> Draft:
     """What somebody does with a record. Rests on the versions of the volunteer and of the limits' subjects."""
-    name = act.by.name
+    name = act.name
     return Draft(
         kind,
         f"{kind}:{record_id}:{name}",

@@ -10,7 +10,7 @@ from pointsbank.activities.ports import By
 from pointsbank.policy.model import Safeguards
 
 
-class Line(msgspec.Struct, frozen=True):
+class Line(msgspec.Struct, frozen=True, gc=False):
     """Who has to do with a record so far: people by their id, machine sources as `machine:…`."""
 
     beneficiary: str

@@ -357,7 +357,7 @@ def _filed(
         available_on="",
         sequence=0,
         released_by=0,
-        salt=salt,
+        salt_in_hex=salt.hex(),
         person_id=person.id,
         activity_id=str(trail[2]),
         session_id="",

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any, Final, Literal
 
-import msgspec
 from sqlalchemy import Connection
 
 from pointsbank.activities.ports import By, Households
@@ -113,7 +112,7 @@ class Verifying:
     async def _homes(self, loaded: Loaded, by: By) -> dict[date, Any]:
         """Households on every day that counts, service dates and today."""
         people = [*loaded.people, *([by.person] if by.person else [])]
-        days = {date.fromisoformat(r.day) for r in loaded.records.values()} | {self._today()}
+        days = {date.fromisoformat(day) for day in {r.day for r in loaded.records.values()}} | {self._today()}
         return {day: await self._households.household_of(people, day) for day in sorted(days)}
 
     async def _short(self, loaded: Loaded, unpaid: set[str]) -> Short:
@@ -240,7 +239,10 @@ class Verifying:
             if isinstance(result, InsufficientBalance):
                 unpaid.add(outcome.record_id)
             elif not isinstance(result, Refusal):
-                done[outcome.record_id] = msgspec.structs.replace(outcome, sequence=result.sequence)
+                o = outcome
+                done[o.record_id] = Outcome(
+                    o.record_id, o.state, o.points, o.available_on, result.sequence, o.unfunded
+                )
             elif not result.retry:
                 done[outcome.record_id] = Outcome(outcome.record_id, refusal=result.code)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -122,11 +121,12 @@ def changes_in_rounds(changes: list[tuple[Change, tuple[Any, ...]]]) -> list[Cha
 
     One statement sees a row once, so a document that changes twice in the batch goes in two rounds.
     """
-    rounds: Counter[tuple[str, tuple[int | str, ...]]] = Counter()
+    rounds: dict[tuple[str, tuple[int | str, ...]], int] = {}
     groups: dict[tuple[int, str, tuple[str, ...]], list[tuple[Change, tuple[Any, ...]]]] = {}
     for change, values in changes:
-        rounds[change.table, change.key] += 1
-        group = (rounds[change.table, change.key], change.table, tuple(name for name, _ in change.values))
+        place = (change.table, change.key)
+        number = rounds[place] = rounds.get(place, 0) + 1
+        group = (number, change.table, tuple([name for name, _ in change.values]))
         groups.setdefault(group, []).append((change, values))
     return [(table, names, groups[number, table, names]) for number, table, names in sorted(groups)]
 
