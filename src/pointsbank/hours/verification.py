@@ -273,3 +273,6 @@ def _service_record(record: Filed, policy: Policy) -> ServiceRecord:
     read = parse_record(parts_of(record.content), policy)
     assert read is not None, "a record on file is well formed"
     return read
+
+
+__all__ = ["REJECT_REASONS", "Outcome", "Verifying", "queues"]
