@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date
+from functools import lru_cache
 
 import msgspec
 from sqlalchemy import Connection
@@ -19,7 +20,7 @@ from pointsbank.activities.reading import activities_of, versions_of
 from pointsbank.engine.registry import Ledger
 from pointsbank.hours.acceptance import Act, Short, accept
 from pointsbank.hours.context import HoursDesk
-from pointsbank.hours.four_eyes import Ties, may_not_record, may_not_verify
+from pointsbank.hours.four_eyes import Line, Ties, may_not_record, may_not_verify
 from pointsbank.hours.model import HoursVerdict, Judgement, RecordFields, ServiceRecord
 from pointsbank.hours.postings import Judged, Waiting, shown_fields
 from pointsbank.hours.refusals import TooManyLines
@@ -325,7 +326,8 @@ class Sheet(msgspec.Struct):
     ) -> Waiting:
         """The record with what accepts it: judged when its submission has been, and before the next line."""
         filed = _filed(waiting, record, person, fund, campaign, salt)
-        if may_not_verify(act.by, filed.line, Ties(), policy.safeguards):
+        line = Line(person.id, _recorders(filed.recorder, filed.stated_by))
+        if may_not_verify(act.by, line, _NO_TIES, policy.safeguards):
             return waiting  # it waits for somebody else
         day = day_of_minute(record.session_start)
         versions = self.desk.versions
@@ -371,8 +373,22 @@ def _filed(
         level=1,
         late=0,
         reason="",
-        steps=(Step(1, "submitted", recorder, 0, "", "", ""),),
+        steps=_submitted_by(recorder),
     )
+
+
+_NO_TIES = Ties()
+"""A machine lives with nobody and earns nothing."""
+
+
+@lru_cache(maxsize=1024)
+def _recorders(recorder: str, stated_by: str) -> frozenset[str]:
+    return frozenset((recorder, stated_by)) - {""}
+
+
+@lru_cache(maxsize=16)
+def _submitted_by(recorder: str) -> tuple[Step, ...]:
+    return (Step(1, "submitted", recorder, 0, "", "", ""),)
 
 
 def _day_of(fields: RecordFields) -> date | None:

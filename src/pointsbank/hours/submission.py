@@ -10,6 +10,7 @@ import asyncio
 from bisect import insort
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -28,13 +29,7 @@ from pointsbank.hours.model import HoursVerdict, Interval, RecordFields, Service
 from pointsbank.hours.postings import HOURS
 from pointsbank.hours.refusals import ReasonInvalid, TooManyLines
 from pointsbank.hours.rules import is_after_deadline, judge_record, parse_record
-from pointsbank.hours.trails import (
-    Sums,
-    acts_since,
-    credited_since,
-    limit_subjects,
-    sums_of,
-)
+from pointsbank.hours.trails import Sums, acts_since, credited_since, limit_subjects, sums_of
 from pointsbank.intake.lines import filed_id, kept_text
 from pointsbank.ledger.model import RECORDED_AT, Change, Draft, Row
 from pointsbank.ledger.refusals import Refusal
@@ -486,6 +481,7 @@ def week_of(record: ServiceRecord) -> str:
     return week_of_day(day_of_minute(record.session_start))
 
 
+@lru_cache(maxsize=4096)
 def week_of_day(day: date) -> str:
     """A calendar week by its Monday."""
     return (day - timedelta(days=day.weekday())).isoformat()
