@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
+from sqlalchemy import Connection, text
 from tests.ledger.toy import CHART, EARLY, LATE, TOY, Desk, draft, issue, move
 from tests.simulate.audit import audit
 
@@ -206,6 +208,34 @@ async def test_a_document_may_change_twice_in_one_batch(database: Database) -> N
             [draft("note", "last", changes=(Change("volunteers", ("V1",), "a", "z"),))], TOY
         )
         assert isinstance(again, Receipt)
+
+
+async def test_a_document_that_is_filed_and_changed_in_one_batch_is_written_as_it_ends(
+    database: Database,
+) -> None:
+    filed = Row("volunteers", ("V1", RECORDED_AT, "registered"), state="registered")
+    change = Change("volunteers", ("V1",), "registered", "active", (("registered_at", SEQUENCE),))
+    group = [
+        draft("register", "r", rows=(filed,)),
+        draft("pay", "c", move("wallet:a", "wallet:b", 5), changes=(change,)),
+    ]
+    async with open_ledger(database, "toy", CHART) as ledger:
+        await ledger.submit([fill()], TOY)
+        poor = draft("pay", "d", move("wallet:a", "wallet:b", 500))
+        refused = await ledger.submit([*group, poor], TOY, atomic=True)
+        assert refused[0] == GroupRefused(2, "insufficient-balance")
+        (alone,) = await ledger.submit([group[1]], TOY)
+        assert alone == StateChanged("volunteers", "V1", "registered", ""), "nothing of the group is left"
+        _, credited = await ledger.submit(group, TOY, atomic=True)
+        assert isinstance(credited, Receipt)
+        again = await ledger.submit([msgspec.structs.replace(group[1], key="again")], TOY)
+        assert again == [StateChanged("volunteers", "V1", "registered", "active")]
+
+    def rows(connection: Connection) -> list[tuple[object, ...]]:
+        found = connection.execute(text("SELECT volunteer_id, state, registered_at FROM volunteers"))
+        return [tuple(row) for row in found]
+
+    assert await database.read(rows) == [("V1", "active", credited.sequence)]
 
 
 async def test_a_document_that_was_missing_can_change_once_it_is_filed(database: Database) -> None:

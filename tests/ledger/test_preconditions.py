@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.ledger.toy import EARLY, NOW, TOY, Desk, draft, issue, move, photograph
 
-from pointsbank.ledger.books import Accepted, KeyUse, Replayed, key_digest
+from pointsbank.ledger.books import Accepted, KeyUse, Replayed, Savepoint, key_digest
 from pointsbank.ledger.model import Change, Row, number_of
 from pointsbank.ledger.refusals import (
     DocumentExists,
@@ -115,6 +115,27 @@ def test_a_change_is_made_only_from_the_state_it_names(desk: Desk) -> None:
     change("4", "credited", "reversed")
     assert desk.books.changes["records", ("r1",)] == "reversed"
     assert change("5", "open", "closed", "nowhere") == StateChanged("records", "nowhere", "open", "")
+
+
+def test_a_document_that_names_its_state_can_change_in_the_batch_that_files_it(desk: Desk) -> None:
+    desk.accept(draft("file", "1", rows=(Row("records", ("r1", "open"), state="open"),)))
+    desk.accept(draft("close", "2", changes=(Change("records", ("r1",), "open", "closed"),)))
+    assert desk.post(
+        draft("close", "3", changes=(Change("records", ("r1",), "open", "closed"),))
+    ) == StateChanged("records", "r1", "open", "closed")
+    desk.accept(draft("file", "4", rows=(Row("records", ("r2", "open")),)))
+    assert desk.post(
+        draft("close", "5", changes=(Change("records", ("r2",), "open", "closed"),))
+    ) == StateChanged("records", "r2", "open", "")
+
+
+def test_a_group_that_is_taken_back_leaves_no_state_of_what_it_filed(desk: Desk) -> None:
+    filed = draft("file", "1", rows=(Row("records", ("r1", "open"), state="open"),))
+    before = photograph(desk.books)
+    savepoint = Savepoint(desk.books, [filed])
+    desk.accept(filed)
+    savepoint.restore()
+    assert photograph(desk.books) == before
 
 
 def test_a_document_is_filed_once(desk: Desk) -> None:

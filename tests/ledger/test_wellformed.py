@@ -69,6 +69,7 @@ MALFORMED: list[tuple[str, dict[str, object]]] = [
     ("a subject too long for an index", {"touches": (256 * "s",)}),
     ("a counter twice", {"counters": ("c", "c")}),
     ("a counter without a name", {"counters": ("",)}),
+    ("a row without its state", {"rows": (Row("notes", ("1", "open"), state="closed"),)}),
     ("a row with a NUL", {"rows": (Row("notes", ("1", "a\0b")),)}),
     ("a row with half a surrogate pair", {"rows": (Row("notes", ("1", "\ud800")),)}),
     ("a row with an integer beyond 64 bits", {"rows": (Row("notes", (2**63,)),)}),

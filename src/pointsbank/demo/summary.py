@@ -73,13 +73,17 @@ def summarise(connection: Connection, ledger_id: int, plan: Plan, *, already_loa
         return {name: number for name, number in connection.execute(query.group_by(column))}  # noqa: C416 - rows
 
     states = count(record.state)
+    verdicts = count(line.verdict, line.source == SOURCE)
+    waiting = count(record.verdict).get("submitted", 0)
+    accepted = verdicts.pop("submitted", 0) - waiting  # every record here came as a line
+    verdicts |= {name: number for name, number in (("accepted", accepted), ("submitted", waiting)) if number}
     held = _held(connection, ledger_id)
     return DemoSummary(
         already_loaded=already_loaded,
         plan=plan,
         places=stations.counts(connection, ledger_id),
         volunteers=sum(count(volunteers.c.state).values()),
-        verdicts=count(line.verdict, line.source == SOURCE),
+        verdicts=verdicts,
         on_notice=states.get("pending", 0),
         baskets=count(receipt.state, receipt.sequence > 0),
         returns=count(back.state).get("taken", 0),

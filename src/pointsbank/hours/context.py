@@ -10,7 +10,7 @@ from datetime import date
 from sqlalchemy import Connection, select
 
 from pointsbank.engine.registry import Ledger
-from pointsbank.hours.model import HOLDING, Interval, Judgement, RecordFields, ServiceRecord
+from pointsbank.hours.model import HOLDING, HoursVerdict, Interval, RecordFields, ServiceRecord
 from pointsbank.hours.postings import hidden_text
 from pointsbank.hours.tables import service_records
 from pointsbank.intake.lines import filed_id, kept_text
@@ -18,7 +18,7 @@ from pointsbank.people.directory import Directory
 from pointsbank.people.merged import groups
 from pointsbank.people.volunteers import Volunteer, registered
 from pointsbank.places.stations import StationDays, station_days
-from pointsbank.policy.calendar import day_of_minute, local_minute
+from pointsbank.policy.calendar import local_minute
 from pointsbank.store.lists import fetched, in_hex, is_one_of
 from pointsbank.store.tables import subjects
 
@@ -98,17 +98,26 @@ class HoursDesk:
         hidden = hidden_text(fields, refused=refused)
         return self.directory.seal(self.people[fields.volunteer], what, hidden, nonce)
 
-    def take(self, record: ServiceRecord, judgement: Judgement, fingerprint: bytes) -> None:
+    def take(self, record: ServiceRecord, verdict: HoursVerdict, fingerprint: bytes) -> None:
         """Remember a record that took its id, so that the next one is judged after it."""
         fields = record.fields
         self._contents[fields.record_id] = fingerprint
-        if judgement.verdict in ("accepted", "submitted"):
-            day, person = day_of_minute(record.session_start), self._id(fields.volunteer)
-            self._use(person, (record.start, record.end), day, judgement.creditable_minutes)
+        if verdict == "submitted":
+            person = self._id(fields.volunteer)
+            insort(self._intervals[person], (record.start, record.end))
             self.versions[person] += 1
 
-    def _use(self, person: str, interval: Interval, day: date, creditable: int) -> None:
-        insort(self._intervals[person], interval)
+    def used(self, person: str, day: date) -> tuple[int, int]:
+        """Creditable minutes that somebody, by id, has used up on the day and in its year."""
+        minutes = self._minutes.get(person)
+        return (minutes[day], minutes[day.year]) if minutes is not None else (0, 0)
+
+    def accept(self, person: str, day: date, creditable: int) -> None:
+        """Remember that a record that was submitted is accepted: now it uses up the caps."""
+        self._use(person, day, creditable)
+        self.versions[person] += 1
+
+    def _use(self, person: str, day: date, creditable: int) -> None:
         used = self._minutes[person]
         used[day] += creditable
         used[day.year] += creditable
@@ -234,4 +243,6 @@ class HoursDesk:
             ),
         )
         for person, start, end, day, creditable in rows:
-            self._use(goes_on[person] or person, (start, end), date.fromisoformat(day), creditable)
+            root = goes_on[person] or person
+            insort(self._intervals[root], (start, end))
+            self._use(root, date.fromisoformat(day), creditable)

@@ -10,7 +10,7 @@ from pointsbank.activities.ports import By
 from pointsbank.policy.model import Safeguards
 
 
-class Line(msgspec.Struct, frozen=True):
+class Line(msgspec.Struct, frozen=True, gc=False):
     """Who has to do with a record so far: people by their id, machine sources as `machine:…`."""
 
     beneficiary: str
@@ -44,9 +44,14 @@ def may_not_record(by: By, beneficiary: str, ties: Ties, guard: Safeguards) -> s
 
 
 def may_not_verify(by: By, line: Line, ties: Ties, guard: Safeguards) -> str:
-    """The rule that forbids verifying, or approving at the second level; empty if none does."""
+    """The rule that forbids verifying, or approving at the second level; empty if none does.
+
+    Only where verification is no safeguard, in a replay, a machine may do it: another than the one that recorded.
+    """
     if not by.person:
-        return "machine-source"
+        if guard.separate_verification:
+            return "machine-source"
+        return "verifier-is-recorder" if by.name in line.recorders else ""
     if by.person in line.recorders:
         return "verifier-is-recorder"
     if by.person in line.verifiers:
@@ -62,6 +67,8 @@ def may_not_verify(by: By, line: Line, ties: Ties, guard: Safeguards) -> str:
 
 def may_not_decide(by: By, line: Line, ties: Ties, guard: Safeguards) -> str:
     """The rule that forbids deciding an objection; empty if none does."""
+    if not by.person:
+        return "machine-source"
     if by.person in line.objectors:
         return "decider-is-objector"
     return may_not_verify(by, line, ties, guard)

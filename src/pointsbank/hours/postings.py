@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from hashlib import sha256
 
 import msgspec
@@ -10,10 +11,10 @@ import msgspec
 from pointsbank.engine.commands import attach, request_digest
 from pointsbank.hours.model import Judgement, RecordFields
 from pointsbank.intake.lines import Place, filed_id, kept_text, line_row
-from pointsbank.ledger.chart import MINUTE, POINT
+from pointsbank.ledger.chart import POINT
 from pointsbank.ledger.model import RECORDED_AT, SEQUENCE, Attachment, Change, Draft, Movement, Row
 from pointsbank.people.volunteers import Volunteer
-from pointsbank.points.lots import Fund, point_lot
+from pointsbank.points.lots import Fund
 
 HOURS = frozenset(["hours"])
 
@@ -23,6 +24,9 @@ class Waiting(msgspec.Struct, frozen=True, gc=False):
 
     rows: tuple[Row, ...]
     limits: tuple[tuple[str, int], ...]
+    entry: Draft | None = None
+    """What accepts it in the same commit, where a machine may do that, and the points that it brings."""
+    points: int = 0
 
 
 class Judged(msgspec.Struct, frozen=True, gc=False):
@@ -38,19 +42,14 @@ class Judged(msgspec.Struct, frozen=True, gc=False):
     version: int = 0
     """Version of the volunteer's subject on which the verdict rests."""
     policy: str = ""
-    fund: str = ""
-    available_on: str = ""
-    """First day on which the points may be spent; empty if at once."""
     effective_at: int = 0
     salt: bytes = b""
     request: bytes = b""
     """Keyed hash of the line as it came in: what a repetition is told by."""
-    content: str = ""
-    """The fields as the document shows them: without numbers, names and free text."""
     sealed: bytes = b""
-    """The rest, or all of a refused line, under the key of the person."""
+    """What documents do not show of it, or all of a refused line, under the key of the person."""
     waiting: Waiting | None = None
-    """What a record brings along that waits for another person to verify it."""
+    """What a record brings along that waits to be verified."""
 
     @property
     def record_id(self) -> str:
@@ -62,6 +61,7 @@ class Judged(msgspec.Struct, frozen=True, gc=False):
         return self.judgement.verdict not in ("malformed", "duplicate", "conflict")
 
 
+@lru_cache(maxsize=1024)
 def category_account(code: str) -> str:
     """The account of the service given in a category. A code that is no word of a path stands there by its digest."""
     if not re.fullmatch(r"[-_.]*[A-Za-z0-9][-_.A-Za-z0-9]*", code) or len(code) > 64:
@@ -69,40 +69,15 @@ def category_account(code: str) -> str:
     return f"category:{code}:given"
 
 
-def record_draft(judged: Judged, client: str, actor: str) -> Draft:
-    """What a judged line writes: always its verdict, a record if it takes the id, postings if it is accepted."""
-    judgement, place, fields, volunteer = judged.judgement, judged.place, judged.fields, judged.volunteer
-    verdict, content, request = judgement.verdict, judged.content, judged.request
+def record_drafts(judged: Judged, client: str, actor: str) -> tuple[Draft, ...]:
+    """What a judged line writes: always its verdict; a record if it takes the id; what accepts that record, if it is."""
+    place, fields, volunteer = judged.place, judged.fields, judged.volunteer
+    verdict, request = judged.judgement.verdict, judged.request
     key = f"{place.source}:{place.line}"
-    if verdict == "accepted":
-        assert volunteer is not None
-        subject = volunteer.subject
-        return Draft(
-            "earn",
-            key,
-            client,
-            request,
-            judged.effective_at,
-            _movements(judged, volunteer),
-            actor,
-            place=filed_id(fields[5]),
-            metadata=(
-                ("policy", judged.policy),
-                ("category", filed_id(fields[4])),
-                ("credited", judgement.creditable_minutes),
-            ),
-            documents=(attached(filed_id(fields[0]), judged.salt, content),),
-            reads=((subject, judged.version),),
-            touches=(subject,),
-            rows=(
-                line_row(place, fields[0], verdict, judgement.minutes, judgement.points, posts=True),
-                _record_row(judged, content),
-            ),
-        )
     if judged.waiting is not None:
         assert volunteer is not None
         guarded = ((volunteer.subject, judged.version), *judged.waiting.limits)
-        return Draft(
+        submitted = Draft(
             "submit-record",
             key,
             client,
@@ -111,12 +86,14 @@ def record_draft(judged: Judged, client: str, actor: str) -> Draft:
             actor=actor,
             place=filed_id(fields[5]),
             reads=guarded,
-            touches=tuple(subject for subject, _ in guarded),
-            rows=(line_row(place, fields[0], verdict, judgement.minutes), *judged.waiting.rows),
+            touches=tuple([subject for subject, _ in guarded]),
+            rows=(line_row(place, fields[0], verdict, judged.judgement.minutes), *judged.waiting.rows),
         )
+        entry = judged.waiting.entry
+        return (submitted,) if entry is None else (submitted, entry)
     # what is no record may have anything in the place of its id
     row = line_row(place, "" if verdict == "malformed" else fields[0], verdict)
-    return Draft(
+    judge = Draft(
         "judge-record",
         key,
         client,
@@ -124,8 +101,9 @@ def record_draft(judged: Judged, client: str, actor: str) -> Draft:
         judged.effective_at,
         actor=actor,
         reads=((volunteer.subject, judged.version),) if judged.is_new and volunteer else (),
-        rows=(row, _record_row(judged, content)) if judged.is_new else (row,),
+        rows=(row, _refused_row(judged)) if judged.is_new else (row,),
     )
+    return (judge,)
 
 
 def shown_fields(
@@ -142,15 +120,6 @@ def hidden_text(fields: tuple[str, ...], *, refused: bool) -> str:
     return kept_text(fields if refused else (fields[1], fields[3], fields[11]))
 
 
-def _movements(judged: Judged, volunteer: Volunteer) -> tuple[Movement, ...]:
-    judgement = judged.judgement
-    merit = Movement(category_account(judged.fields[4]), volunteer.merit, MINUTE.code, judgement.minutes)
-    if not judgement.points:
-        return (merit,)
-    at_once = not judged.available_on
-    return merit, *credited(volunteer, judgement.points, _lot(judged), Fund(judged.fund), at_once=at_once)
-
-
 def credited(person: Volunteer, points: int, lot: str, fund: Fund, *, at_once: bool) -> tuple[Movement, ...]:
     """A fund's points come on notice; without a notice they are released in the same entry."""
     issued = Movement(fund.issued, person.pending, POINT.code, points, lot)
@@ -159,42 +128,36 @@ def credited(person: Volunteer, points: int, lot: str, fund: Fund, *, at_once: b
     return issued, Movement(person.pending, person.wallet, POINT.code, points, lot)
 
 
-def _lot(judged: Judged) -> str:
-    expires_on = judged.judgement.expires_on
-    assert expires_on is not None
-    return point_lot(expires_on, Fund(judged.fund))
-
-
 def attached(record_id: str, salt: bytes, content: str) -> Attachment:
     """The proof of a service record: H(salt || its `fields` as the document keeps them)."""
     return attach("service-record", record_id, salt, content)
 
 
-def _record_row(judged: Judged, content: str) -> Row:
-    j, accepted = judged.judgement, judged.judgement.verdict == "accepted"
-    state = "pending" if judged.available_on else "credited"
+def _refused_row(judged: Judged) -> Row:
+    """The document of a line that took its id and earns nothing."""
+    verdict = judged.judgement.verdict
     # words of a line that is no known person's, or names no known place, may be about anybody
-    known = j.verdict not in ("unknown_volunteer", "unknown_station", "unknown_category")
+    known = verdict not in ("unknown_volunteer", "unknown_station", "unknown_category")
     return Row(
         "service_records",
         (
             filed_id(judged.fields[0]),
             judged.volunteer.id if judged.volunteer else "",
-            content,
-            j.verdict,
-            state if accepted else "refused",
-            j.day.isoformat() if j.day else "",
+            "",
+            verdict,
+            "refused",
+            "",
             judged.start_minute,
             judged.end_minute,
-            j.minutes,
-            j.creditable_minutes,
-            j.points,
+            0,
+            0,
+            0,
             filed_id(judged.fields[4]) if known else "",
             filed_id(judged.fields[5]) if known else "",
             judged.policy,
-            _lot(judged) if accepted and j.points else "",
-            judged.available_on,
-            SEQUENCE if accepted else 0,
+            "",
+            "",
+            0,
             0,
             judged.salt,
             RECORDED_AT,

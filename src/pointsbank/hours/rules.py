@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from pointsbank.hours.model import (
-    HOURS_VERDICTS,
+    ALL_VERDICTS,
     HoursContext,
     HoursVerdict,
     Interval,
@@ -30,7 +30,8 @@ from pointsbank.policy.model import Policy
 Rule = Callable[[ServiceRecord, HoursContext, Policy], HoursVerdict | None]
 
 _COLUMNS: Final = len(RecordFields._fields)
-_REFUSED: Final = {verdict: Judgement(verdict) for verdict in HOURS_VERDICTS}
+REFUSED: Final = {verdict: Judgement(verdict) for verdict in ALL_VERDICTS}
+"""Verdicts by which a line earns nothing."""
 
 
 def judge(fields: tuple[str, ...], context: HoursContext, policy: Policy) -> Judgement:
@@ -40,17 +41,16 @@ def judge(fields: tuple[str, ...], context: HoursContext, policy: Policy) -> Jud
     uses up is in the judgement, and the caller keeps it.
     """
     record = parse_record(fields, policy)
-    return _REFUSED["malformed"] if record is None else judge_record(record, context, policy)
+    return REFUSED["malformed"] if record is None else judge_record(record, context, policy)
 
 
 def judge_record(
     record: ServiceRecord, context: HoursContext, policy: Policy, *, may_be_late: bool = False
 ) -> Judgement:
     """The verdict on a well-formed record. `may_be_late`: a second level will look at it."""
-    for rule in RULES:
-        verdict = rule(record, context, policy)
-        if verdict is not None and not (may_be_late and rule is recorded_late):
-            return _REFUSED[verdict]
+    verdict = refused_by(record, context, policy, may_be_late=may_be_late)
+    if verdict is not None:
+        return REFUSED[verdict]
     volunteer = record.fields.volunteer
     day = day_of_minute(record.session_start)
     year = day.year
@@ -62,6 +62,17 @@ def judge_record(
     )
     points = points_of(record, creditable, policy)
     return Judgement("accepted", record.minutes, creditable, points, expires_on(year, policy), day, year)
+
+
+def refused_by(
+    record: ServiceRecord, context: HoursContext, policy: Policy, *, may_be_late: bool = False
+) -> HoursVerdict | None:
+    """The first rule that a well-formed record breaks, None if it breaks none."""
+    for rule in RULES:
+        verdict = rule(record, context, policy)
+        if verdict is not None and not (may_be_late and rule is recorded_late):
+            return verdict
+    return None
 
 
 def parse_record(fields: tuple[str, ...], policy: Policy) -> ServiceRecord | None:

@@ -7,6 +7,7 @@ import os
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import date
+from typing import Final
 
 import msgspec
 
@@ -18,22 +19,23 @@ from pointsbank.engine.registry import Ledger
 from pointsbank.engine.writer import Result
 from pointsbank.hours.context import HoursDesk
 from pointsbank.hours.funding import reversed_with, supplement_reversals
-from pointsbank.hours.model import HOURS_VERDICTS, Judgement, RecordFields, ServiceRecord
+from pointsbank.hours.line_verdicts import accepted_since
+from pointsbank.hours.model import RecordFields
 from pointsbank.hours.postings import (
     HOURS,
     Judged,
     category_account,
-    record_draft,
+    record_drafts,
     reversal_drafts,
-    shown_fields,
 )
 from pointsbank.hours.refusals import ReasonInvalid, RecordRefused, WrongState
 from pointsbank.hours.releasing import releases
-from pointsbank.hours.rules import judge_record, parse_record
-from pointsbank.hours.sheets import Sheet, Sheets, needs_verification
+from pointsbank.hours.rules import REFUSED, parse_record
+from pointsbank.hours.sheets import Sheet, Sheets
 from pointsbank.hours.submission import LATE_REASONS, step_row
 from pointsbank.hours.trails import record_of_entry
-from pointsbank.intake.lines import LineVerdict, Place, effective_micros, kept_text, verdicts_at
+from pointsbank.hours.verification import Verifying
+from pointsbank.intake.lines import LineVerdict, Place, verdicts_at
 from pointsbank.ledger.model import Draft, OpenAccount, Receipt
 from pointsbank.ledger.refusals import GroupRefused, Refusal, UnknownEntry
 from pointsbank.people.directory import directory_of
@@ -43,9 +45,7 @@ from pointsbank.people.volunteers import Volunteer
 from pointsbank.points.lots import Fund, fund_opening
 from pointsbank.policy.book import NoPolicyError, PolicyBook
 from pointsbank.policy.calendar import (
-    available_on,
     city_day,
-    city_to_utc_micros,
     day_of_minute,
     local_minute,
     start_of_day,
@@ -62,15 +62,18 @@ DESK_SIZE = 50_000
 
 SALT_BYTES, RANDOM_BYTES = 16, 16 + NONCE_BYTES
 
-_MALFORMED = Judgement("malformed")
-_TAKES_NO_ID = frozenset(HOURS_VERDICTS[:3])
+
+MACHINE_VERIFIER: Final = By("verifier", "")
+"""Accepts records where a policy wants no person for it, which only a replay's ledger has."""
 
 
 class _Flight(msgspec.Struct):
-    """Lines that were judged and handed to the ledger."""
+    """Lines that were judged and handed to the ledger. A line may write two drafts, one after the other."""
 
     lines: Sequence[Line]
     judged: list[Judged]
+    drafts: list[int]
+    """Of each draft, the position of its line."""
     future: asyncio.Future[list[Result]]
 
 
@@ -88,15 +91,24 @@ class HoursService:
         *,
         brings_own_time: bool = False,
         households: Households | None = None,
+        verifier: By | None = MACHINE_VERIFIER,
     ) -> None:
         """`brings_own_time`: a replay's files may be of any time; elsewhere nobody records before it is so late.
 
         Under a policy with separate verification nothing is booked here: records wait, see `hours.verification`.
+        Under any other the machine `verifier` accepts each record in the commit of its submission; without one they
+        wait too.
         """
         self._ledger = ledger
-        self._brings_own_time = brings_own_time
         self._policies = policies
-        self._sheets = Sheets(ledger, policies, households or RegisteredHouseholds(ledger))
+        self._verifier = verifier
+        households = households or RegisteredHouseholds(ledger)
+        self._sheets = Sheets(ledger, policies, households, verifier, brings_own_time=brings_own_time)
+        self._verifying = Verifying(ledger, policies, households)
+        free = [policy for policy in policies.policies if not policy.safeguards.separate_verification]
+        self._unattended = (
+            frozenset(policy.version for policy in free) if verifier is not None else frozenset()
+        )
         self._longest_session = 60 * max(policy.session_max_hours for policy in policies.policies)
         self._desk: HoursDesk | None = None
         """What is remembered between two calls. Who works at it takes it away, so that nobody else judges on it."""
@@ -128,7 +140,7 @@ class HoursService:
         Lines of this source that have a verdict already are answered with it. If the ledger refuses a line, those
         before it are booked, it and those after it are not. Raises RecordRefused, WriterError.
         """
-        verdicts = await self._on_file(source, lines)
+        verdicts = await self._on_file(source, lines, finishing=True)
         desk, self._desk = self._desk, None
         for _ in range(ATTEMPTS):
             left = [line for line in lines if line[0] not in verdicts]
@@ -146,14 +158,14 @@ class HoursService:
                 await self.submit(source, left[: left.index(line)], command, by=by, reason=reason)
                 raise RecordRefused(line[0], refusal)
             desk = None
-            verdicts |= await self._on_file(source, left)
+            verdicts |= await self._on_file(source, left, finishing=True)
         else:
             raise RecordRefused(line[0], refusal)
         self._desk = desk
         return [verdicts[number] for number, _ in lines]
 
     async def submit_all(
-        self, source: str, chunks: Iterable[Sequence[Line]], command: Command
+        self, source: str, chunks: Iterable[Sequence[Line]], command: Command, *, by: By | None = None
     ) -> AsyncIterator[list[LineVerdict]]:
         """Like `submit` for chunk after chunk: the next are judged while the last are being written.
 
@@ -166,17 +178,17 @@ class HoursService:
             lines = list(chunk)
             if desk.size > DESK_SIZE or desk.goes_back(_well_formed(lines)):
                 while flying:
-                    for verdicts in await self._settle(flying, source, command):
+                    for verdicts in await self._settle(flying, source, command, by):
                         yield verdicts
                 desk = self._fresh_desk()
-            flying.append(await self._send(desk, source, lines, command, atomic=False))
+            flying.append(await self._send(desk, source, lines, command, atomic=False, by=by))
             if len(flying) > AHEAD:
-                for verdicts in await self._settle(flying, source, command):
+                for verdicts in await self._settle(flying, source, command, by):
                     yield verdicts
                 if not flying:  # all were judged anew, and the desk remembers what did not come about
                     desk = self._fresh_desk()
         while flying:
-            for verdicts in await self._settle(flying, source, command):
+            for verdicts in await self._settle(flying, source, command, by):
                 yield verdicts
 
     async def preview(self, source: str, lines: Sequence[Line]) -> list[LineVerdict]:
@@ -190,10 +202,22 @@ class HoursService:
         told = known | {j.place.line: _verdict(j) for j in judged}
         return [told[number] for number, _ in lines]
 
-    async def _on_file(self, source: str, lines: Sequence[Line]) -> dict[int, LineVerdict]:
-        """The verdicts that these lines have already."""
+    async def _on_file(
+        self, source: str, lines: Sequence[Line], *, finishing: bool = False
+    ) -> dict[int, LineVerdict]:
+        """The verdicts that these lines have already.
+
+        `finishing`: what was submitted and could not be accepted in the same commit is verified now.
+        """
         ids = {number: fields[0] if fields else "" for number, fields in lines}
-        found = await self._ledger.database.read(verdicts_at, self._ledger.id, source, list(ids))
+        read, ledger_id = self._ledger.database.read, self._ledger.id
+        found = await read(verdicts_at, ledger_id, source, list(ids))
+        if self._unattended:
+            told, waiting = await read(accepted_since, ledger_id, found, self._unattended)
+            if finishing and waiting and self._verifier is not None:
+                await self._verifying.verify(waiting, self._verifier, Command(self._verifier.id, source))
+                told, _ = await read(accepted_since, ledger_id, found, self._unattended)
+            found = told
         # a malformed line is filed under no id
         return {
             n: known if known.id else msgspec.structs.replace(known, id=ids[n]) for n, known in found.items()
@@ -218,23 +242,21 @@ class HoursService:
         by = by or By(command.actor.removeprefix("key:") or command.client, "")
         sheet = await self._sheet(desk, lines, by, reason)
         judged = self._judge_all(desk, source, lines, sheet)
-        drafts = [record_draft(j, command.client, command.actor) for j in judged]
-        return _Flight(lines, judged, self._ledger.submit(drafts, HOURS, atomic=atomic))
+        of_lines = [record_drafts(j, command.client, command.actor) for j in judged]
+        owners = [at for at, drafts in enumerate(of_lines) for _ in drafts]
+        drafts = [draft for drafts in of_lines for draft in drafts]
+        return _Flight(lines, judged, owners, self._ledger.submit(drafts, HOURS, atomic=atomic))
 
-    async def _sheet(self, desk: HoursDesk, lines: Sequence[Line], by: By, reason: str) -> Sheet | None:
-        """What lines are judged on besides the rules, if the policy of one of them wants another person to verify."""
-        if not any(needs_verification(policy) for policy in self._policies.policies):
-            return None
+    async def _sheet(self, desk: HoursDesk, lines: Sequence[Line], by: By, reason: str) -> Sheet:
+        """What lines are judged on besides the rules."""
         if reason and reason not in LATE_REASONS:  # it stays with the record: a code, no free text
             raise RecordRefused(lines[0][0], ReasonInvalid(reason))
-        refusal = await self._sheets.too_many(len(lines), by, self._policies)
+        refusal = await self._sheets.too_many(len(lines), by)
         if refusal is not None:
             raise RecordRefused(lines[0][0], refusal)
         return await self._sheets.begin([fields for _, fields in lines], desk, by, reason)
 
-    def _judge_all(
-        self, desk: HoursDesk, source: str, lines: Sequence[Line], sheet: Sheet | None = None
-    ) -> list[Judged]:
+    def _judge_all(self, desk: HoursDesk, source: str, lines: Sequence[Line], sheet: Sheet) -> list[Judged]:
         now = self._ledger.writer.clock.now()
         drawn = os.urandom(RANDOM_BYTES * len(lines))
         chance = (drawn[at : at + RANDOM_BYTES] for at in range(0, len(drawn), RANDOM_BYTES))
@@ -249,19 +271,22 @@ class HoursService:
         """Wait for the ledger and note the verdicts that it booked, or the line that it refused, and why."""
         results = await flight.future
         replayed: list[Line] = []
-        for line, judged, result in zip(flight.lines, flight.judged, results, strict=True):
+        for at, result in zip(flight.drafts, results, strict=True):
+            line = flight.lines[at]
             if isinstance(result, GroupRefused):
-                return flight.lines[result.position], cause_of(results, result)
+                return flight.lines[flight.drafts[result.position]], cause_of(results, result)
             if isinstance(result, Refusal):
                 return line, result
-            verdicts[line[0]] = _verdict(judged, result.sequence)
+            verdicts[line[0]] = _verdict(flight.judged[at], result.sequence)
             if result.replayed:
                 replayed.append(line)
         if replayed:  # booked by another call at the same time, whose verdicts stand
-            verdicts |= await self._on_file(source, replayed)
+            verdicts |= await self._on_file(source, replayed, finishing=True)
         return None
 
-    async def _settle(self, flying: deque[_Flight], source: str, command: Command) -> list[list[LineVerdict]]:
+    async def _settle(
+        self, flying: deque[_Flight], source: str, command: Command, by: By | None
+    ) -> list[list[LineVerdict]]:
         """The verdicts of the oldest flight.
 
         If the ledger refuses it, the others were judged on what did not come about: all are judged anew, in order.
@@ -273,7 +298,7 @@ class HoursService:
         again = [oldest, *flying]
         flying.clear()
         await asyncio.wait([flight.future for flight in again])
-        return [await self.submit(source, flight.lines, command) for flight in again]
+        return [await self.submit(source, flight.lines, command, by=by) for flight in again]
 
     def _judge(
         self,
@@ -282,41 +307,14 @@ class HoursService:
         fields: tuple[str, ...],
         now: int,
         dice: bytes,
-        sheet: Sheet | None = None,
+        sheet: Sheet,
     ) -> Judged:
         salt, nonce = dice[:SALT_BYTES], dice[SALT_BYTES:]
         policy, request = self._policy_for(fields), desk.fingerprint(fields)
         record = parse_record(fields, policy) if policy else None
         if policy is None or record is None:
-            return Judged(place, fields or ("",), _MALFORMED, request=request)
-        if sheet is not None and needs_verification(policy):
-            return sheet.judge(place, record, policy, now, salt, nonce, request)
-        judgement = judge_record(record, desk, policy)
-        if judgement.verdict == "accepted" and not self._brings_own_time and _is_ahead(record, policy, now):
-            judgement = Judgement("recorded_early")
-        if judgement.verdict in _TAKES_NO_ID:
-            return Judged(place, fields, judgement, request=request)
-        volunteer = desk.people[record.fields.volunteer]
-        version = desk.versions[volunteer.id] if volunteer else 0
-        desk.take(record, judgement, request)
-        refused = judgement.verdict != "accepted"
-        return Judged(
-            place,
-            fields,
-            judgement,
-            record.start,
-            record.end,
-            volunteer,
-            version,
-            policy.version,
-            policy.fund.code,
-            _notice(judgement, policy, now),
-            effective_micros(record.session_end * 60, policy.timezone),
-            salt,
-            request,
-            "" if refused or not volunteer else kept_text(shown_fields(record.fields, volunteer.id)),
-            desk.sealed(record.fields, nonce, refused=refused),
-        )
+            return Judged(place, fields or ("",), REFUSED["malformed"], request=request)
+        return sheet.judge(place, record, policy, now, salt, nonce, request)
 
     def _policy_for(self, fields: tuple[str, ...]) -> Policy | None:
         """The policy in force on the service date; None if the line has no such date or no policy covers it."""
@@ -416,21 +414,13 @@ def _well_formed(lines: Iterable[Line]) -> Iterable[RecordFields]:
     )
 
 
-def _is_ahead(record: ServiceRecord, policy: Policy, now: int) -> bool:
-    """Whether a record says that it was typed in later than now: the service has not happened yet."""
-    return city_to_utc_micros(record.recorded_at * 60, policy.timezone) > now
-
-
 def _verdict(judged: Judged, sequence: int = 0) -> LineVerdict:
-    j = judged.judgement
+    j, waiting = judged.judgement, judged.waiting
+    if waiting is not None and waiting.entry is not None:
+        return LineVerdict(
+            judged.place.line, judged.record_id, "accepted", j.minutes, waiting.points, sequence
+        )
     return LineVerdict(judged.place.line, judged.record_id, j.verdict, j.minutes, j.points, sequence)
-
-
-def _notice(judgement: Judgement, policy: Policy, now: int) -> str:
-    """The first day on which the points may be spent; empty if that is at once."""
-    if judgement.verdict != "accepted" or not judgement.points or not policy.public_notice_days:
-        return ""
-    return available_on(city_day(now, policy.timezone), policy).isoformat()
 
 
 def _category_opening(policy: Policy, client: str) -> Draft:

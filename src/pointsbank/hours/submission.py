@@ -7,10 +7,10 @@ takes one. Nothing is earned here.
 from __future__ import annotations
 
 import asyncio
-import os
 from bisect import insort
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -20,7 +20,7 @@ from pointsbank.activities.model import Activity, Attendance, Session
 from pointsbank.activities.ports import By, Households
 from pointsbank.activities.reading import attendance_of, session_of, versions_of
 from pointsbank.activities.refusals import ActivityNotApproved, UnknownActivity
-from pointsbank.engine.commands import Command, request_digest
+from pointsbank.engine.commands import Command, new_salt, request_digest
 from pointsbank.engine.registry import Ledger
 from pointsbank.engine.writer import Result
 from pointsbank.hours.aliases import claimed_intervals, people_of
@@ -29,13 +29,7 @@ from pointsbank.hours.model import HoursVerdict, Interval, RecordFields, Service
 from pointsbank.hours.postings import HOURS
 from pointsbank.hours.refusals import ReasonInvalid, TooManyLines
 from pointsbank.hours.rules import is_after_deadline, judge_record, parse_record
-from pointsbank.hours.trails import (
-    Sums,
-    acts_since,
-    credited_since,
-    limit_subjects,
-    sums_of,
-)
+from pointsbank.hours.trails import Sums, acts_since, credited_since, limit_subjects, sums_of
 from pointsbank.intake.lines import filed_id, kept_text
 from pointsbank.ledger.model import RECORDED_AT, Change, Draft, Row
 from pointsbank.ledger.refusals import Refusal
@@ -418,6 +412,7 @@ def submitted_rows(
     stated_by: str = "",
     follows: str = "",
     attendance: Attendance | None = None,
+    salt: bytes = b"",
     fingerprint: bytes = b"",
     sealed: bytes = b"",
 ) -> tuple[Row, ...]:
@@ -434,8 +429,9 @@ def submitted_rows(
             (
                 record_id, person.id, kept_text(fields), "submitted", "submitted", day.isoformat(),
                 record.start, record.end, record.minutes, 0, 0, filed_id(fields.category), filed_id(fields.station),
-                policy.version, "", "", 0, 0, os.urandom(16), RECORDED_AT, fingerprint, sealed,
+                policy.version, "", "", 0, 0, salt or new_salt(), RECORDED_AT, fingerprint, sealed,
             ),
+            state="submitted",
         ),
         Row(
             "record_trails",
@@ -485,6 +481,7 @@ def week_of(record: ServiceRecord) -> str:
     return week_of_day(day_of_minute(record.session_start))
 
 
+@lru_cache(maxsize=4096)
 def week_of_day(day: date) -> str:
     """A calendar week by its Monday."""
     return (day - timedelta(days=day.weekday())).isoformat()

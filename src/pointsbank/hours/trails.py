@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import force_setattr
 from sqlalchemy import Connection, func, select, true
 
 from pointsbank.activities.reading import versions_of, volunteers_by_id
@@ -15,13 +18,13 @@ from pointsbank.hours.four_eyes import Line
 from pointsbank.hours.model import BOOKED, HOLDING, Interval
 from pointsbank.hours.tables import objections, record_steps, record_trails, service_records
 from pointsbank.people.volunteers import Volunteer
-from pointsbank.store.lists import fetched, in_hex, is_one_of
+from pointsbank.store.lists import fetched, fetched_as, in_hex, is_one_of
 
 ACTS: Final = ("submitted", "verified", "approved")
 """Steps by which somebody acts for the beneficiary of a record."""
 
 
-class Step(msgspec.Struct, frozen=True):
+class Step(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One step of a record's life. `at` is the server's clock, microseconds UTC."""
 
     number: int
@@ -31,9 +34,10 @@ class Step(msgspec.Struct, frozen=True):
     place: str
     device: str
     reason: str
+    record_id: str = ""
 
 
-class Filed(msgspec.Struct, frozen=True):
+class Filed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A record on file with its trail and its life so far."""
 
     record_id: str
@@ -47,7 +51,7 @@ class Filed(msgspec.Struct, frozen=True):
     available_on: str
     sequence: int
     released_by: int
-    salt: bytes
+    salt_in_hex: str
     person_id: str
     activity_id: str
     session_id: str
@@ -65,11 +69,22 @@ class Filed(msgspec.Struct, frozen=True):
     objectors: frozenset[str] = frozenset()
 
     @property
+    def salt(self) -> bytes:
+        """The salt of the record's proof."""
+        return bytes.fromhex(self.salt_in_hex)
+
+    @property
     def line(self) -> Line:
         """Who has to do with it."""
-        noted = {step.person_id for step in self.steps if step.step in ("checked-in", "checked-out")}
-        named = ({self.recorder, self.stated_by} | noted) - {""}
-        verifiers = {step.person_id for step in self.steps if step.step in ("verified", "approved")}
+        named, verifiers = [self.recorder], list[str]()
+        if self.stated_by:
+            named.append(self.stated_by)
+        for step in self.steps:
+            if step.step in ("checked-in", "checked-out"):
+                if step.person_id:
+                    named.append(step.person_id)
+            elif step.step in ("verified", "approved"):
+                verifiers.append(step.person_id)
         return Line(self.person_id, frozenset(named), frozenset(verifiers), self.objectors)
 
 
@@ -79,6 +94,11 @@ class Sums(msgspec.Struct):
     activity: Counter[str]
     recorder: Counter[tuple[str, str]]
     week: Counter[tuple[str, str]]
+
+    @classmethod
+    def none(cls) -> Sums:
+        """Where no limit asks for sums."""
+        return cls(Counter(), Counter(), Counter())
 
     def most(self, activity: str, recorder: str, day: str, person: str, week: str) -> int:
         """The largest of the three sums that concern a record; several records without an activity have none."""
@@ -104,39 +124,33 @@ def filed_records(connection: Connection, ledger_id: int, ids: Iterable[str]) ->
     joined = record_trails.join(
         service_records, (record.ledger_id == trail.ledger_id) & (record.record_id == trail.record_id)
     )
-    rows = fetched(
-        connection,
+    query = (
         select(
             *(record[name] for name in _OF_RECORD),
             in_hex(connection, record.salt).label("salt"),
             *(trail[name] for name in _OF_TRAIL),
         )
         .select_from(joined)
-        .where(trail.ledger_id == ledger_id, is_one_of(connection, trail.record_id, wanted)),
+        .where(trail.ledger_id == ledger_id, is_one_of(connection, trail.record_id, wanted))
     )
+    found = {record.record_id: record for record in fetched_as(connection, query, Filed)}
     steps = _steps(connection, ledger_id, wanted)
     objectors = _objectors(connection, ledger_id, wanted)
-    found: dict[str, Filed] = {}
-    for row in rows:
-        id_ = str(row[0])
-        values: list[Any] = [*row[:11], bytes.fromhex(str(row[11])), *row[12:]]
-        found[id_] = msgspec.structs.replace(
-            Filed(*values), steps=tuple(steps.get(id_, ())), objectors=frozenset(objectors.get(id_, ()))
-        )
+    for id_, filed in found.items():  # nobody has seen them yet
+        force_setattr(filed, "steps", tuple(steps.get(id_, ())))
+        if id_ in objectors:
+            force_setattr(filed, "objectors", frozenset(objectors[id_]))
     return found
 
 
 def _steps(connection: Connection, ledger_id: int, ids: Sequence[str]) -> dict[str, list[Step]]:
     t = record_steps.c
-    rows = fetched(
-        connection,
-        select(t.record_id, t.number, t.step, t.person_id, t.at, t.place, t.device, t.reason).where(
-            t.ledger_id == ledger_id, is_one_of(connection, t.record_id, ids)
-        ),
+    query = select(t.number, t.step, t.person_id, t.at, t.place, t.device, t.reason, t.record_id).where(
+        t.ledger_id == ledger_id, is_one_of(connection, t.record_id, ids)
     )
     found: dict[str, list[Step]] = {}
-    for id_, *rest in sorted(rows, key=lambda row: (row[0], row[1])):
-        found.setdefault(str(id_), []).append(Step(*rest))
+    for step in sorted(fetched_as(connection, query, Step), key=attrgetter("number")):
+        found.setdefault(step.record_id, []).append(step)
     return found
 
 
@@ -318,6 +332,7 @@ def loaded_records(
     )
 
 
+@lru_cache(maxsize=4096)
 def limit_subjects(activity_id: str, recorder: str) -> tuple[str, ...]:
     """What submitting touches besides the volunteer, so that two uploads cannot each stay under a limit."""
     of_activity = (f"activity:{activity_id}",) if activity_id else ()

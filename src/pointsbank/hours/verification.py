@@ -9,34 +9,30 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any, Final, Literal
 
-import msgspec
 from sqlalchemy import Connection
 
-from pointsbank.activities.model import HONOUR
 from pointsbank.activities.ports import By, Households
 from pointsbank.activities.reading import versions_of
-from pointsbank.engine.commands import Command, request_digest
+from pointsbank.engine.commands import Command
 from pointsbank.engine.registry import Ledger
 from pointsbank.engine.writer import Result
+from pointsbank.hours.acceptance import Act, Outcome, Short, accept, act_draft
 from pointsbank.hours.aliases import loaded_for
 from pointsbank.hours.debts import debts_of
 from pointsbank.hours.four_eyes import Ties, may_not_verify
-from pointsbank.hours.funding import funds_short, queue_subject, waiting_row
-from pointsbank.hours.model import RecordFields, ServiceRecord
-from pointsbank.hours.points import creditable_minutes, points_of
-from pointsbank.hours.postings import HOURS, attached, category_account, credited
+from pointsbank.hours.funding import funds_short, queue_subject
+from pointsbank.hours.model import ServiceRecord
+from pointsbank.hours.postings import HOURS
 from pointsbank.hours.refusals import ReasonInvalid, TooManyLines
 from pointsbank.hours.rules import parse_record
 from pointsbank.hours.submission import above_limits, step_row
 from pointsbank.hours.trails import Filed, Loaded, subjects_of
-from pointsbank.intake.lines import effective_micros, filed_id, parts_of
-from pointsbank.ledger.chart import MINUTE
-from pointsbank.ledger.model import SEQUENCE, Change, Draft, Movement, Row
+from pointsbank.intake.lines import parts_of
+from pointsbank.ledger.model import Change, Draft
 from pointsbank.ledger.refusals import InsufficientBalance, Refusal
-from pointsbank.points.lots import Fund, point_lot
 from pointsbank.policy.book import PolicyBook
-from pointsbank.policy.calendar import available_on, city_day, expires_on
-from pointsbank.policy.model import Campaign, Policy
+from pointsbank.policy.calendar import city_day
+from pointsbank.policy.model import Policy
 
 ATTEMPTS: Final = 20
 REJECT_REASONS: Final = (
@@ -53,30 +49,6 @@ _DAY_MICROS: Final = 86_400 * 1_000_000
 _HOUR_MICROS: Final = 3600 * 1_000_000
 
 Verb = Literal["verify", "reject", "withdraw"]
-
-
-class Outcome(msgspec.Struct, frozen=True):
-    """What became of a record: its state now, or the refusal that left it as it was."""
-
-    record_id: str
-    state: str = ""
-    points: int = 0
-    available_on: str = ""
-    sequence: int = 0
-    unfunded: int = 0
-    """Points that wait for the fund to have some again, in hundredths."""
-    refusal: str = ""
-    """`unknown-record`, `wrong-record-state`, or a rule of four eyes."""
-
-
-class _Short(msgspec.Struct):
-    """Where a fund does not reach: records that it has refused, funds for which others wait, versions of their queues."""
-
-    unpaid: set[str]
-    waited_for: frozenset[str]
-    versions: dict[str, int]
-    indebted: frozenset[str]
-    """Whose points may not come free at once, for they owe something."""
 
 
 class Verifying:
@@ -124,7 +96,8 @@ class Verifying:
                 return refusal
             homes = await self._homes(loaded, by)
             short = await self._short(loaded, unpaid)
-            drafts, outcomes = self._judge_all(verb, left, loaded, homes, reason, by, command, done, short)
+            act = Act(by, command.client, now, self._today())
+            drafts, outcomes = self._judge_all(verb, left, loaded, homes, reason, act, done, short)
             if drafts:
                 self._land(await self._ledger.submit(drafts, HOURS), outcomes, unpaid, done)
         return [done.get(id_, Outcome(id_, refusal="stale-read")) for id_ in wanted]
@@ -139,18 +112,15 @@ class Verifying:
     async def _homes(self, loaded: Loaded, by: By) -> dict[date, Any]:
         """Households on every day that counts, service dates and today."""
         people = [*loaded.people, *([by.person] if by.person else [])]
-        days = {date.fromisoformat(r.day) for r in loaded.records.values()} | {self._today()}
+        days = {date.fromisoformat(day) for day in {r.day for r in loaded.records.values()}} | {self._today()}
         return {day: await self._households.household_of(people, day) for day in sorted(days)}
 
-    async def _short(self, loaded: Loaded, unpaid: set[str]) -> _Short:
+    async def _short(self, loaded: Loaded, unpaid: set[str]) -> Short:
         """Which records only book merit: their fund has refused them, or others wait for it already."""
         funds = {record.fund for record in loaded.records.values()}
         at_once = any(not policy.public_notice_days for policy in self._policies.policies)
         people = {person.id for person in loaded.people.values()} if at_once else set[str]()
-        waited_for, versions, indebted = await self._ledger.database.read(
-            _queues, self._ledger.id, funds, people
-        )
-        return _Short(unpaid, waited_for, versions, indebted)
+        return Short(unpaid, *await self._ledger.database.read(queues, self._ledger.id, funds, people))
 
     def _judge_all(
         self,
@@ -159,30 +129,32 @@ class Verifying:
         loaded: Loaded,
         homes: dict[date, Any],
         reason: str,
-        by: By,
-        command: Command,
+        act: Act,
         done: dict[str, Outcome],
-        short: _Short,
+        short: Short,
     ) -> tuple[list[Draft], list[Outcome]]:
         drafts: list[Draft] = []
         outcomes: list[Outcome] = []
+        ties = {
+            day.isoformat(): Ties((homes_of_day, homes[act.today]), loaded.credited)
+            for day, homes_of_day in homes.items()
+        }
         for id_ in ids:
             record = loaded.records.get(id_)
             if record is None:
                 done[id_] = Outcome(id_, refusal="unknown-record")
                 continue
-            ties = Ties((homes[date.fromisoformat(record.day)], homes[self._today()]), loaded.credited)
-            refusal = self._refused(verb, record, ties, by)
+            refusal = self._refused(verb, record, ties[record.day], act.by)
             if refusal:
-                repeated = self._is_repetition(verb, record, by)
+                repeated = self._is_repetition(verb, record, act.by)
                 done[id_] = (
                     self._as_it_stands(record) if repeated else Outcome(id_, record.state, refusal=refusal)
                 )
                 continue
             if verb == "verify":
-                draft, outcome = self._verified(record, loaded, by, command, short)
+                draft, outcome = self._verified(record, loaded, act, short)
             else:
-                draft, outcome = self._ended(verb, record, loaded, reason, by, command)
+                draft, outcome = self._ended(verb, record, loaded, reason, act)
             drafts.append(draft)
             outcomes.append(outcome)
             for subject in draft.touches:
@@ -208,88 +180,32 @@ class Verifying:
     def _as_it_stands(self, record: Filed) -> Outcome:
         return Outcome(record.record_id, record.state, record.points, record.available_on, record.sequence)
 
-    def _verified(
-        self, record: Filed, loaded: Loaded, by: By, command: Command, short: _Short
-    ) -> tuple[Draft, Outcome]:
+    def _verified(self, record: Filed, loaded: Loaded, act: Act, short: Short) -> tuple[Draft, Outcome]:
         policy = self._policy(record)
         total = loaded.sums.most(
             record.activity_id, record.recorder, record.submitted_on, record.person_id, record.week
         )
         needs_two = record.level > 1 or above_limits(record.minutes, total, policy)
+        reads = self._reads(record, loaded)
         if needs_two and record.state == "submitted":
-            step = step_row(record.record_id, len(record.steps) + 1, "verified", by)
+            step = step_row(record.record_id, len(record.steps) + 1, "verified", act.by)
             change = Change("service_records", (record.record_id,), "submitted", "checked")
-            draft = self._draft(
-                "check-record", record, loaded, by, command, (step,), (change,), touching=True
+            touched = tuple(subject for subject, _ in reads[:1])
+            draft = act_draft(
+                "check-record", record.record_id, reads, act, (step,), (change,), touches=touched
             )
             return draft, Outcome(record.record_id, "checked")
-        return self._credited(record, loaded, policy, by, command, short)
-
-    def _credited(
-        self, record: Filed, loaded: Loaded, policy: Policy, by: By, command: Command, short: _Short
-    ) -> tuple[Draft, Outcome]:
-        """The entry that books merit and points, and the record that goes on notice with it."""
-        person = loaded.people[record.person_id]
-        read, day = _service_record(record, policy), date.fromisoformat(record.day)
-        campaign = policy.campaigns.get(record.campaign)
-        rated = _under(policy, campaign) if campaign is not None else policy
-        used = loaded.used
-        creditable = creditable_minutes(
-            read, rated, used_of_day=used[person.id, day], used_of_year=used[person.id, day.year]
+        person, used, day = loaded.people[record.person_id], loaded.used, date.fromisoformat(record.day)
+        so_far = (used[person.id, day], used[person.id, day.year])
+        draft, outcome, creditable = accept(
+            record, _service_record(record, policy), person, policy, so_far, reads, act, short
         )
-        points = points_of(read, creditable, rated)
         used[person.id, day] += creditable
         used[person.id, day.year] += creditable
-        free_on = available_on(self._today(), policy, record.minutes) if policy.public_notice_days else None
-        if free_on is None and points and person.id in short.indebted:
-            free_on = self._today()  # a debt is paid when points come free, so these pass through the release
-        text, state = (free_on.isoformat(), "pending") if free_on else ("", "credited")
-        rows = [step_row(record.record_id, len(record.steps) + 1, _verified_as(record), by)]
-        queue = queue_subject(record.fund)
-        is_unfunded = bool(points) and (record.record_id in short.unpaid or record.fund in short.waited_for)
-        if is_unfunded:
-            rows.append(waiting_row(record, points, expires_on(day.year, policy)))
-            short.waited_for |= {record.fund}
-        unfunded, points = (points, 0) if is_unfunded else (0, points)
-        lot = point_lot(expires_on(day.year, policy), Fund(record.fund)) if points else ""
-        movements = [
-            Movement(category_account(read.fields.category), person.merit, MINUTE.code, record.minutes)
-        ]
-        if points:
-            movements += credited(person, points, lot, Fund(record.fund), at_once=free_on is None)
-        change = Change(
-            "service_records",
-            (record.record_id,),
-            record.state,
-            state,
-            (
-                ("verdict", "accepted"),
-                ("creditable", creditable),
-                ("points", points),
-                ("lot", lot),
-                ("available_on", text),
-                ("sequence", SEQUENCE),
-            ),
-        )
-        base = self._draft("earn", record, loaded, by, command, tuple(rows), (change,), touching=True)
-        draft = msgspec.structs.replace(
-            base,
-            reads=(*base.reads, (queue, short.versions[queue])),
-            touches=(*base.touches, queue) if is_unfunded else base.touches,
-            effective_at=effective_micros(read.session_end * 60, policy.timezone),
-            movements=tuple(movements),
-            place=filed_id(read.fields.station),
-            metadata=(
-                ("policy", policy.version),
-                ("category", filed_id(read.fields.category)),
-                ("credited", creditable),
-            ),
-            documents=(attached(record.record_id, record.salt, record.content),),
-        )
-        return draft, Outcome(record.record_id, state, points, text, unfunded=unfunded)
+        return draft, outcome
 
     def _ended(
-        self, verb: Verb, record: Filed, loaded: Loaded, reason: str, by: By, command: Command
+        self, verb: Verb, record: Filed, loaded: Loaded, reason: str, act: Act
     ) -> tuple[Draft, Outcome]:
         """Rejected or withdrawn: the interval is free in this commit, and the attendance can be submitted again."""
         state = "rejected" if verb == "reject" else "withdrawn"
@@ -298,39 +214,23 @@ class Verifying:
             changes.append(
                 Change("attendances", (record.session_id, record.person_id), "submitted", "closed")
             )
-        step = step_row(record.record_id, len(record.steps) + 1, state, by, reason)
-        draft = self._draft(
-            f"{verb}-record", record, loaded, by, command, (step,), tuple(changes), touching=True
+        step = step_row(record.record_id, len(record.steps) + 1, state, act.by, reason)
+        reads = self._reads(record, loaded)
+        draft = act_draft(
+            f"{verb}-record",
+            record.record_id,
+            reads,
+            act,
+            (step,),
+            tuple(changes),
+            touches=tuple(subject for subject, _ in reads[:1]),
         )
         return draft, Outcome(record.record_id, state)
 
-    def _draft(
-        self,
-        kind: str,
-        record: Filed,
-        loaded: Loaded,
-        by: By,
-        command: Command,
-        rows: tuple[Row, ...],
-        changes: tuple[Change, ...],
-        *,
-        touching: bool,
-    ) -> Draft:
-        """Rests on the versions of the volunteer and of the limits' subjects; raises the volunteer's alone."""
-        subjects = subjects_of(record, loaded.people)
-        return Draft(
-            kind,
-            f"{kind}:{record.record_id}:{by.name}",
-            command.client,
-            request_digest(kind, record.record_id, by.name),
-            self._ledger.writer.clock.now(),
-            actor=by.name,
-            place=by.place,
-            reads=tuple((subject, loaded.versions[subject]) for subject in subjects),
-            touches=subjects[:1] if touching else (),
-            rows=rows,
-            changes=changes,
-        )
+    def _reads(self, record: Filed, loaded: Loaded) -> tuple[tuple[str, int], ...]:
+        """The subjects on which a step rests, the volunteer's first."""
+        versions = loaded.versions
+        return tuple([(subject, versions[subject]) for subject in subjects_of(record, loaded.people)])
 
     def _land(
         self, results: list[Result], outcomes: Sequence[Outcome], unpaid: set[str], done: dict[str, Outcome]
@@ -339,7 +239,10 @@ class Verifying:
             if isinstance(result, InsufficientBalance):
                 unpaid.add(outcome.record_id)
             elif not isinstance(result, Refusal):
-                done[outcome.record_id] = msgspec.structs.replace(outcome, sequence=result.sequence)
+                o = outcome
+                done[o.record_id] = Outcome(
+                    o.record_id, o.state, o.points, o.available_on, result.sequence, o.unfunded
+                )
             elif not result.retry:
                 done[outcome.record_id] = Outcome(outcome.record_id, refusal=result.code)
 
@@ -354,11 +257,7 @@ class Verifying:
         return city_day(self._ledger.writer.clock.now(), self._zone)
 
 
-def _verified_as(record: Filed) -> str:
-    return "approved" if record.state == "checked" else "verified"
-
-
-def _queues(
+def queues(
     connection: Connection, ledger_id: int, funds: set[str], people: set[str]
 ) -> tuple[frozenset[str], dict[str, int], frozenset[str]]:
     """Funds for which something waits, the versions of all their queues, and who owes something."""
@@ -371,19 +270,9 @@ def _queues(
 
 
 def _service_record(record: Filed, policy: Policy) -> ServiceRecord:
-    fields = RecordFields._make(parts_of(record.content))
-    if not record.session_id and policy.safeguards.class_by_way:  # a line that came in was not measured
-        fields = fields._replace(hour_class=HONOUR)
-    read = parse_record(fields, policy)
+    read = parse_record(parts_of(record.content), policy)
     assert read is not None, "a record on file is well formed"
     return read
 
 
-def _under(policy: Policy, campaign: Campaign) -> Policy:
-    """The policy with the rules that the city has decided for a campaign."""
-    classes = {
-        name: msgspec.structs.replace(c, earns_points=c.earns_points or campaign.honour_earns_points)
-        for name, c in policy.hour_classes.items()
-    }
-    caps = msgspec.structs.replace(policy.caps, activity_minutes=campaign.activity_minutes)
-    return msgspec.structs.replace(policy, hour_classes=classes, caps=caps)
+__all__ = ["REJECT_REASONS", "Outcome", "Verifying", "queues"]

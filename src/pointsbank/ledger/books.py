@@ -240,6 +240,8 @@ class Books:
             self.counters[counter] = number
         for row in draft.rows:
             self.documents[row.table, row.key] = True
+            if row.state:
+                self.changes[row.table, row.key] = row.state
         for change in draft.changes:
             self.changes[change.table, change.key] = change.new
 
@@ -275,6 +277,8 @@ class Savepoint:
             self._save(books.counters, counter)
         for row in draft.rows:
             self._save(books.documents, (row.table, row.key))
+            if row.state:
+                self._save(books.changes, (row.table, row.key))
         for change in draft.changes:
             self._save(books.changes, (change.table, change.key))
         if draft.reverses:

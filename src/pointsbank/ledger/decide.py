@@ -107,7 +107,7 @@ def _moved_on(books: Books, draft: Draft) -> Refusal | None:
         if found != version:
             return StaleRead(subject, version, found)
     for change in draft.changes:
-        state = books.changes[change.table, change.key]
+        state = books.changes.get((change.table, change.key))
         if state != change.old:
             return StateChanged(change.table, "/".join(map(str, change.key)), change.old, state or "")
     seen: set[tuple[str, tuple[int | str, ...]]] = set()

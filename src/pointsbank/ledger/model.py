@@ -89,11 +89,14 @@ Cell = int | str | bytes | None | Marker
 
 class Row(Value, frozen=True):
     """A document row to insert: the table's name and its values in the order of the table's columns,
-    without the leading ledger_id. The first `key_length` values and ledger_id are the primary key."""
+    without the leading ledger_id. The first `key_length` values and ledger_id are the primary key.
+
+    `state` is the one among the values, named for documents that a later draft of the same batch may change."""
 
     table: str
     values: tuple[Cell, ...]
     key_length: int = 1
+    state: str = ""
 
     @property
     def key(self) -> tuple[int | str, ...]:

@@ -112,6 +112,8 @@ def _wrong_documents(draft: Draft) -> str:
     for row in draft.rows:
         if not _are_storable(row.values, draft.counters):
             return f"a row of {row.table} has a value that no database holds"
+        if row.state and row.state not in row.values:
+            return f"a row of {row.table} does not hold the state that it names"
     for change in draft.changes:
         values = (*change.key, change.new, *(cell for _, cell in change.values))
         if not _are_storable(values, draft.counters):

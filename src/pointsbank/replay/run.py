@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from pointsbank.activities.ports import By
 from pointsbank.engine.commands import Command, request_digest
 from pointsbank.engine.opening import require_profile
 from pointsbank.engine.registry import Ledger, open_ledger
@@ -43,6 +44,9 @@ EXPIRY_RUN: Final = date(2028, 1, 1)
 STEPS: Final = ("opening", "hours", "redemptions", "returns", "expiry")
 INTAKE: Final = frozenset(["intake"])
 CLIENT: Final = "replay"
+RECORDER: Final = By(CLIENT, "")
+VERIFIER: Final = By("replay-verifier", "")
+"""The two machines that play a whole data set: one does everything, the other accepts records, and nothing else."""
 CHUNK: Final = 1000
 
 Progress = Callable[[str, int, int], None]
@@ -100,7 +104,7 @@ class _Replay:
         self.policy = policies.policies[0]
         self.ledger = ledger
         self.on_progress = on_progress
-        self.hours = HoursService(ledger, policies, brings_own_time=True)
+        self.hours = HoursService(ledger, policies, brings_own_time=True, verifier=VERIFIER)
         # The last day of a lot matters for the order of use and for step 4, and for nothing else.
         self.market = MarketService(ledger, policies, keeps_refusals=True, expires_first=False)
 
@@ -185,7 +189,9 @@ class _Replay:
         on_file = await self._done("hours")
         done = len(on_file)
         lines = (line for line in self.dataset.records() if line[0] not in on_file)
-        async for verdicts in self.hours.submit_all("hours", _chunks(lines, CHUNK), Command(CLIENT, "hours")):
+        async for verdicts in self.hours.submit_all(
+            "hours", _chunks(lines, CHUNK), _command("hours"), by=RECORDER
+        ):
             done += len(verdicts)
             self.on_progress("hours", done, 0)
         # Steps have no coupling in time: a step begins when the one before is complete, its notices included.
@@ -227,7 +233,7 @@ class _Replay:
 
 
 def _command(key: str) -> Command:
-    return Command(CLIENT, key)
+    return Command(CLIENT, key, RECORDER.name)
 
 
 def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:

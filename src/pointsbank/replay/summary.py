@@ -14,6 +14,7 @@ import msgspec
 from sqlalchemy import Connection, case, func, select
 
 from pointsbank.engine.registry import Ledger
+from pointsbank.hours.line_verdicts import accepted_since
 from pointsbank.hours.model import HOURS_VERDICTS
 from pointsbank.intake.lines import DIGEST_MARK, LineVerdict, filed_id, verdicts_of
 from pointsbank.ledger.chart import POINT
@@ -49,7 +50,7 @@ async def write_results(
     counts = {}
     for source, verdicts in VERDICTS.items():
         path = out / f"verdicts-{source}.csv"
-        counts[source] = await _write_verdicts(dataset, ledger, source, verdicts, path)
+        counts[source] = await _write_verdicts(dataset, policy, ledger, source, verdicts, path)
     read, ledger_id = ledger.database.read, ledger.id
     folded = await read(_fold, ledger_id, marks)
     ids = await _ids(dataset, ledger)
@@ -89,7 +90,7 @@ def _replace(path: Path, text: str) -> None:
 
 
 async def _write_verdicts(
-    dataset: Dataset, ledger: Ledger, source: str, verdicts: tuple[str, ...], path: Path
+    dataset: Dataset, policy: Policy, ledger: Ledger, source: str, verdicts: tuple[str, ...], path: Path
 ) -> dict[str, int]:
     counts: Counter[str] = Counter()
     part = path.with_name(path.name + ".part")
@@ -98,6 +99,11 @@ async def _write_verdicts(
         writer.writerow(("id", "line", "verdict", "minutes", "points"))
         after = -1
         while page := await ledger.database.read(verdicts_of, ledger.id, source, after):
+            if source == "hours":
+                by_line, _ = await ledger.database.read(
+                    accepted_since, ledger.id, {v.line: v for v in page}, {policy.version}
+                )
+                page = list(by_line.values())
             lacking = {v.line for v in page if not v.id or v.id.startswith(DIGEST_MARK)}
             odd = dataset.ids_at(source, lacking) if lacking else {}
             writer.writerows(_row(verdict, odd) for verdict in page)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from pointsbank.ledger.books import Accepted, Effect
@@ -20,6 +20,7 @@ def written_by(drafts: list[Accepted], subjects: dict[str, int], types: Mapping[
     w = Written([], [], [], [], [], [], {}, {}, {}, [])
     debited: dict[int, Effect] = {}
     credited: dict[int, Effect] = {}
+    made: Made = {}
     for accepted in drafts:
         for e in accepted.effects:
             lot = e.lot.number
@@ -31,7 +32,7 @@ def written_by(drafts: list[Accepted], subjects: dict[str, int], types: Mapping[
         if not accepted.effects:
             w.keys.append((accepted.key_digest, draft.client, draft.key, draft.request, accepted.recorded_at))
         if draft.touches or draft.rows or draft.changes or accepted.numbers:
-            _documented(w, accepted, subjects)
+            _documented(w, accepted, subjects, made)
     _balanced(w, debited, credited)
     return w
 
@@ -55,7 +56,11 @@ def _balanced(w: Written, debited: dict[int, Effect], credited: dict[int, Effect
             w.changed_balances.append(line)
 
 
-def _documented(w: Written, accepted: Accepted, subjects: dict[str, int]) -> None:
+Made = dict[tuple[str, tuple[int | str, ...]], tuple[list[tuple[Any, ...]], int]]
+"""Documents of this batch that may still change in it: where their rows stand."""
+
+
+def _documented(w: Written, accepted: Accepted, subjects: dict[str, int], made: Made) -> None:
     draft = accepted.draft
     for subject in draft.touches:
         w.subjects[subject] = subjects[subject]
@@ -63,10 +68,32 @@ def _documented(w: Written, accepted: Accepted, subjects: dict[str, int]) -> Non
         w.counters[counter] = number
     for row in draft.rows:
         values = [_resolve(cell, accepted) if type(cell) is Marker else cell for cell in row.values]
-        w.rows.setdefault(row.table, []).append(tuple(values))
+        rows = w.rows.setdefault(row.table, [])
+        if row.state:
+            made[row.table, row.key] = (rows, len(rows))
+        rows.append(tuple(values))
     for change in draft.changes:
         moved = [_resolve(cell, accepted) if type(cell) is Marker else cell for _, cell in change.values]
-        w.changes.append((change, tuple(moved)))
+        place = made.get((change.table, change.key))
+        if place is None:
+            w.changes.append((change, tuple(moved)))
+        else:
+            _move_on(change, moved, *place)
+
+
+def _move_on(change: Change, moved: list[Any], rows: list[tuple[Any, ...]], at: int) -> None:
+    """A document that is made and changed in one batch is written once, as it ends: `decide` has kept its guard."""
+    places, values = _places(change.table), list(rows[at])
+    values[places["state"]] = change.new
+    for (name, _), value in zip(change.values, moved, strict=True):
+        values[places[name]] = value
+    rows[at] = tuple(values)
+
+
+@lru_cache(maxsize=64)
+def _places(table: str) -> dict[str, int]:
+    """Where each column stands in a row without `ledger_id`."""
+    return {c.name: at for at, c in enumerate(metadata.tables[table].columns, start=-1)}
 
 
 def _opened(w: Written, accepted: Accepted, types: Mapping[str, str]) -> None:
@@ -94,11 +121,12 @@ def changes_in_rounds(changes: list[tuple[Change, tuple[Any, ...]]]) -> list[Cha
 
     One statement sees a row once, so a document that changes twice in the batch goes in two rounds.
     """
-    rounds: Counter[tuple[str, tuple[int | str, ...]]] = Counter()
+    rounds: dict[tuple[str, tuple[int | str, ...]], int] = {}
     groups: dict[tuple[int, str, tuple[str, ...]], list[tuple[Change, tuple[Any, ...]]]] = {}
     for change, values in changes:
-        rounds[change.table, change.key] += 1
-        group = (rounds[change.table, change.key], change.table, tuple(name for name, _ in change.values))
+        place = (change.table, change.key)
+        number = rounds[place] = rounds.get(place, 0) + 1
+        group = (number, change.table, tuple([name for name, _ in change.values]))
         groups.setdefault(group, []).append((change, values))
     return [(table, names, groups[number, table, names]) for number, table, names in sorted(groups)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Integer, Select, any_, bindparam, column, func, select
@@ -28,6 +28,19 @@ def is_one_of(
     return sought.in_(select(listed.c.value))
 
 
+Shape = TypeVar("Shape", bound=msgspec.Struct)
+
+
+def fetched_as(connection: Connection, query: Select[Any], shape: type[Shape]) -> list[Shape]:
+    """Like `fetched`, each row as a struct whose first fields are the columns, in their order.
+
+    The struct is `array_like`, so that SQLite's text becomes structs without any list or loop in between.
+    """
+    if connection.dialect.name == "postgresql":
+        return [shape(*row) for row in connection.execute(query)]
+    return msgspec.json.decode(_as_json(connection, query), type=list[shape])  # type: ignore[valid-type]
+
+
 def in_hex(connection: Connection, octets: ColumnElement[bytes]) -> ColumnElement[str]:
     """A column of bytes as hexadecimal text."""
     if connection.dialect.name == "postgresql":
@@ -43,6 +56,10 @@ def fetched(connection: Connection, query: Select[Any]) -> Sequence[Sequence[Any
     """
     if connection.dialect.name == "postgresql":
         return connection.execute(query).all()
+    return msgspec.json.decode(_as_json(connection, query), type=list[list[int | str | None]])
+
+
+def _as_json(connection: Connection, query: Select[Any]) -> str:
     rows = query.subquery("rows")
     text = connection.execute(select(func.json_group_array(func.json_array(*rows.c)))).scalar_one()
-    return msgspec.json.decode(text, type=list[list[int | str | None]])
+    return str(text)

@@ -1,0 +1,211 @@
+"""What accepting a submitted record books, on what it rests, and what it guards. Pure."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import NamedTuple
+
+import msgspec
+
+from pointsbank.activities.model import HONOUR
+from pointsbank.activities.ports import By
+from pointsbank.engine.commands import request_digest
+from pointsbank.hours.funding import queue_subject, waiting_row
+from pointsbank.hours.model import ServiceRecord
+from pointsbank.hours.points import creditable_minutes, points_of
+from pointsbank.hours.postings import attached, category_account, credited
+from pointsbank.hours.submission import step_row
+from pointsbank.hours.trails import Filed
+from pointsbank.intake.lines import effective_micros, filed_id
+from pointsbank.ledger.chart import MINUTE
+from pointsbank.ledger.model import SEQUENCE, Attachment, Change, Draft, Movement, Row
+from pointsbank.people.volunteers import Volunteer
+from pointsbank.points.lots import Fund, point_lot
+from pointsbank.policy.calendar import available_on, expires_on
+from pointsbank.policy.model import Campaign, Policy
+
+
+class Outcome(msgspec.Struct, frozen=True, gc=False):
+    """What became of a record: its state now, or the refusal that left it as it was."""
+
+    record_id: str
+    state: str = ""
+    points: int = 0
+    available_on: str = ""
+    sequence: int = 0
+    unfunded: int = 0
+    """Points that wait for the fund to have some again, in hundredths."""
+    refusal: str = ""
+    """`unknown-record`, `wrong-record-state`, or a rule of four eyes."""
+
+
+class Short(msgspec.Struct):
+    """Where a fund does not reach: records that it has refused, funds for which others wait, versions of their queues."""
+
+    unpaid: set[str]
+    waited_for: frozenset[str]
+    versions: dict[str, int]
+    indebted: frozenset[str]
+    """Whose points may not come free at once, for they owe something."""
+
+
+class Act(msgspec.Struct):
+    """Who looks at records, through which client, and when (microseconds UTC, and the city's day)."""
+
+    by: By
+    client: str
+    at: int
+    today: date
+    name: str = ""
+    free: dict[tuple[str, bool], date] = {}
+    """First days on which points may be spent, as far as they were asked for: by policy, and of long records."""
+
+    def __post_init__(self) -> None:
+        self.name = self.by.name
+
+    def free_on(self, minutes: int, policy: Policy) -> date | None:
+        """First day on which points of a record accepted now may be spent; None if that is at once."""
+        if not policy.public_notice_days:
+            return None
+        long = policy.safeguards.long_line_minutes
+        notice = (policy.digest, bool(long) and minutes >= long)
+        found = self.free.get(notice)
+        if found is None:
+            found = self.free[notice] = available_on(self.today, policy, minutes)
+        return found
+
+
+class Acceptance(NamedTuple):
+    """The entry that a record becomes, what is answered, and the minutes that it uses up of the caps."""
+
+    draft: Draft
+    outcome: Outcome
+    creditable: int
+
+
+Reads = tuple[tuple[str, int], ...]
+
+
+def accept(
+    record: Filed,
+    read: ServiceRecord,
+    person: Volunteer,
+    policy: Policy,
+    used: tuple[int, int],
+    reads: Reads,
+    act: Act,
+    short: Short,
+) -> Acceptance:
+    """The entry that books merit and points, and the record that goes on notice with it.
+
+    `used` are minutes of the day and of the year; `reads` the versions on which all this rests, the volunteer's first.
+    """
+    record_id, day = record.record_id, date.fromisoformat(record.day)
+    read = _rated(read, record, policy)
+    campaign = policy.campaigns.get(record.campaign) if record.campaign else None
+    rated = _under(policy, campaign) if campaign is not None else policy
+    creditable = creditable_minutes(read, rated, used_of_day=used[0], used_of_year=used[1])
+    points = points_of(read, creditable, rated)
+    free_on = act.free_on(record.minutes, policy)
+    if free_on is None and points and person.id in short.indebted:
+        free_on = act.today  # a debt is paid when points come free, so these pass through the release
+    text, state = (free_on.isoformat(), "pending") if free_on else ("", "credited")
+    step = "approved" if record.state == "checked" else "verified"
+    rows: tuple[Row, ...] = (step_row(record_id, len(record.steps) + 1, step, act.by),)
+    queue, unfunded, lot = queue_subject(record.fund), 0, ""
+    if points and (record_id in short.unpaid or record.fund in short.waited_for):
+        rows += (waiting_row(record, points, expires_on(day.year, policy)),)
+        short.waited_for |= {record.fund}
+        unfunded, points = points, 0
+    category = read.fields.category
+    movements: tuple[Movement, ...] = (
+        Movement(category_account(category), person.merit, MINUTE.code, record.minutes),
+    )
+    if points:
+        lot = point_lot(expires_on(day.year, policy), Fund(record.fund))
+        movements += credited(person, points, lot, Fund(record.fund), at_once=free_on is None)
+    change = Change(
+        "service_records",
+        (record_id,),
+        record.state,
+        state,
+        (
+            ("verdict", "accepted"),
+            ("creditable", creditable),
+            ("points", points),
+            ("lot", lot),
+            ("available_on", text),
+            ("sequence", SEQUENCE),
+        ),
+    )
+    draft = act_draft(
+        "earn",
+        record_id,
+        (*reads, (queue, short.versions[queue])),
+        act,
+        rows,
+        (change,),
+        touches=(person.subject, queue) if unfunded else (person.subject,),
+        effective_at=effective_micros(read.session_end * 60, policy.timezone),
+        movements=movements,
+        place=filed_id(read.fields.station),
+        metadata=(
+            ("policy", policy.version),
+            ("category", filed_id(category)),
+            ("credited", creditable),
+        ),
+        documents=(attached(record_id, record.salt, record.content),),
+    )
+    return Acceptance(draft, Outcome(record_id, state, points, text, unfunded=unfunded), creditable)
+
+
+def act_draft(
+    kind: str,
+    record_id: str,
+    reads: Reads,
+    act: Act,
+    rows: tuple[Row, ...],
+    changes: tuple[Change, ...],
+    *,
+    touches: tuple[str, ...],
+    effective_at: int | None = None,
+    movements: tuple[Movement, ...] = (),
+    place: str | None = None,
+    metadata: tuple[tuple[str, int | str], ...] = (),
+    documents: tuple[Attachment, ...] = (),
+) -> Draft:
+    """What somebody does with a record. Rests on the versions of the volunteer and of the limits' subjects."""
+    name = act.name
+    return Draft(
+        kind,
+        f"{kind}:{record_id}:{name}",
+        act.client,
+        request_digest(kind, record_id, name),
+        act.at if effective_at is None else effective_at,
+        movements,
+        name,
+        act.by.place if place is None else place,
+        metadata=metadata,
+        documents=documents,
+        reads=reads,
+        touches=touches,
+        rows=rows,
+        changes=changes,
+    )
+
+
+def _rated(read: ServiceRecord, record: Filed, policy: Policy) -> ServiceRecord:
+    """The record with the class of hours that counts: a line that came in was not measured."""
+    if record.session_id or not policy.safeguards.class_by_way or read.fields.hour_class == HONOUR:
+        return read
+    return msgspec.structs.replace(read, fields=read.fields._replace(hour_class=HONOUR))
+
+
+def _under(policy: Policy, campaign: Campaign) -> Policy:
+    """The policy with the rules that the city has decided for a campaign."""
+    classes = {
+        name: msgspec.structs.replace(c, earns_points=c.earns_points or campaign.honour_earns_points)
+        for name, c in policy.hour_classes.items()
+    }
+    caps = msgspec.structs.replace(policy.caps, activity_minutes=campaign.activity_minutes)
+    return msgspec.structs.replace(policy, hour_classes=classes, caps=caps)
