@@ -41,6 +41,7 @@ from pointsbank.places.model import Joining, Moving, Opening
 from pointsbank.places.service import PlacesService
 from pointsbank.places.stations import stations
 from pointsbank.record_sheets.model import Sheet, SheetOrder
+from pointsbank.record_sheets.signing import make_key
 from pointsbank.settings import Settings
 from pointsbank.store.database import Database
 from pointsbank.web.api.desks import desks_of
@@ -348,6 +349,10 @@ AT: dict[str, Callable[[Things], Asked]] = {
         "/api/v1/role-grants",
         {"person": "somebody", "role": "cashier", "place": x.place},
     ),
+    "POST /api/v1/role-grants/minors-desk": lambda x: (
+        "/api/v1/role-grants/minors-desk",
+        {"person": "somebody", "place": x.place, "to_day": "2026-12-31"},
+    ),
     "POST /api/v1/role-grants/{grant_id}/confirmation": lambda x: (
         f"/api/v1/role-grants/{x.grant}/confirmation",
         None,
@@ -429,7 +434,12 @@ async def land(database_url: str, tmp_path: Path) -> AsyncIterator[Land]:
     async with open_ledger(database, clock=FixedClock(NOON)) as ledger:  # before anything else is written
         await require_profile(ledger, "replay")
     await database.close()
-    settings = {"pepper": str(tmp_path / "pepper"), "policy": str(unguarded_policy(tmp_path))}
+    make_key(tmp_path / "sheet-key")
+    settings = {
+        "pepper": str(tmp_path / "pepper"),
+        "policy": str(unguarded_policy(tmp_path)),
+        "sheet_key": str(tmp_path / "sheet-key"),
+    }
     async with running(url, clock=FixedClock(NOON), **settings) as service:
         atlas = PlacesService(service.bank.ledger)
         for number, act in enumerate(
