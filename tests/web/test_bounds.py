@@ -32,6 +32,7 @@ from pointsbank.engine.commands import Command
 from pointsbank.engine.ids import new_id
 from pointsbank.engine.opening import require_profile
 from pointsbank.engine.registry import open_ledger
+from pointsbank.hours.risks import risks
 from pointsbank.ledger.model import Receipt
 from pointsbank.market.model import Basket, BasketLine
 from pointsbank.market.postings import Delivery
@@ -368,6 +369,7 @@ LISTS = {
     "GET /api/v1/record-sheets/of/{person_id}",
     "POST /api/v1/people/searches",
     "GET /api/v1/terminals",
+    "GET /api/v1/risks/overlaps",
 }
 """They answer everybody who may read anywhere, and show only what is at the reader's places."""
 
@@ -491,6 +493,24 @@ async def test_a_card_is_stopped_at_any_desk_and_nowhere_else(land: Land) -> Non
             )
     for browser in (ann, bo, verifier):
         await browser.client.aclose()
+
+
+async def test_h7_who_is_refused_at_the_door_for_hours_of_their_own_stands_on_the_auditors_list(
+    land: Land,
+) -> None:
+    asked = {"person": land.operator.person, "in_at": TIMES["starts_at"], "out_at": TIMES["ends_at"]}
+    path = f"/api/v1/activity-sessions/{land.here.session}/written"
+    for _ in range(2):
+        answer = await land.operator.send("POST", path, {**asked, "reason": "paper-sheet"})
+        assert kind(answer) == (403, "forbidden"), answer.text
+    found = await land.service.bank.ask(risks, "2026-01-01", 0)
+    assert [(r.kind, r.rule, r.people, r.times) for r in found if r.rule] == [
+        ("refused-four-eyes", "own-hours", (land.operator.person,) * 2, 2)
+    ]
+    answer = await land.operator.get("/api/v1/risks?since=2026-01-01")
+    assert kind(answer) == (403, "forbidden"), "the list is for roles of the whole city"
+    answer = await land.operator.get("/api/v1/risks/overlaps?since=2026-01-01")
+    assert answer.json() == {"overlaps": []}
 
 
 async def test_routes_about_the_city_refuse_who_has_a_station_only(land: Land) -> None:
