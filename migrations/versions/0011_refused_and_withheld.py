@@ -1,4 +1,4 @@
-"""Refused attempts, for the auditor's lists."""
+"""Refused attempts, for the auditor's lists; points on notice that were taken for other hours."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -31,7 +31,21 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("refused_attempts_last_idx", "refused_attempts", ["ledger_id", "last_at"])
+    op.create_table(
+        "withheld_points",
+        sa.Column("ledger_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("line_id", TEXT, nullable=False),
+        sa.Column("record_id", TEXT, nullable=False),
+        sa.Column("points", BIG, nullable=False),
+        sa.Column("sequence", BIG, nullable=False),
+        sa.Column("state", TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("ledger_id", "line_id", "record_id", name="withheld_points_pk"),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+    op.create_index("withheld_points_record_idx", "withheld_points", ["ledger_id", "record_id"])
 
 
 def downgrade() -> None:
+    op.drop_table("withheld_points")
     op.drop_table("refused_attempts")
