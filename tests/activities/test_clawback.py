@@ -195,6 +195,8 @@ async def test_h12_ruling_13_the_guilty_answer_first_with_what_stands_on_notice_
         assert line_of(centre, case, "V2") == (2000, 500, 0, 1500), "the innocent keep what stands on notice"
         assert await centre.points("V2", pending=True) == 1000
         assert [await centre.state(record) for record in (*mine, *theirs)] == ["pending"] * 3
+        told = [await centre.standings.of_record(record) for record in mine]
+        assert sum(one.points for one in told if one is not None) == 1000, "and the volunteer sees it"
         await centre.holds()
         await centre.release("2026-04-01")
         assert [await centre.state(record) for record in mine] == ["credited"] * 2
