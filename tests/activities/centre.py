@@ -25,8 +25,9 @@ from pointsbank.hours.corrections import Correcting
 from pointsbank.hours.objections import Objecting
 from pointsbank.hours.service import HoursService
 from pointsbank.hours.status import Standings
-from pointsbank.hours.submission import LineOutcome, Submitting
-from pointsbank.hours.verification import Outcome, Verifying
+from pointsbank.hours.submission import LineOutcome
+from pointsbank.hours.verification import Outcome
+from pointsbank.hours.watched import WatchedSubmitting, WatchedVerifying
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.people.volunteers import Volunteer
 from pointsbank.places.stations import PLACES, opening
@@ -105,8 +106,8 @@ class Centre:
         ledger, policies = self.ledger, self.policies
         self.activities = ActivityService(ledger, policies, PlaceCodes(ledger))
         self.attendance = AttendanceService(ledger, policies, RotatingCodes(ledger.name, b"k" * 32))
-        self.submitting = Submitting(ledger, policies, self.homes)
-        self.verifying = Verifying(ledger, policies, self.homes)
+        self.submitting = WatchedSubmitting(ledger, policies, self.homes)
+        self.verifying = WatchedVerifying(ledger, policies, self.homes)
         self.objecting = Objecting(ledger, policies, self.homes)
         self.appealing = Appealing(ledger, policies, self.homes)
         self.correcting = Correcting(ledger, policies, self.homes)
@@ -127,10 +128,12 @@ class Centre:
         """Move the clock to a city time; never back."""
         self.clock.time = max(self.clock.time, micros(text))
 
-    async def activity(self, day: str, *, first: str = "00:00", last: str = "23:59", **more: object) -> str:
+    async def activity(
+        self, day: str, *, first: str = "00:00", last: str = "23:59", title: str = "清雪", **more: object
+    ) -> str:
         """An activity on a day, proposed and approved."""
         plan = ActivityPlan(
-            title="清雪",
+            title=title,
             category="ENV",
             station="S1",
             starts_at=micros(f"{day} {first}:00"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import date
 
 import pytest
 from msgspec.structs import replace
@@ -23,10 +24,14 @@ from tests.points.town import SHANGHAI, basket
 from pointsbank.activities.ports import By
 from pointsbank.activities.refusals import FourEyes
 from pointsbank.hours.clawback import Case, Clawing, case_of
+from pointsbank.hours.debts import guarded_release
 from pointsbank.hours.funding import Funding
+from pointsbank.hours.postings import HOURS
 from pointsbank.hours.refusals import WrongState
+from pointsbank.hours.releasing import pending_records
 from pointsbank.hours.taking_back import debt_account, loss_account, uncovered_account
 from pointsbank.hours.trails import filed_records
+from pointsbank.hours.withheld import is_withheld
 from pointsbank.ledger.model import Receipt
 from pointsbank.market.postings import Delivery
 from pointsbank.market.service import MarketService
@@ -156,6 +161,134 @@ async def test_h12_first_what_is_on_notice_then_the_same_lot_then_others_as_they
             centre.people["V1"].wallet
         ]
         assert left.lot == "2026-12-31/city", "its own lot was enough, the older one is not touched"
+        await centre.holds()
+
+
+async def on_notice(centre: Centre, name: str, day: str, *spans: tuple[str, str]) -> list[str]:
+    """Verified records of one person on a day."""
+    records = []
+    for start, end in spans:
+        session = await centre.attended([name], day, start, end)
+        records.append((await centre.submit(session))[name].record_id)
+        await centre.verify(records[-1])
+    return records
+
+
+HOUR, TWO, THREE = ("09:00", "10:00"), ("10:30", "12:30"), ("13:00", "16:00")
+"""An hour brings ten points."""
+
+
+async def test_h12_ruling_13_the_guilty_answer_first_with_what_stands_on_notice_of_other_records(
+    database: Database,
+) -> None:
+    async with open_centre(database, with_shop()) as centre:
+        activity, _ = await false_activity(centre, "V1", "V2")
+        await centre.release("2026-03-06")
+        for name in ("V1", "V2"):
+            await spend(centre, name, 1500)
+        mine = await on_notice(centre, "V1", "2026-03-06", HOUR, TWO)
+        theirs = await on_notice(centre, "V2", "2026-03-09", HOUR)
+        case = await decided(centre, activity, "V1")
+        assert line_of(centre, case, "V1") == (2000, 2000, 0, 0)
+        assert (await centre.points("V1"), await centre.points("V1", pending=True)) == (500, 1000)
+        assert await debt(centre, "V1") == 0
+        assert line_of(centre, case, "V2") == (2000, 500, 0, 1500), "the innocent keep what stands on notice"
+        assert await centre.points("V2", pending=True) == 1000
+        assert [await centre.state(record) for record in (*mine, *theirs)] == ["pending"] * 3
+        told = [await centre.standings.of_record(record) for record in mine]
+        assert sum(one.points for one in told if one is not None) == 1000, "and the volunteer sees it"
+        await centre.holds()
+        await centre.release("2026-04-01")
+        assert [await centre.state(record) for record in mine] == ["credited"] * 2
+        assert (await centre.points("V1"), await centre.points("V1", pending=True)) == (1500, 0)
+        assert await centre.merit("V1") == 180, "the hours of the other records stay"
+        for record in mine:
+            filed = (await database.read(filed_records, centre.ledger.id, [record]))[record]
+            answer = await centre.hours.reverse(filed.sequence, "mistake", centre.key())
+            if await database.read(is_withheld, centre.ledger.id, record):
+                assert answer == WrongState(record, "withheld"), "its entry has no mirror any more"
+        await centre.holds()
+
+
+async def test_h12_ruling_13_notice_then_the_same_lot_then_others_then_a_debt(database: Database) -> None:
+    async with open_centre(database, with_shop(), now="2025-03-03 06:00:00") as centre:
+        await centre.credited("V1", "2025-03-03", "09:00", "10:00")  # 1000 that expire in 2026
+        await centre.release("2025-03-10")
+        centre.at("2026-03-02 06:00:00")
+        activity = await centre.activity("2026-03-02", first="09:00", last="14:00")
+        session = await centre.attended(["V1"], "2026-03-02", "09:00", "14:00", activity=activity)
+        record = (await centre.submit(session))["V1"].record_id
+        await centre.verify(record)
+        await centre.release("2026-03-20")
+        centre.at("2026-03-20 08:00:00")
+        earned = await centre.points("V1") - 1000
+        await spend(centre, "V1", earned - 500)  # the 1000 of 2025 go first
+        [other] = await on_notice(centre, "V1", "2026-03-20", HOUR)
+        case = await decided(centre, activity, "V1")
+        points = line_of(centre, case, "V1")[0]
+        assert points == earned
+        assert line_of(centre, case, "V1") == (earned, 2500, earned - 2500, 0)
+        assert (await centre.points("V1"), await centre.points("V1", pending=True)) == (0, 0)
+        assert await debt(centre, "V1") == earned - 2500
+        await centre.release("2026-04-20")
+        assert await centre.state(other) == "credited", "released, with nothing left of it"
+        assert (await centre.points("V1"), await debt(centre, "V1")) == (0, earned - 2500)
+        await centre.holds()
+
+
+async def test_h12_a_release_that_was_prepared_before_takes_nothing_that_was_taken_meanwhile(
+    database: Database,
+) -> None:
+    async with open_centre(database, with_shop()) as centre:
+        activity, _ = await false_activity(centre, "V1")
+        await centre.release("2026-03-06")
+        await spend(centre, "V1", 2000)
+        await on_notice(centre, "V1", "2026-03-06", HOUR, TWO)
+        page = await database.read(pending_records, centre.ledger.id, date(2026, 4, 1))
+        assert sorted(record.points for record in page) == [1000, 2000]
+        await decided(centre, activity, "V1")
+        drafts = [guarded_release(record, 0, "late") for record in page]
+        results = await centre.ledger.submit(drafts, HOURS)
+        assert sorted(getattr(result, "code", "released") for result in results) in (
+            ["stale-read", "stale-read"],
+            ["released", "stale-read"],
+        )
+        await centre.release("2026-04-01")
+        assert (await centre.points("V1"), await centre.points("V1", pending=True)) == (1000, 0)
+        await centre.holds()
+
+
+async def test_h12_a_record_of_which_something_was_taken_can_be_objected_to_and_taken_back_itself(
+    database: Database,
+) -> None:
+    async with open_centre(database, with_shop()) as centre:
+        activity, _ = await false_activity(centre, "V1")
+        await centre.release("2026-03-06")
+        await spend(centre, "V1", 1000)
+        [objected] = await on_notice(centre, "V1", "2026-03-06", THREE)  # 3000, of which 2000 are taken
+        frozen_before = await centre.points("V1", pending=True)
+        case = await decided(centre, activity, "V1")
+        assert line_of(centre, case, "V1") == (2000, 2000, 0, 0)
+        assert (frozen_before, await centre.points("V1", pending=True)) == (3000, 1000)
+        done(await centre.objecting.object(objected, "not-present", centre.by("TEEN"), centre.key()))
+        upheld = await centre.objecting.decide(objected, "not-proved", JUDGE, centre.key(), uphold=True)
+        assert done(upheld).state == "upheld"
+        assert (await centre.points("V1"), await centre.points("V1", pending=True)) == (1000, 0)
+        assert await centre.state(objected) == "clawed-back"
+        assert await centre.merit("V1") == 0
+        await centre.holds()
+
+
+async def test_h12_what_somebody_objected_to_is_frozen_for_the_guilty_too(database: Database) -> None:
+    async with open_centre(database, with_shop()) as centre:
+        activity, _ = await false_activity(centre, "V1")
+        await centre.release("2026-03-06")
+        await spend(centre, "V1", 2000)
+        [objected] = await on_notice(centre, "V1", "2026-03-06", TWO)
+        done(await centre.objecting.object(objected, "not-present", centre.by("TEEN"), centre.key()))
+        case = await decided(centre, activity, "V1")
+        assert line_of(centre, case, "V1") == (2000, 0, 2000, 0)
+        assert await centre.points("V1", pending=True) == 2000
         await centre.holds()
 
 

@@ -6,7 +6,16 @@ import asyncio
 
 import asyncpg
 from tests.activities.centre import HEAD, JUDGE, RECORDER, TERMINAL, Centre, done, open_centre, refused
-from tests.activities.test_clawback import debt, decided, false_activity, holds, spend, with_shop
+from tests.activities.test_clawback import (
+    THREE,
+    debt,
+    decided,
+    false_activity,
+    holds,
+    on_notice,
+    spend,
+    with_shop,
+)
 
 from pointsbank.activities.attendance import Shown
 from pointsbank.hours.booked import booked_of
@@ -214,6 +223,35 @@ async def test_h14_undoing_is_a_new_entry_and_gives_the_old_id_what_is_its_own(d
         await centre.holds()
         assert await merge(centre, "V1", "V2", "merge:3") is None, "and merged again by another decision"
         assert await points(centre, "V2") == (360, 6000, 0)
+        await centre.holds()
+
+
+async def test_h14_what_was_taken_of_a_record_on_notice_goes_and_comes_back_as_it_is(
+    database: Database,
+) -> None:
+    async with open_centre(database, with_shop()) as centre:
+        first, _ = await false_activity(centre, "V1")
+        await centre.release("2026-03-06")
+        await spend(centre, "V1", 1000)
+        [record] = await on_notice(centre, "V1", "2026-03-06", THREE)
+        await decided(centre, first, "V1")
+        assert await points(centre, "V1") == (180, 1000, 1000), "of 3000 on notice 2000 were taken"
+        second, _ = await false_activity(centre, "V2", day="2026-03-09")
+        brought = await database.read(booked_of, centre.ledger.id, record)
+        assert brought is not None
+        assert [credit.points for credit in brought.earned] == [1000]
+        assert await merge(centre, "V1", "V2") is None
+        assert await points(centre, "V2") == (300, 1000, 3000)
+        assert await undo(centre, "V1", "V2") is None
+        assert await points(centre, "V1") == (180, 1000, 1000)
+        assert await points(centre, "V2") == (120, 0, 2000)
+        await centre.holds()
+        assert await merge(centre, "V1", "V2", "merge:3") is None
+        case = await decided(centre, second, "V2")
+        assert [(line.taken, line.owed) for line in case.lines] == [(2000, 0)]
+        assert await points(centre, "V2") == (180, 1000, 1000)
+        await centre.release("2026-04-01")
+        assert await points(centre, "V2") == (180, 2000, 0)
         await centre.holds()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date
 
 import pytest
@@ -11,7 +12,9 @@ from tests.activities.centre import (
     HEAD,
     JUDGE,
     RECORDER,
+    SECOND,
     TERMINAL,
+    VERIFIER,
     Centre,
     done,
     guarded,
@@ -19,13 +22,16 @@ from tests.activities.centre import (
 )
 from tests.points.town import micros
 
+from pointsbank.activities import attempts
 from pointsbank.activities.attendance import Shown
 from pointsbank.activities.model import SessionPlan
+from pointsbank.activities.refusals import ActivityStarted, CheckInRefused
 from pointsbank.hours import risks as odd
 from pointsbank.hours.clawback import Clawing
-from pointsbank.hours.risks import Risk, risks, two_places
+from pointsbank.hours.risks import Overlap, Risk, overlaps, risks, two_places
 from pointsbank.hours.sampling import Sampling
 from pointsbank.hours.trails import filed_records
+from pointsbank.policy.model import SAFEGUARDS_OFF
 from pointsbank.store.database import Database
 
 
@@ -166,3 +172,121 @@ async def test_h12_what_was_taken_back_failed_a_sample_or_fills_a_year_stands_on
         risk = (await kinds(centre))["clawback"]
         assert (risk.record_id, risk.people) == (activity, (JUDGE.person, HEAD.person))
         assert "long-year" not in await kinds(centre)
+
+
+async def refused(centre: Centre) -> list[tuple[str, str, tuple[str, ...], int]]:
+    """What stands on the lists of what was refused: kind, rule, people, times."""
+    found = await centre.ledger.database.read(risks, centre.ledger.id, "2026-01-01", 0)
+    return sorted((r.kind, r.rule, r.people, r.times) for r in found if r.kind.startswith("refused"))
+
+
+async def test_h6_what_comes_before_the_end_or_after_the_fact_leaves_one_line_a_day(
+    database: Database,
+) -> None:
+    async with open_centre(database) as centre:
+        activity = await centre.activity("2026-03-02", first="08:00", last="12:00")
+        session = await centre.session("2026-03-02", activity=activity)
+        done(await centre.activities.sign_up(session, centre.id("V1"), RECORDER, centre.key()))
+        centre.at("2026-03-02 09:00:00")
+        done(
+            await centre.attendance.check_in(session, centre.id("V1"), Shown("card"), TERMINAL, centre.key())
+        )
+        centre.at("2026-03-02 10:00:00")
+        done(
+            await centre.attendance.check_out(session, centre.id("V1"), Shown("card"), TERMINAL, centre.key())
+        )
+        assert (await centre.submit(session))["V1"].verdict == "recorded_early"
+        assert await refused(centre) == [
+            ("refused-early", "before-its-end", (RECORDER.person, centre.id("V1")), 1)
+        ]
+        times = micros("2026-03-02 09:00:00"), micros("2026-03-02 11:00:00")
+        written = await centre.attendance.write_down(
+            session, centre.id("V1"), *times, "paper-sheet", RECORDER, centre.key()
+        )
+        assert written == CheckInRefused("session-not-over")
+        plan = SessionPlan(starts_at=times[0], ends_at=times[1], capacity=5, station="")
+        late = await centre.activities.open_session(activity, plan, RECORDER, centre.key())
+        assert late == ActivityStarted(activity)
+        assert await refused(centre) == [
+            ("refused-early", "after-its-start", (RECORDER.person,), 1),
+            ("refused-early", "before-its-end", (RECORDER.person, centre.id("V1")), 2),
+        ]
+        centre.at("2026-03-03 09:00:00")
+        assert await centre.activities.open_session(activity, plan, RECORDER, centre.key()) == late
+        assert [times for *_, times in await refused(centre)] == [1, 1, 2], "another day, another line"
+        await centre.holds()
+
+
+async def test_h7_what_four_eyes_refuse_leaves_one_line_with_how_often(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "MOST_TIMES", 3)
+    async with open_centre(database, homes={"person-verifier": "H1"}) as centre:
+        centre.homes.homes[centre.id("V2")] = "H1"
+        session = await centre.attended(["V1", "V2"], "2026-03-02")
+        for _ in range(2):
+            lines = await centre.submit(session, centre.by("V1"), people=["V1"])
+            assert lines["V1"].verdict == "self_recorded"
+        record = (await centre.submit(session))["V2"].record_id
+        for _ in range(5):
+            [told] = await centre.verify(record, by=RECORDER)
+            assert told.refusal == "verifier-is-recorder"
+        [told] = done(await centre.verifying.reject([record], "not-present", VERIFIER, centre.key()))
+        assert told.refusal == "same-household"
+        me, other = centre.id("V1"), centre.id("V2")
+        assert await refused(centre) == [
+            ("refused-four-eyes", "recorder-is-beneficiary", (me, me), 2),
+            ("refused-four-eyes", "same-household", (VERIFIER.person, other), 1),
+            ("refused-four-eyes", "verifier-is-recorder", (RECORDER.person, other), 3),
+        ], "what is tried on and on is counted up to a point"
+        await centre.verify(record, by=SECOND)
+        assert len(await refused(centre)) == 3, "what is allowed leaves no line"
+
+
+async def test_h7_a_line_that_is_noted_by_many_at_once_is_one_line(database: Database) -> None:
+    async with open_centre(database) as centre:
+        session = await centre.attended(["V1"], "2026-03-02")
+        await asyncio.gather(*(centre.submit(session, centre.by("V1")) for _ in range(4)))
+        assert [times for *_, times in await refused(centre)] == [4]
+
+
+async def test_h1_the_verifier_of_an_overlap_sees_the_names_of_both_activities(database: Database) -> None:
+    async with open_centre(database) as centre:
+        first = await centre.session("2026-03-02", "09:00", "11:00", title="清雪")
+        second = await centre.session("2026-03-02", "10:00", "12:00", title="助老")
+        for session in (first, second):
+            done(await centre.activities.sign_up(session, centre.id("V1"), RECORDER, centre.key()))
+        for session, at, meet in (
+            (first, "09:00", centre.attendance.check_in),
+            (second, "10:00", centre.attendance.check_in),
+            (first, "11:00", centre.attendance.check_out),
+            (second, "12:00", centre.attendance.check_out),
+        ):
+            centre.at(f"2026-03-02 {at}:00")
+            done(await meet(session, centre.id("V1"), Shown("card"), TERMINAL, centre.key()))
+        record = (await centre.submit(first))["V1"].record_id
+        blocked = (await centre.submit(second))["V1"]
+        assert blocked.verdict == "overlap"
+        assert "清雪" not in repr(blocked), "not to who submits"
+        found = await database.read(overlaps, centre.ledger.id, 0)
+        assert found == [
+            Overlap(centre.id("V1"), "2026-03-02", "S1", second, "助老", record, "清雪"),
+        ]
+        assert [kind for kind, *_ in await refused(centre)] == ["refused-overlap"]
+        assert await database.read(overlaps, centre.ledger.id, centre.clock.time + 1) == []
+
+
+async def test_h6_h7_lines_of_files_that_were_refused_stand_on_the_list(database: Database) -> None:
+    async with open_centre(database, guarded(guard=SAFEGUARDS_OFF)) as centre:
+        day = "2026-03-01"
+        shift = (f"{day} 08:00", f"{day} 10:00", f"{day} 08:00", f"{day} 10:00")
+        lines = [
+            (1, ("R1", "V1", "A1", "清雪", "ENV", "S1", *shift, "信用", "V1", f"{day} 11:00")),
+            (2, ("R2", "V1", "A1", "清雪", "ENV", "S1", *shift, "信用", "OP", f"{day} 09:00")),
+        ]
+        told = await centre.hours.submit("sheet", lines, centre.key())
+        assert [verdict.verdict for verdict in told] == ["self_recorded", "recorded_early"]
+        assert await refused(centre) == [
+            ("refused-line", "before-its-end", (centre.id("V1"),), 1),
+            ("refused-line", "recorder-is-beneficiary", (centre.id("V1"),), 1),
+        ]

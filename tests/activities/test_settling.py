@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import date
 
+from sqlalchemy import Connection, select
 from tests.activities.centre import HEAD, Centre, open_centre, refused
 from tests.activities.test_clawback import FUND, debt, decided, false_activity, holds, spend, with_shop
 
 from pointsbank.hours.refusals import DebtLeft, HoursUnderWay, NoHousehold
 from pointsbank.hours.settling import SettlePostings
 from pointsbank.hours.taking_back import loss_account, uncovered_account
+from pointsbank.ledger.chart import SHIPPED
 from pointsbank.ledger.model import Receipt
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.people.closing import Settlement
@@ -17,6 +19,7 @@ from pointsbank.people.refusals import PointsLeft
 from pointsbank.places.model import Joining, Opening
 from pointsbank.places.service import PlacesService
 from pointsbank.store.database import Database
+from pointsbank.store.tables import entries
 
 
 async def settle(centre: Centre, name: str, settlement: Settlement, key: str = "close:1") -> Refusal | None:
@@ -128,3 +131,64 @@ async def test_expired_points_expire_and_are_not_given_away(database: Database) 
         assert await holds(centre, FUND.expired) == 2000
         assert await holds(centre, FUND.issued) == -2000
         await centre.holds()
+
+
+def test_a_debt_falls_by_payment_alone_and_moves_only_from_one_id_of_a_person_to_the_other() -> None:
+    ways = {(m.entry, m.debit) for m in SHIPPED.movements.values() if m.credit == "recovery"}
+    assert ways == {
+        ("repay", "fund-uncovered"),
+        ("repay", "fund-loss"),
+        ("merge", "recovery"),
+        ("unmerge", "recovery"),
+    }
+    assert not {"repay", "merge", "unmerge", "settle", "clawback"} & set(SHIPPED.reversible), (
+        "nor by a mirror"
+    )
+
+
+async def test_closing_pays_the_debt_by_an_entry_of_its_own_and_settles_by_another(
+    database: Database,
+) -> None:
+    async with open_centre(database, with_shop()) as centre:
+        activity, _ = await false_activity(centre, "V1")
+        await centre.release("2026-03-06")
+        await spend(centre, "V1", 500)
+        await centre.credited("V1", "2026-03-09")
+        await centre.release("2026-03-16")
+        await spend(centre, "V1", 2500)
+        await decided(centre, activity, "V1")
+        owed = await debt(centre, "V1")
+        await centre.credited("V1", "2026-03-16")
+        await centre.release("2026-03-23")
+        left, wallet = await debt(centre, "V1"), await centre.points("V1")
+        assert (owed, left, wallet) == (1000, 0, 1000)
+        assert await settle(centre, "V1", "donate") is None
+        assert await closing_entries(centre) == {"settle"}, "nothing was owed any more"
+
+
+async def test_what_is_owed_at_the_end_is_paid_or_lost_by_one_entry(database: Database) -> None:
+    async with open_centre(database, with_shop()) as centre:
+        first, _ = await false_activity(centre, "V1")
+        await centre.release("2026-03-06")
+        await spend(centre, "V1", 2000)
+        await decided(centre, first, "V1")
+        await centre.credited("V1", "2026-03-09")
+        await centre.release("2026-03-16")
+        assert (await debt(centre, "V1"), await centre.points("V1")) == (1000, 1000)
+        await spend(centre, "V1", 500)
+        assert await settle(centre, "V1", "donate") is None
+        assert (await debt(centre, "V1"), await centre.points("V1")) == (0, 0)
+        assert await holds(centre, loss_account(FUND)) == 500
+        assert await closing_entries(centre) == {"repay"}, "all that was left went to the debt"
+        assert await settle(centre, "V1", "donate") is None, "asked again, there is nothing to do"
+        await centre.holds()
+
+
+async def closing_entries(centre: Centre) -> set[str]:
+    """Kinds of the entries that closed accounts."""
+
+    def kinds(connection: Connection) -> set[str]:
+        query = select(entries.c.kind).where(entries.c.reason == "account-closed")
+        return set(connection.scalars(query))
+
+    return await centre.ledger.database.read(kinds)

@@ -119,11 +119,11 @@ async def test_h17_raising_a_budget_pays_what_waits_in_order(database: Database)
         await centre.holds()
 
 
-async def test_the_first_budget_opens_a_fund_and_a_fund_without_end_has_none_to_change(
+async def test_the_first_budget_opens_a_fund_and_a_fund_without_end_has_none_to_cut(
     database: Database,
 ) -> None:
     async with open_centre(database, guarded()) as centre:
-        assert refused(await desk(centre).propose("city", 5, JUDGE, centre.key())) == FundWithoutEnd("city")
+        assert refused(await desk(centre).propose("city", -5, JUDGE, centre.key())) == FundWithoutEnd("city")
         assert refused(await desk(centre).propose("ice", -5, JUDGE, centre.key())) == UnknownFund("ice")
         assert refused(await desk(centre).propose("no good", 5, JUDGE, centre.key())) == UnknownFund(
             "no good"
@@ -138,6 +138,36 @@ async def test_the_first_budget_opens_a_fund_and_a_fund_without_end_has_none_to_
         assert (await state(centre)).outstanding == 0, "of another fund nothing"
         await changed(centre, 1000, "ice")
         assert (await state(centre, fund="ice")).budget == 4000
+        await centre.holds()
+
+
+async def test_a_fund_that_was_opened_without_a_budget_is_given_one_by_two(database: Database) -> None:
+    async with open_centre(database, guarded()) as centre:
+        await centre.credited("V1", "2026-03-02")
+        assert (await state(centre)).budget is None
+        low = await proposed(centre, 1999)
+        answer = refused(await desk(centre).decide(low.change_id, HEAD, centre.key(), approve=True))
+        assert answer == BudgetBelowIssued("city", 0, 1)
+        assert (await state(centre)).budget is None
+        change = await proposed(centre, 3000)
+        answer = refused(await desk(centre).decide(change.change_id, JUDGE, centre.key(), approve=True))
+        assert answer == FourEyes("decider-is-proposer")
+        second = await proposed(centre, 9000)
+        given = done(await desk(centre).decide(change.change_id, HEAD, centre.key(), approve=True))
+        assert (given.points, given.sequence > 0) == (3000, True)
+        now = await state(centre)
+        assert (now.budget, now.issued, now.free, now.outstanding) == (3000, 2000, 1000, 2000)
+        record = await centre.credited("V2", "2026-03-03")
+        waiting = await state(centre)
+        assert (waiting.waiting, waiting.unfunded, waiting.issued) == (1, 2000, 2000), "it ends where it says"
+        assert await centre.state(record) == "pending"
+        done(await desk(centre).decide(second.change_id, HEAD, centre.key(), approve=True))
+        now = await state(centre)
+        assert (now.budget, now.issued, now.waiting) == (12_000, 4000, 0), (
+            "from now on a change like any other"
+        )
+        await changed(centre, -8000)
+        assert (await state(centre)).free == 0
         await centre.holds()
 
 

@@ -42,7 +42,7 @@ async def test_a_budget_over_http_is_two_policy_owners_and_no_machine(
     funds = {fund["fund"]: fund for fund in (await owners[0].get("/api/v1/funds")).json()["funds"]}
     assert (funds["ice"]["budget"], funds["ice"]["free"]) == (500_000, 500_000)
     assert funds["harbin-2026"]["budget"] is None
-    endless = await owners[0].send("POST", CHANGES, {"fund": "harbin-2026", "points": 1})
+    endless = await owners[0].send("POST", CHANGES, {"fund": "harbin-2026", "points": -1})
     assert kind(endless) == (409, "fund-without-end")
     cut = await owners[0].send("POST", CHANGES, {"fund": "ice", "points": -500_001})
     low = await owners[1].send("POST", f"{CHANGES}/{cut.json()['change_id']}/decision", {"approve": True})

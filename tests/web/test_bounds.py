@@ -32,6 +32,7 @@ from pointsbank.engine.commands import Command
 from pointsbank.engine.ids import new_id
 from pointsbank.engine.opening import require_profile
 from pointsbank.engine.registry import open_ledger
+from pointsbank.hours.risks import risks
 from pointsbank.ledger.model import Receipt
 from pointsbank.market.model import Basket, BasketLine
 from pointsbank.market.postings import Delivery
@@ -41,6 +42,7 @@ from pointsbank.places.model import Joining, Moving, Opening
 from pointsbank.places.service import PlacesService
 from pointsbank.places.stations import stations
 from pointsbank.record_sheets.model import Sheet, SheetOrder
+from pointsbank.record_sheets.signing import make_key
 from pointsbank.settings import Settings
 from pointsbank.store.database import Database
 from pointsbank.web.api.desks import desks_of
@@ -360,6 +362,10 @@ AT: dict[str, Callable[[Things], Asked]] = {
         "/api/v1/role-grants",
         {"person": "somebody", "role": "cashier", "place": x.place},
     ),
+    "POST /api/v1/role-grants/minors-desk": lambda x: (
+        "/api/v1/role-grants/minors-desk",
+        {"person": "somebody", "place": x.place, "to_day": "2026-12-31"},
+    ),
     "POST /api/v1/role-grants/{grant_id}/confirmation": lambda x: (
         f"/api/v1/role-grants/{x.grant}/confirmation",
         None,
@@ -375,6 +381,7 @@ LISTS = {
     "GET /api/v1/record-sheets/of/{person_id}",
     "POST /api/v1/people/searches",
     "GET /api/v1/terminals",
+    "GET /api/v1/risks/overlaps",
 }
 """They answer everybody who may read anywhere, and show only what is at the reader's places."""
 
@@ -441,7 +448,12 @@ async def land(database_url: str, tmp_path: Path) -> AsyncIterator[Land]:
     async with open_ledger(database, clock=FixedClock(NOON)) as ledger:  # before anything else is written
         await require_profile(ledger, "replay")
     await database.close()
-    settings = {"pepper": str(tmp_path / "pepper"), "policy": str(unguarded_policy(tmp_path))}
+    make_key(tmp_path / "sheet-key")
+    settings = {
+        "pepper": str(tmp_path / "pepper"),
+        "policy": str(unguarded_policy(tmp_path)),
+        "sheet_key": str(tmp_path / "sheet-key"),
+    }
     async with running(url, clock=FixedClock(NOON), **settings) as service:
         atlas = PlacesService(service.bank.ledger)
         for number, act in enumerate(
@@ -493,6 +505,24 @@ async def test_a_card_is_stopped_at_any_desk_and_nowhere_else(land: Land) -> Non
             )
     for browser in (ann, bo, verifier):
         await browser.client.aclose()
+
+
+async def test_h7_who_is_refused_at_the_door_for_hours_of_their_own_stands_on_the_auditors_list(
+    land: Land,
+) -> None:
+    asked = {"person": land.operator.person, "in_at": TIMES["starts_at"], "out_at": TIMES["ends_at"]}
+    path = f"/api/v1/activity-sessions/{land.here.session}/written"
+    for _ in range(2):
+        answer = await land.operator.send("POST", path, {**asked, "reason": "paper-sheet"})
+        assert kind(answer) == (403, "forbidden"), answer.text
+    found = await land.service.bank.ask(risks, "2026-01-01", 0)
+    assert [(r.kind, r.rule, r.people, r.times) for r in found if r.rule] == [
+        ("refused-four-eyes", "own-hours", (land.operator.person,) * 2, 2)
+    ]
+    answer = await land.operator.get("/api/v1/risks?since=2026-01-01")
+    assert kind(answer) == (403, "forbidden"), "the list is for roles of the whole city"
+    answer = await land.operator.get("/api/v1/risks/overlaps?since=2026-01-01")
+    assert answer.json() == {"overlaps": []}
 
 
 async def test_routes_about_the_city_refuse_who_has_a_station_only(land: Land) -> None:

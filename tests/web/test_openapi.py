@@ -136,7 +136,7 @@ def test_the_service_answers_as_its_document_says(
 
     @given(case=operation.as_strategy(generation_mode=mode))
     @settings(
-        max_examples=6,
+        max_examples=4,
         deadline=None,
         derandomize=True,
         database=None,

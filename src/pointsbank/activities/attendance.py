@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from pointsbank.activities.arrivals import Arrivals, Came
+from pointsbank.activities.attempts import Attempt, Attempts
 from pointsbank.activities.codes import RotatingCodes
 from pointsbank.activities.model import (
     HONOUR,
@@ -60,6 +61,7 @@ class AttendanceService:
         self._policies = policies
         self._codes = codes
         self._arrivals = Arrivals(ledger)
+        self._attempts = Attempts(ledger, policies.policies[-1].timezone)
 
     async def session_code(self, session_id: str) -> str | Refusal:
         """The code to show on the wall now; given from an hour before the session until an hour after it."""
@@ -208,7 +210,10 @@ class AttendanceService:
         refusal = await self._cannot_write(session, person_id, came, start, out_at, reason, by)
         asked = (session_id, person_id, str(in_at), str(out_at), reason)
         if refusal is not None:
-            return await self._repeated(command, asked, by, "write-down") or refusal
+            repeated = await self._repeated(command, asked, by, "write-down")
+            if repeated is None:
+                await self._note_attempt(refusal, session_id, person_id, by)
+            return repeated or refusal
         if came is None:
             row = Row(
                 "attendances",
@@ -236,6 +241,13 @@ class AttendanceService:
             ),
         )
         return await self._post(self._draft("write-down", by, command, asked, changes=(change,)))
+
+    async def _note_attempt(self, refusal: Refusal, session_id: str, person_id: str, by: By) -> None:
+        """What an auditor should see: one's own times, and times of a session that is not over."""
+        if isinstance(refusal, FourEyes):
+            await self._attempts.note(by, [Attempt(refusal.rule, person_id, session_id)])
+        elif isinstance(refusal, CheckInRefused) and refusal.rule == "session-not-over":
+            await self._attempts.note(by, [Attempt("before-its-end", person_id, session_id)])
 
     async def _cannot_write(
         self,

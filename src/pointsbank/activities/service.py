@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 from sqlalchemy import Connection
 
+from pointsbank.activities.attempts import Attempt, Attempts
 from pointsbank.activities.model import Activity, ActivityPlan, Paper, Session, SessionPlan
 from pointsbank.activities.ports import By, Places
 from pointsbank.activities.reading import (
@@ -70,6 +71,7 @@ class ActivityService:
         self._policies = policies
         self._places = places
         self._signing = asyncio.Lock()
+        self._attempts = Attempts(ledger, policies.policies[-1].timezone)
 
     async def open_project(
         self, name: str, brand: str, sector: str, by: By, command: Command
@@ -154,11 +156,19 @@ class ActivityService:
         draft = self._draft("decide-activity", by, command, (activity_id, state, reason), changes=(change,))
         if activity.state == "proposed":
             refusal = await self._may_not_decide(activity, by)
+            if refusal is None and approve and self._now() >= activity.starts_at:
+                refusal = ActivityStarted(activity_id)
             if refusal is not None:
+                await self._note_attempt(refusal, activity, by)
                 return refusal
-            if approve and self._now() >= activity.starts_at:
-                return ActivityStarted(activity_id)
         return await self._post(draft)
+
+    async def _note_attempt(self, refusal: Refusal, activity: Activity, by: By) -> None:
+        """What an auditor should see: planned when it was over, or approved by who proposed it."""
+        if isinstance(refusal, ActivityStarted):
+            await self._attempts.note(by, [Attempt("after-its-start", thing=activity.activity_id)])
+        elif isinstance(refusal, FourEyes):
+            await self._attempts.note(by, [Attempt(refusal.rule, thing=activity.activity_id)])
 
     async def _may_not_decide(self, activity: Activity, by: By) -> Refusal | None:
         if not by.person:
@@ -198,6 +208,7 @@ class ActivityService:
         if await self.session(session_id) is None:
             refusal = await self._wrong_session(activity, plan)
             if refusal is not None:
+                await self._note_attempt(refusal, activity, by)
                 return refusal
         return _made(await self._post(draft), session_id)
 

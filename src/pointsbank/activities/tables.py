@@ -119,3 +119,21 @@ papers = table(
     key=("person_id", "kind", "code"),
 )
 """Trainings passed, insurance, a guardian's consent: what a sign-up asks for. `state`: valid, revoked."""
+
+refused_attempts = table(
+    "refused_attempts",
+    column("day", Text),
+    column("rule", Text),
+    column("actor", Text),
+    column("subject", Text),
+    column("person_id", Text),
+    column("thing", Text),
+    column("times", Int),
+    column("first_at", Big),
+    column("last_at", Big),
+    column("state", Text),
+    key=("day", "rule", "actor", "subject"),
+)
+"""Acts that were refused, for the auditor: one line a day, with how often and on what (`thing`) it was tried last.
+`state`: noted."""
+Index("refused_attempts_last_idx", refused_attempts.c.ledger_id, refused_attempts.c.last_at)

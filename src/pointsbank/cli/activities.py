@@ -274,7 +274,9 @@ async def list_risks(since: date, database_url: str) -> None:
     finally:
         await database.close()
     for risk in found:
-        say(f"{risk.kind}\t{risk.day}\t{risk.record_id}\t{' '.join(risk.people)}\t{risk.minutes}")
+        say(
+            f"{risk.kind}\t{risk.day}\t{risk.record_id}\t{' '.join(risk.people)}\t{risk.minutes}\t{risk.rule}\t{risk.times}"
+        )
 
 
 @command.command("notice", short_help="What stands on public notice, as CSV 公示名单")

@@ -14,10 +14,21 @@ from msgspec.structs import replace
 from pointsbank.engine.commands import Command, attach, request_digest
 from pointsbank.intake.lines import kept_text
 from pointsbank.ledger.chart import POINT
-from pointsbank.ledger.model import RECORDED_AT, SEQUENCE, Change, Draft, Movement, OpenAccount, lot_name
+from pointsbank.ledger.model import (
+    MAX_AMOUNT,
+    RECORDED_AT,
+    SEQUENCE,
+    Change,
+    Draft,
+    Movement,
+    OpenAccount,
+    lot_name,
+)
 from pointsbank.points.lots import Fund
 
 ROOM: Final = frozenset({"funds"})
+NO_END: Final = MAX_AMOUNT
+"""What a fund that was opened without a budget may issue: as much as an account can hold (hundredths)."""
 
 
 class BudgetChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,12 +73,28 @@ def budget_draft(
     change: BudgetChange, salt: bytes, by: str, place: str, effective_at: int, command: Command
 ) -> Draft:
     """The entry of an approved change."""
+    return _granting(change, change.points, salt, by, place, effective_at, command)
+
+
+def first_budget_draft(
+    change: BudgetChange, salt: bytes, by: str, place: str, effective_at: int, command: Command
+) -> Draft:
+    """The entry that gives an end to a fund that had none.
+
+    Such a fund may issue as much as an account can hold, so all of that but the budget is taken away.
+    """
+    return _granting(change, change.points - NO_END, salt, by, place, effective_at, command)
+
+
+def _granting(
+    change: BudgetChange, points: int, salt: bytes, by: str, place: str, effective_at: int, command: Command
+) -> Draft:
     fund = Fund(change.fund)
     sides = (granted_account(fund), fund.issued)
-    debit, credit = sides if change.points > 0 else sides[::-1]
+    debit, credit = sides if points > 0 else sides[::-1]
     return replace(
         _decided(change, by, place, effective_at, command),
-        movements=(Movement(debit, credit, POINT.code, abs(change.points), budget_lot(fund)),),
+        movements=(Movement(debit, credit, POINT.code, abs(points), budget_lot(fund)),),
         documents=(attach("budget", change.change_id, salt, content_of(change, by)),),
         opens=(OpenAccount(granted_account(fund)),),
     )

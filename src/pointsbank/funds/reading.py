@@ -8,10 +8,12 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import BigInteger, Connection, bindparam, func, or_, select
+from sqlalchemy import BigInteger, Connection, bindparam, case, func, or_, select
 
+from pointsbank.funds.postings import NO_END, budget_lot
 from pointsbank.hours.tables import unfunded_credits
 from pointsbank.ledger.chart import POINT
+from pointsbank.points.lots import Fund
 from pointsbank.policy.calendar import start_of_day
 from pointsbank.readers.balances import balance_as_of
 from pointsbank.readers.moments import Moment, moment
@@ -63,7 +65,8 @@ def funds(
         issued_account = f"fund:{code}:issued"
         granted = now.total(issued_account, f"never/{code}")
         issued = granted - now.total(issued_account)
-        budget = None if floor is None else granted - floor
+        is_endless = floor is None and not granted
+        budget = None if is_endless else granted + (NO_END if floor is None else -floor)
         outstanding = now.outstanding(code)
         lost = now.total(f"fund:{code}:loss")
         waiting, unfunded = queue.get(code, (0, 0))
@@ -168,6 +171,24 @@ def _floors(connection: Connection, ledger_id: int) -> list[tuple[str, int | Non
         .order_by(a.path)
     )
     return [(path.split(":")[1], floor) for path, floor in rows]
+
+
+def has_no_end(connection: Connection, ledger_id: int, fund: Fund) -> bool | None:
+    """Whether a fund may issue without end: it was opened so and was given no budget since. None if there is no fund."""
+    a, b = accounts.c, balances.c
+    row = connection.execute(
+        select(
+            a.floor, func.coalesce(func.sum(case((lots.c.code == budget_lot(fund), b.balance), else_=0)), 0)
+        )
+        .select_from(
+            accounts.outerjoin(balances, (b.ledger_id == a.ledger_id) & (b.account == a.account)).outerjoin(
+                lots, (lots.c.ledger_id == b.ledger_id) & (lots.c.lot == b.lot)
+            )
+        )
+        .where(a.ledger_id == ledger_id, a.path == fund.issued)
+        .group_by(a.floor)
+    ).one_or_none()
+    return None if row is None else row[0] is None and not row[1]
 
 
 def _queue(connection: Connection, ledger_id: int) -> dict[str, tuple[int, int]]:

@@ -18,7 +18,7 @@ class FundExists(Refusal, frozen=True, tag="fund-exists"):
 
 
 class FundWithoutEnd(Refusal, frozen=True, tag="fund-without-end"):
-    """The fund was opened without a budget: it has no end that could be moved."""
+    """The fund was opened without a budget: there is nothing to cut. It can be given a budget."""
 
     fund: str
 

@@ -12,7 +12,8 @@ from pointsbank.activities.refusals import FourEyes
 from pointsbank.activities.service import made_by
 from pointsbank.engine.commands import Command, new_salt, request_digest
 from pointsbank.engine.registry import Ledger
-from pointsbank.funds.postings import ROOM, BudgetChange, budget_draft, opening_draft
+from pointsbank.funds.postings import ROOM, BudgetChange, budget_draft, first_budget_draft, opening_draft
+from pointsbank.funds.reading import has_no_end
 from pointsbank.funds.refusals import (
     BudgetBelowIssued,
     BudgetChangeDecided,
@@ -28,9 +29,11 @@ from pointsbank.ledger.refusals import AccountDiffers, AmountOutOfRange, Insuffi
 from pointsbank.points.lots import Fund
 from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.calendar import city_day, start_of_day
-from pointsbank.store.tables import accounts
 
 _PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
+
+_DRAFTS: Final = {None: opening_draft, True: first_budget_draft, False: budget_draft}
+"""The entry of an approved change: of no fund yet, of one without end, of one with a budget."""
 
 
 class Budgets:
@@ -46,16 +49,17 @@ class Budgets:
     ) -> BudgetChange | Refusal:
         """Propose to raise a fund's budget by `points` hundredths, or to cut it by as many below 0.
 
-        The first budget of a code that is not known yet opens a fund with it.
+        The first budget of a code that is not known yet opens a fund with it. To a fund that was opened without one,
+        `points` is the budget that it gets.
         """
         if not by.person:
             return FourEyes("machine-source")
-        found = await self._ledger.database.read(_floor_of, self._ledger.id, Fund(fund))
-        if found is None and (points <= 0 or not _is_code(fund)):
+        is_endless = await self._ledger.database.read(has_no_end, self._ledger.id, Fund(fund))
+        if is_endless is None and (points <= 0 or not _is_code(fund)):
             return UnknownFund(fund)
-        if found is not None and found[0] is None:
+        if is_endless and points <= 0:
             return FundWithoutEnd(fund)
-        if not 0 < abs(points) <= MAX_AMOUNT:
+        if not 0 < abs(points) <= MAX_AMOUNT - 1:
             return AmountOutOfRange(Fund(fund).issued, points)
         change_id = made_by(command, "budget")
         row = Row(
@@ -97,9 +101,9 @@ class Budgets:
         if by.name == change.proposed_by:
             return FourEyes("decider-is-proposer")
         if approve:
-            is_new = await self._ledger.database.read(_floor_of, self._ledger.id, Fund(change.fund)) is None
+            is_endless = await self._ledger.database.read(has_no_end, self._ledger.id, Fund(change.fund))
             today = city_day(self._ledger.writer.clock.now(), self._zone)
-            make = opening_draft if is_new else budget_draft
+            make = _DRAFTS[is_endless]
             draft = make(change, salt, by.name, by.place, start_of_day(today, self._zone), command)
         else:
             values = (("decided_by", by.name), ("decided_at", RECORDED_AT))
@@ -108,6 +112,8 @@ class Budgets:
             draft = replace(self._draft("refuse-budget", key, digest, by, command), changes=refused)
         [result] = await self._ledger.submit([draft], ROOM)
         if isinstance(result, InsufficientBalance):
+            if change.points > 0:  # a first budget: what it lacks of what is issued
+                return BudgetBelowIssued(change.fund, 0, result.required - result.available)
             return BudgetBelowIssued(change.fund, result.available, -change.points)
         if isinstance(result, AccountDiffers):  # another first budget was approved meanwhile
             return FundExists(change.fund)
@@ -157,11 +163,3 @@ def _change_with_salt(
 
 def _is_code(fund: str) -> bool:
     return 0 < len(fund) <= 64 and set(fund) <= _PLAIN and any(c.isalnum() for c in fund)
-
-
-def _floor_of(connection: Connection, ledger_id: int, fund: Fund) -> tuple[int | None] | None:
-    """The floor of a fund's account in a tuple of its own; None if there is no such fund."""
-    row = connection.execute(
-        select(accounts.c.floor).where(accounts.c.ledger_id == ledger_id, accounts.c.path == fund.issued)
-    ).one_or_none()
-    return None if row is None else (row[0],)

@@ -14,6 +14,7 @@ from pointsbank.hours.model import BOOKED
 from pointsbank.hours.tables import service_records
 from pointsbank.hours.taking_back import Credit, TakenBack, taken_back
 from pointsbank.hours.trails import Filed, filed_records
+from pointsbank.hours.withheld import net_of, on_notice
 from pointsbank.ledger.model import Change
 from pointsbank.people.volunteers import Volunteer
 from pointsbank.points.lots import HeldLot, lots_of
@@ -29,14 +30,17 @@ class Booked(msgspec.Struct, frozen=True):
     person: Volunteer
     version: int
     held: list[HeldLot]
+    others: list[Credit]
+    """Credits of the person's other records on notice."""
     dropped: tuple[Change, ...]
 
     def back(self, *, guilty: bool, today: date) -> TakenBack:
         """What is taken back of it now."""
         minutes = self.record.minutes
         return taken_back(
-            self.person, self.category, minutes, self.earned, self.held, guilty=guilty, today=today
-        )
+            self.person, self.category, minutes, self.earned, self.held,
+            guilty=guilty, today=today, others=self.others,
+        )  # fmt: skip
 
     @property
     def ended(self) -> tuple[Change, ...]:
@@ -63,9 +67,10 @@ def booked_of(connection: Connection, ledger_id: int, record_id: str) -> Booked 
     return Booked(
         record,
         next(row.category for row in rows if row.record_id == record_id),
-        tuple(earned),
+        tuple(net_of(connection, ledger_id, earned)),
         person,
         versions_of(connection, ledger_id, [person.subject])[person.subject],
         lots_of(connection, ledger_id, [person.wallet]).get(person.wallet, []),
+        on_notice(connection, ledger_id, person.id, [record_id, supplement_of(record_id)]),
         dropped,
     )

@@ -79,3 +79,16 @@ sample_outcomes = table(
     key=("sample_id", "record_id"),
 )
 """What became of a sampled record: confirmed, wrong-times, not-present, no-evidence."""
+
+withheld_points = table(
+    "withheld_points",
+    column("line_id", Text),
+    column("record_id", Text),
+    column("points", Big),
+    column("sequence", Big),
+    column("state", Text),
+    key=("line_id", "record_id"),
+)
+"""Points of a record on notice that the entry `sequence` took for another record, that of the case's line. `state`:
+taken."""
+Index("withheld_points_record_idx", withheld_points.c.ledger_id, withheld_points.c.record_id)

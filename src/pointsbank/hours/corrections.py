@@ -30,6 +30,7 @@ from pointsbank.hours.trails import (
     subjects_of,
     sums_of,
 )
+from pointsbank.hours.withheld import is_withheld
 from pointsbank.intake.lines import parts_of
 from pointsbank.ledger.model import Change, Draft
 from pointsbank.ledger.refusals import GroupRefused, Refusal
@@ -72,6 +73,8 @@ class Correcting:
                 return self._earlier(record, by) or WrongState(record_id, record.state)
             if await self._ledger.database.read(was_merged, self._ledger.id, record.person_id):
                 return WrongState(record_id, "merged")  # its points moved: only a clawback finds them
+            if await self._ledger.database.read(is_withheld, self._ledger.id, record_id):
+                return WrongState(record_id, "withheld")  # other hours took of it: no mirror fits
             forbidden = await self._forbidden(record, credited, by)
             if forbidden:
                 return FourEyes(forbidden)

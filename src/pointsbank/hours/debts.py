@@ -9,12 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Final
 
+import msgspec
 from sqlalchemy import Connection
 
 from pointsbank.engine.commands import request_digest
 from pointsbank.engine.registry import Ledger
 from pointsbank.hours.postings import HOURS, PendingRecord, release_draft
-from pointsbank.hours.taking_back import debt_account, uncovered_account
+from pointsbank.hours.taking_back import debt_account, uncovered_account, withheld_subject
 from pointsbank.ledger.chart import POINT
 from pointsbank.ledger.model import Draft, Movement, Receipt
 from pointsbank.ledger.refusals import GroupRefused, Refusal
@@ -23,6 +24,19 @@ from pointsbank.points.lots import HeldLot, accounts_at, lots_of
 from pointsbank.policy.calendar import start_of_day
 
 ATTEMPTS: Final = 10
+
+
+class DueRecord(PendingRecord, frozen=True):
+    """A record whose notice has ended; its points are those of which nothing was withheld."""
+
+    withheld: int = 0
+    """How often something was."""
+
+
+def guarded_release(record: DueRecord, effective_at: int, client: str) -> Draft:
+    """The release of a record, refused as stale if something was taken of it meanwhile."""
+    read = (withheld_subject(record.record_id), record.withheld)
+    return msgspec.structs.replace(release_draft(record, effective_at, client), reads=(read,))
 
 
 class ReleaseRefused(Exception):
@@ -55,7 +69,7 @@ def payments(debts: Sequence[HeldLot], wallet: str, debt: str, amount: int, lot:
 
 
 def repayment(
-    record: PendingRecord, debts: Sequence[HeldLot], percent: int, effective_at: int, client: str
+    record: DueRecord, debts: Sequence[HeldLot], percent: int, effective_at: int, client: str
 ) -> Draft | None:
     """The entry by which a record's points pay a debt; None if nothing is to be paid."""
     person: Volunteer = record.volunteer
@@ -76,9 +90,7 @@ def repayment(
     )
 
 
-def apart(
-    page: Sequence[PendingRecord], debts: Mapping[str, object]
-) -> tuple[list[PendingRecord], list[PendingRecord]]:
+def apart(page: Sequence[DueRecord], debts: Mapping[str, object]) -> tuple[list[DueRecord], list[DueRecord]]:
     """Records of people without debts, and of those who have some."""
     return (
         [record for record in page if record.volunteer.id not in debts],
@@ -87,7 +99,7 @@ def apart(
 
 
 async def release_indebted(
-    ledger: Ledger, records: Iterable[PendingRecord], percent: int, zone: str, client: str
+    ledger: Ledger, records: Iterable[DueRecord], percent: int, zone: str, client: str
 ) -> int:
     """Release records of people who owe something, each together with what it pays; gives how many.
 
@@ -100,14 +112,15 @@ async def release_indebted(
             debts = await ledger.database.read(debts_of, ledger.id, [record.volunteer.id])
             at = start_of_day(date.fromisoformat(record.available_on), zone)
             paid = repayment(record, debts.get(record.volunteer.id, ()), percent, at, client)
-            drafts = [release_draft(record, at, client), *([paid] if paid else [])]
+            drafts = [guarded_release(record, at, client), *([paid] if paid else [])]
             results = await ledger.submit(drafts, HOURS, atomic=True)
             refusals = [r for r in results if isinstance(r, Refusal) and not isinstance(r, GroupRefused)]
             refusal = refusals[0] if refusals else None
             if refusal is None:
                 count += isinstance(results[0], Receipt) and not results[0].replayed
                 break
-            if refusal.code == "state-changed":  # somebody else has released or reversed it
+            # somebody else has released or reversed it, or taken some of it: the next run finds what is left
+            if refusal.code in ("state-changed", "stale-read"):
                 refusal = None
                 break
         if refusal is not None:

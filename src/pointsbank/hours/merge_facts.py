@@ -14,6 +14,7 @@ from pointsbank.hours.funding import supplement_of
 from pointsbank.hours.model import BOOKED, HOLDING
 from pointsbank.hours.tables import record_trails, service_records
 from pointsbank.hours.taking_back import debt_account
+from pointsbank.hours.withheld import withheld_of
 from pointsbank.intake.lines import kept_text
 from pointsbank.people.merged import groups, survivors
 from pointsbank.people.merged_tables import merged_people
@@ -254,12 +255,14 @@ def _of_records(
         )
     ).all()
     merit, pending, freed = 0, Counter[str](), Counter[str]()
+    withheld = withheld_of(connection, ledger_id, {row.record_id for row in (*own, *supplements)})
     for row in (*own, *supplements):
         merit += row.minutes
-        if row.points and row.state in ("pending", "objected"):
-            pending[row.lot] += row.points
-        elif row.points and max(row.sequence, row.released_by) > since:
-            freed[row.lot] += row.points
+        points = row.points - withheld.get(row.record_id, (0, 0))[0]
+        if points and row.state in ("pending", "objected"):
+            pending[row.lot] += points
+        elif points and max(row.sequence, row.released_by) > since:
+            freed[row.lot] += points
     return merit, pending, freed
 
 

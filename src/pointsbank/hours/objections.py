@@ -27,6 +27,7 @@ from pointsbank.hours.submission import step_row
 from pointsbank.hours.tables import objections
 from pointsbank.hours.taking_back import Line, clawback_draft, done_row
 from pointsbank.hours.trails import Filed, credited_since, filed_records
+from pointsbank.hours.withheld import is_withheld
 from pointsbank.ledger.model import RECORDED_AT, Change, Draft, Receipt, Row
 from pointsbank.ledger.refusals import GroupRefused, Refusal, StateChanged
 from pointsbank.people.merged import was_merged
@@ -134,7 +135,7 @@ class Objecting:
             )
             if forbidden:
                 return FourEyes(forbidden)
-            if uphold and await self._ledger.database.read(was_merged, self._ledger.id, record.person_id):
+            if uphold and await self._ledger.database.read(_has_moved, self._ledger.id, record):
                 drafts = [await self._taken_back(record, cases[-1], reason, by, command)]
             else:
                 drafts = await self._decision(record, cases[-1], reason, by, command, uphold=uphold)
@@ -202,7 +203,7 @@ class Objecting:
     async def _taken_back(
         self, record: Filed, case: Objection, reason: str, by: By, command: Command
     ) -> Draft:
-        """Upheld, after the person's points moved to another id: they are taken back where they stand now."""
+        """Upheld, after the person's points moved, or some were taken: they are taken back where they stand now."""
         found = await self._ledger.database.read(booked_of, self._ledger.id, record.record_id)
         assert found is not None, "it was read before"
         line = Line(
@@ -291,6 +292,12 @@ class Objecting:
 
     def _today(self) -> date:
         return city_day(self._now(), self._zone)
+
+
+def _has_moved(connection: Connection, ledger_id: int, record: Filed) -> bool:
+    """Whether the points of a record are no longer where its entry put them."""
+    is_elsewhere = was_merged(connection, ledger_id, record.person_id)
+    return is_elsewhere or is_withheld(connection, ledger_id, record.record_id)
 
 
 def objections_to(connection: Connection, ledger_id: int, record_id: str) -> list[Objection]:

@@ -10,10 +10,11 @@ from sqlalchemy import Connection, select
 
 from pointsbank.engine.registry import Ledger
 from pointsbank.engine.writer import Result
-from pointsbank.hours.debts import apart, debts_of, release_indebted
-from pointsbank.hours.postings import HOURS, PendingRecord, release_draft
+from pointsbank.hours.debts import DueRecord, apart, debts_of, guarded_release, release_indebted
+from pointsbank.hours.postings import HOURS
 from pointsbank.hours.refusals import RecordRefused
 from pointsbank.hours.tables import service_records
+from pointsbank.hours.withheld import withheld_of
 from pointsbank.ledger.model import Receipt
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.people.merged import resolved
@@ -39,7 +40,7 @@ async def releases(
 async def _release_page(
     ledger: Ledger,
     policy: Policy,
-    page: Sequence[PendingRecord],
+    page: Sequence[DueRecord],
     debts: Mapping[str, Sequence[HeldLot]],
     client: str,
 ) -> int:
@@ -47,7 +48,7 @@ async def _release_page(
     zone = policy.timezone
     free, indebted = apart(page, debts)
     drafts = [
-        release_draft(record, start_of_day(date.fromisoformat(record.available_on), zone), client)
+        guarded_release(record, start_of_day(date.fromisoformat(record.available_on), zone), client)
         for record in free
     ]
     released = _released(await ledger.submit(drafts, HOURS)) if drafts else 0
@@ -57,16 +58,19 @@ async def _release_page(
 
 
 def _released(results: Sequence[Result]) -> int:
-    """How many records were released; one that somebody else released or reversed meanwhile is no fault."""
+    """How many records were released; one that somebody else released or reversed meanwhile is no fault.
+
+    Nor is one of which something was taken meanwhile: the next run releases what is left of it.
+    """
     for result in results:
-        if isinstance(result, Refusal) and result.code != "state-changed":
+        if isinstance(result, Refusal) and result.code not in ("state-changed", "stale-read"):
             raise RecordRefused(0, result)
     return sum(isinstance(result, Receipt) and not result.replayed for result in results)
 
 
 def pending_records(
     connection: Connection, ledger_id: int, as_of: date, after: tuple[str, str] = ("", ""), limit: int = 1000
-) -> list[PendingRecord]:
+) -> list[DueRecord]:
     """Records whose notice has ended by `as_of`, by date and record id, a page at a time."""
     t = service_records.c
     day, record_id = after
@@ -86,7 +90,11 @@ def pending_records(
     )
     rows = sorted(found, key=lambda row: (row[5], row[0]))
     people = resolved(connection, ledger_id, {row[2]: Volunteer(row[2]) for row in rows})
+    withheld = withheld_of(connection, ledger_id, {row[0] for row in rows})
     return [
-        PendingRecord(row[0], row[1], people[row[2]], row[3], row[4], row[5], bytes.fromhex(row[6]))
+        DueRecord(
+            row[0], row[1], people[row[2]], row[3] - points, row[4], row[5], bytes.fromhex(row[6]), times
+        )
         for row in rows
+        for points, times in (withheld.get(row[0], (0, 0)),)
     ]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from typing import Final, Literal
 
 import msgspec
 from sqlalchemy import Connection, func, select
 
+from pointsbank.activities.attempts import EARLY, OVERLAP
 from pointsbank.activities.model import HONOUR
-from pointsbank.activities.tables import attendances
+from pointsbank.activities.tables import activities, activity_sessions, attendances, refused_attempts
 from pointsbank.hours.case_tables import clawback_cases, sample_outcomes, samples
 from pointsbank.hours.model import HOLDING
 from pointsbank.hours.tables import record_steps, record_trails, service_records
@@ -29,26 +31,48 @@ MOST_OF_A_YEAR: Final = 1000 * 60
 NIGHT: Final = range(5)
 """Hours of the city's clock, 0 to 4, in which nobody works at a station."""
 
+Kind = Literal[
+    "late",
+    "mutual",
+    "long-day",
+    "honour-recorder",
+    "night",
+    "same-times",
+    "two-places",
+    "long-year",
+    "clawback",
+    "sample",
+    "refused-early",
+    "refused-four-eyes",
+    "refused-overlap",
+    "refused-line",
+]
+
 
 class Risk(msgspec.Struct, frozen=True):
     """Something worth a look. `people` are ids; `minutes` where a length of time is what is odd."""
 
-    kind: Literal[
-        "late",
-        "mutual",
-        "long-day",
-        "honour-recorder",
-        "night",
-        "same-times",
-        "two-places",
-        "long-year",
-        "clawback",
-        "sample",
-    ]
+    kind: Kind
     record_id: str
     day: str
     people: tuple[str, ...]
     minutes: int = 0
+    rule: str = ""
+    """of what was refused: the rule that said no"""
+    times: int = 0
+    """how often it was tried on that day"""
+
+
+class Overlap(msgspec.Struct, frozen=True):
+    """Two activities that claim one time of one person: the one that was refused, and the one that is on file."""
+
+    person_id: str
+    day: str
+    station: str
+    session_id: str
+    activity: str
+    record_id: str
+    record_activity: str
 
 
 def risks(
@@ -66,6 +90,8 @@ def risks(
         *long_years(connection, ledger_id, since, limit),
         *clawed_back(connection, ledger_id, since_micros, limit),
         *failed_samples(connection, ledger_id, since_micros, limit),
+        *attempts_refused(connection, ledger_id, since_micros, limit),
+        *lines_refused(connection, ledger_id, since_micros, limit),
     ]
 
 
@@ -273,3 +299,110 @@ def failed_samples(connection: Connection, ledger_id: int, since: int, limit: in
         .limit(limit)
     )
     return [Risk("sample", id_, day, (recorder,)) for id_, day, recorder in rows]
+
+
+def attempts_refused(connection: Connection, ledger_id: int, since: int, limit: int = 500) -> list[Risk]:
+    """H6, H7: acts that were refused because they came before the end or from the wrong person, with who tried.
+
+    `record_id` is the record, session or activity on which it was tried last.
+    """
+    t = refused_attempts.c
+    rows = connection.execute(
+        select(t.rule, t.day, t.actor, t.person_id, t.thing, t.times)
+        .where(t.ledger_id == ledger_id, t.last_at >= since)
+        .order_by(t.last_at, t.day, t.rule, t.actor, t.subject)
+        .limit(limit)
+    )
+    return [
+        Risk(_REFUSED.get(rule, "refused-four-eyes"), thing, day, (actor, person) if person else (actor,),
+             rule=rule, times=times)
+        for rule, day, actor, person, thing, times in rows
+    ]  # fmt: skip
+
+
+def lines_refused(connection: Connection, ledger_id: int, since: int, limit: int = 500) -> list[Risk]:
+    """H6, H7 in files: lines that came before the session's end or from the volunteer, by volunteer and day."""
+    t = service_records.c
+    day = (t.recorded_at // 3_600_000_000 + 8) // 24
+    rows = connection.execute(
+        select(t.volunteer, t.verdict, day, func.min(t.record_id), func.count())
+        .where(
+            t.ledger_id == ledger_id,
+            t.state == "refused",
+            t.recorded_at >= since,
+            t.verdict.in_(_LINES),
+        )
+        .group_by(t.volunteer, t.verdict, day)
+        .order_by(day, t.volunteer, t.verdict)
+        .limit(limit)
+    )
+    return [
+        Risk("refused-line", first, (date(1970, 1, 1) + timedelta(days=int(on))).isoformat(),
+             (volunteer,) if volunteer else (), rule=_LINES[verdict], times=int(count))
+        for volunteer, verdict, on, first, count in rows
+    ]  # fmt: skip
+
+
+def overlaps(connection: Connection, ledger_id: int, since: int, limit: int = 500) -> list[Overlap]:
+    """H1: attendance that was refused because the person was elsewhere on file, with both activities: for verifiers.
+
+    Not for who submits: that somebody else's activity was at that time is nobody's business there.
+    """
+    tried, came, met, meant = refused_attempts.c, attendances.c, activity_sessions.c, activities.c
+    record, trail = service_records.c, record_trails.c
+    other = activities.alias("other")
+    begins, ends = (at // 60_000_000 + 8 * 60 for at in (came.in_at, came.out_at))
+    opens, closes = (at // 60_000_000 + 8 * 60 for at in (met.starts_at, met.ends_at))
+    rows = connection.execute(
+        select(
+            tried.person_id,
+            tried.day,
+            met.station,
+            met.session_id,
+            meant.title,
+            record.record_id,
+            func.coalesce(other.c.title, ""),
+        )
+        .select_from(
+            refused_attempts.join(
+                attendances,
+                (came.ledger_id == tried.ledger_id)
+                & (came.session_id == tried.thing)
+                & (came.person_id == tried.person_id),
+            )
+            .join(activity_sessions, (met.ledger_id == came.ledger_id) & (met.session_id == came.session_id))
+            .join(activities, (meant.ledger_id == met.ledger_id) & (meant.activity_id == met.activity_id))
+            .join(record_trails, (trail.ledger_id == tried.ledger_id) & (trail.person_id == tried.person_id))
+            .join(
+                service_records,
+                (record.ledger_id == trail.ledger_id) & (record.record_id == trail.record_id),
+            )
+            .outerjoin(
+                other, (other.c.ledger_id == trail.ledger_id) & (other.c.activity_id == trail.activity_id)
+            )
+        )
+        .where(
+            tried.ledger_id == ledger_id,
+            tried.rule == OVERLAP,
+            tried.last_at >= since,
+            record.state.in_(HOLDING),
+            # what overlaps the stay and the session overlaps the stay within the session
+            record.start_minute < ends,
+            record.end_minute > begins,
+            record.start_minute < closes,
+            record.end_minute > opens,
+        )
+        .order_by(tried.last_at, tried.subject, record.record_id)
+        .limit(limit)
+    )
+    return [Overlap(*row) for row in rows]
+
+
+_EARLY: Final[Kind] = "refused-early"
+_REFUSED: Final[dict[str, Kind]] = {OVERLAP: "refused-overlap", **dict.fromkeys(EARLY, _EARLY)}
+_LINES: Final = {
+    "recorded_early": "before-its-end",
+    "self_recorded": "recorder-is-beneficiary",
+    "same_household": "same-household",
+    "reciprocal": "reciprocal",
+}

@@ -33,8 +33,10 @@ from pointsbank.hours.releasing import releases
 from pointsbank.hours.rules import REFUSED, parse_record
 from pointsbank.hours.sheets import Sheet, Sheets
 from pointsbank.hours.submission import LATE_REASONS, step_row
+from pointsbank.hours.taking_back import withheld_subject
 from pointsbank.hours.trails import record_of_entry
 from pointsbank.hours.verification import Verifying
+from pointsbank.hours.withheld import is_withheld
 from pointsbank.intake.lines import LineVerdict, Place, verdicts_at
 from pointsbank.ledger.model import Draft, OpenAccount, Receipt
 from pointsbank.ledger.refusals import GroupRefused, Refusal, UnknownEntry
@@ -352,6 +354,8 @@ class HoursService:
                 return WrongState(record_id, state)
             if await self._ledger.database.read(was_merged, self._ledger.id, person_id):
                 return WrongState(record_id, "merged")  # its points moved: a clawback finds them
+            if await self._ledger.database.read(is_withheld, self._ledger.id, record_id):
+                return WrongState(record_id, "withheld")  # other hours took of it: no mirror fits
             person = Volunteer(person_id)
             zone = self._policies.policies[-1].timezone
             drafts = reversal_drafts(
@@ -386,6 +390,8 @@ class HoursService:
             if steps:
                 step = step_row(record_id, steps + 1, "reversed", By(command.actor, command.actor), reason)
                 drafts[-1] = msgspec.structs.replace(drafts[-1], rows=(step,))
+            read = ((withheld_subject(record_id), 0),)
+            drafts[-1] = msgspec.structs.replace(drafts[-1], reads=(*drafts[-1].reads, *read))
             results = await self._ledger.submit(drafts, HOURS, atomic=True)
             refusals = [r for r in results if isinstance(r, Refusal) and not isinstance(r, GroupRefused)]
             if not refusals:

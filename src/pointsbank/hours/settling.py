@@ -25,7 +25,7 @@ from pointsbank.hours.tables import record_trails, service_records, unfunded_cre
 from pointsbank.hours.taking_back import debt_account, loss_account
 from pointsbank.ledger.chart import POINT
 from pointsbank.ledger.model import Draft, Movement, OpenAccount
-from pointsbank.ledger.refusals import Refusal
+from pointsbank.ledger.refusals import GroupRefused, Refusal
 from pointsbank.people.closing import Settlement
 from pointsbank.people.merged import groups as ids_of
 from pointsbank.people.refusals import PointsLeft
@@ -69,28 +69,43 @@ class SettlePostings:
             asked = _asked(facts, settlement)
             if isinstance(asked, Refusal):
                 return asked
-            movements, opens = asked
-            draft = Draft(
-                "settle",
-                key,
-                CLIENT,
-                request_digest("settle", person_id, settlement),
-                start_of_day(today, self._zone),
-                movements,
-                self._by.name,
-                self._by.place,
-                "account-closed",
-                opens=opens,
-                reads=((facts.person.subject, facts.version),),
-                touches=(facts.person.subject,),
-            )
-            [result] = await self._ledger.submit([draft], HOURS)
-            if not isinstance(result, Refusal):
+            drafts = self._drafts(facts, asked, settlement, key, start_of_day(today, self._zone))
+            results = await self._ledger.submit(drafts, HOURS, atomic=True)
+            refusals = [r for r in results if isinstance(r, Refusal) and not isinstance(r, GroupRefused)]
+            if not refusals:
                 return None
-            refusal = result
+            refusal = refusals[0]
             if not refusal.retry and refusal.code != "insufficient-balance":
                 break
         return refusal
+
+    def _drafts(
+        self, facts: _Facts, asked: _Asked, settlement: Settlement, key: str, effective_at: int
+    ) -> list[Draft]:
+        """The entry that pays the debts, then the one that empties the account: both or neither."""
+        person, drafts = facts.person, list[Draft]()
+        for kind, its_key, movements, opens in (
+            ("repay", f"{key}:repay", asked.paid, asked.opens),
+            ("settle", key, asked.given, ()),
+        ):
+            if movements:
+                drafts.append(
+                    Draft(
+                        kind,
+                        its_key,
+                        CLIENT,
+                        request_digest(kind, person.id, settlement),
+                        effective_at,
+                        movements,
+                        self._by.name,
+                        self._by.place,
+                        "account-closed",
+                        opens=opens,
+                        reads=((person.subject, facts.version + len(drafts)),),
+                        touches=(person.subject,),
+                    )
+                )
+        return drafts
 
     def _today(self) -> date:
         return city_day(self._ledger.writer.clock.now(), self._zone)
@@ -109,31 +124,38 @@ class _Facts(msgspec.Struct, frozen=True):
     """The others of the household who have accounts."""
 
 
-def _asked(
-    facts: _Facts, settlement: Settlement
-) -> tuple[tuple[Movement, ...], tuple[OpenAccount, ...]] | Refusal:
-    """The movements of a settlement, or why it cannot be."""
+class _Asked(msgspec.Struct, frozen=True):
+    """The movements of a settlement: those that pay debts or give them up, and those that give the rest away."""
+
+    paid: tuple[Movement, ...]
+    given: tuple[Movement, ...]
+    opens: tuple[OpenAccount, ...]
+
+
+def _asked(facts: _Facts, settlement: Settlement) -> _Asked | Refusal:
+    """What a settlement moves, or why it cannot be."""
     if settlement == "nothing":  # one member of staff alone moves no points and forgives no debt
         if facts.held:
             return PointsLeft(POINT.code, sum(lot.balance for lot in facts.held))
         return DebtLeft(sum(lot.balance for lot in facts.debts))
     if settlement == "household" and len(facts.heirs) != 1:
         return NoHousehold(len(facts.heirs))
-    movements: list[Movement] = []
+    paid: list[Movement] = []
+    given: list[Movement] = []
     debts, debt = {lot.lot: lot for lot in facts.debts}, debt_account(facts.person.id)
     for lot in facts.held:
-        paid = payments(list(debts.values()), facts.person.wallet, debt, lot.balance, lot.lot)
-        movements += paid
-        for movement in paid[1::2]:  # of each pair the second one lowers the debt
+        pays = payments(list(debts.values()), facts.person.wallet, debt, lot.balance, lot.lot)
+        paid += pays
+        for movement in pays[1::2]:  # of each pair the second one lowers the debt
             owed = debts[movement.lot]
             debts[movement.lot] = msgspec.structs.replace(owed, balance=owed.balance - movement.amount)
-        rest = lot.balance - sum(movement.amount for movement in paid[::2])
+        rest = lot.balance - sum(movement.amount for movement in pays[::2])
         if rest:
             heir = facts.heirs[0].wallet if settlement == "household" else lot.fund.issued
-            movements.append(Movement(facts.person.wallet, heir, POINT.code, rest, lot.lot))
+            given.append(Movement(facts.person.wallet, heir, POINT.code, rest, lot.lot))
     lost = [lot for lot in debts.values() if lot.balance]
-    movements += [Movement(loss_account(lot.fund), debt, POINT.code, lot.balance, lot.lot) for lot in lost]
-    return tuple(movements), tuple(OpenAccount(loss_account(lot.fund)) for lot in lost)
+    paid += [Movement(loss_account(lot.fund), debt, POINT.code, lot.balance, lot.lot) for lot in lost]
+    return _Asked(tuple(paid), tuple(given), tuple(OpenAccount(loss_account(lot.fund)) for lot in lost))
 
 
 def _facts(connection: Connection, ledger_id: int, person_id: str, today: date) -> _Facts | None:

@@ -14,6 +14,7 @@ from pointsbank.hours.funding import supplement_of, waiting_points
 from pointsbank.hours.objections import open_cases
 from pointsbank.hours.tables import record_trails, service_records, unfunded_credits
 from pointsbank.hours.trails import Filed, Step, filed_records
+from pointsbank.hours.withheld import withheld_of
 from pointsbank.intake.lines import parts_of
 from pointsbank.ledger.model import lot_expiry
 from pointsbank.policy.book import PolicyBook
@@ -78,6 +79,7 @@ class Standings:
         creditable = _creditable(connection, ledger_id, ids)
         waiting = waiting_points(connection, ledger_id, ids)
         expiries = _expiries(connection, ledger_id, ids)
+        withheld = withheld_of(connection, ledger_id, ids)
         due = open_cases(connection, ledger_id, [id_ for id_, r in records.items() if r.state == "objected"])
         return [
             self._standing(
@@ -86,6 +88,7 @@ class Standings:
                 due.get(id_, ""),
                 waiting.get(id_, 0),
                 expiries.get(id_, ""),
+                withheld.get(id_, (0, 0))[0],
             )
             for id_, record in records.items()
         ]
@@ -148,7 +151,7 @@ class Standings:
         return found
 
     def _standing(
-        self, record: Filed, creditable: int, case_due: str, unfunded: int, expires_on: str
+        self, record: Filed, creditable: int, case_due: str, unfunded: int, expires_on: str, withheld: int
     ) -> Standing:
         fields = parts_of(record.content)
         is_booked = record.state in ("pending", "objected", "credited")
@@ -159,7 +162,7 @@ class Standings:
             day=record.day,
             state=record.state,
             minutes=record.minutes,
-            points=record.points,
+            points=record.points - withheld,  # what it brings, or has brought
             cut_minutes=record.minutes - creditable if is_booked else 0,
             unfunded=unfunded,
             next_step=NEXT.get(record.state, ""),

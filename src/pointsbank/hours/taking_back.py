@@ -1,12 +1,13 @@
 """What is taken back of a record whose hours do not count, whatever became of its points. Pure.
 
-First what stands on notice, then what is left of the same lot, then other lots, first-expiring first; for the rest
-stands somebody: the guilty with a debt, or the fund with a loss. Points that are held are not touched. Source of the
-order: docs/verified-hour.md.
+First what stands on notice, of the guilty that of their other records too, then what is left of the same lot, then
+other lots, first-expiring first; for the rest stands somebody: the guilty with a debt, or the fund with a loss. Points
+that are held are not touched. Source of the order: docs/verified-hour.md.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import date
 
@@ -47,6 +48,13 @@ class TakenBack(msgspec.Struct, frozen=True):
     points: int
     taken: int
     rest: int
+    withheld: tuple[tuple[str, str, int], ...] = ()
+    """(record, state, points): what was taken of other records on notice."""
+
+
+def withheld_subject(record_id: str) -> str:
+    """What a release reads, and withholding touches: nobody gets what was taken meanwhile."""
+    return f"withheld:{record_id}"
 
 
 def debt_account(person_id: str) -> str:
@@ -73,9 +81,15 @@ def taken_back(
     *,
     guilty: bool,
     today: date,
+    others: Sequence[Credit] = (),
 ) -> TakenBack:
-    """The movements for a record's merit and credits. `held` is what the wallet holds, the first-expiring lot first."""
+    """The movements for a record's merit and credits. `held` is what the wallet holds, the first-expiring lot first.
+
+    `others` are credits of the person's other records on notice; only the guilty answer with them.
+    """
     left = {lot.lot: lot.balance for lot in held}
+    waiting = {other.record_id: other.points for other in others} if guilty else {}
+    withheld: Counter[tuple[str, str]] = Counter()
     movements = [Movement(person.merit, category_account(category), MINUTE.code, minutes)]
     opens: list[OpenAccount] = []
     taken = rest = 0
@@ -89,6 +103,15 @@ def taken_back(
             taken += credit.points
             continue
         missing = credit.points
+        for other in sorted(
+            others, key=lambda other: other.lot != credit.lot
+        ):  # its own lot, then as they expire
+            amount = min(missing, waiting.get(other.record_id, 0))
+            if amount:
+                waiting[other.record_id] -= amount
+                missing -= amount
+                withheld[other.record_id, other.state] += amount
+                movements.append(Movement(person.pending, other.fund.issued, POINT.code, amount, other.lot))
         for lot in _in_order(left, credit.lot, today):
             amount = min(missing, left[lot])
             if amount:
@@ -102,7 +125,8 @@ def taken_back(
             uncovered = uncovered_account(credit.fund)
             opens += [OpenAccount(bearer), OpenAccount(uncovered)]
             movements.append(Movement(bearer, uncovered, POINT.code, missing, credit.lot))
-    return TakenBack(tuple(movements), tuple(opens), taken + rest, taken, rest)
+    taken_of = tuple((record, state, amount) for (record, state), amount in sorted(withheld.items()))
+    return TakenBack(tuple(movements), tuple(opens), taken + rest, taken, rest, taken_of)
 
 
 def _in_order(left: dict[str, int], own: str, today: date) -> list[str]:
@@ -191,7 +215,15 @@ def clawback_draft(
     rows: tuple[Row, ...] = (),
     changes: tuple[Change, ...] = (),
 ) -> Draft:
-    """The entry that takes a record back. It rests on the version of the person, whom it touches."""
+    """The entry that takes a record back. It rests on the version of the person, whom it touches.
+
+    What it takes of other records must still stand on notice, and is noted with each of them.
+    """
+    withheld = [
+        Row("withheld_points", (line.id, record, points, SEQUENCE, "taken"), key_length=2)
+        for record, _, points in back.withheld
+    ]
+    still = [Change("service_records", (record,), state, state) for record, state, _ in back.withheld]
     return Draft(
         "clawback",
         f"clawback:{line.id}",
@@ -205,7 +237,7 @@ def clawback_draft(
         documents=(line.attached(salt),),
         opens=back.opens,
         reads=((person.subject, version),),
-        touches=(person.subject,),
-        rows=rows,
-        changes=changes,
+        touches=(person.subject, *(withheld_subject(record) for record, _, _ in back.withheld)),
+        rows=(*rows, *withheld),
+        changes=(*changes, *still),
     )

@@ -177,10 +177,12 @@ _MOVEMENTS = (
     AllowedMovement("clawback", "wallet", "fund-issued", "POINT", "hours", "clawback"),
     AllowedMovement("clawback", "recovery", "fund-uncovered", "POINT", "hours", "clawback"),
     AllowedMovement("clawback", "fund-loss", "fund-uncovered", "POINT", "hours", "clawback"),
-    # a debt is paid out of points that become available
+    # a debt falls in one way: it is paid, out of points that become available or when an account is closed, and what
+    # cannot be paid then is the fund's loss
     AllowedMovement("repay", "wallet", "fund-issued", "POINT", "hours"),
     AllowedMovement("repay", "fund-uncovered", "recovery", "POINT", "hours"),
-    # two registrations of one person become one, or two again
+    AllowedMovement("repay", "fund-loss", "recovery", "POINT", "hours"),
+    # two registrations of one person become one, or two again; a debt moves with the person and stays as large
     AllowedMovement("merge", "merit", "merit", "MINUTE", "hours", "merge"),
     AllowedMovement("merge", "wallet-pending", "wallet-pending", "POINT", "hours", "merge"),
     AllowedMovement("merge", "wallet", "wallet", "POINT", "hours", "merge"),
@@ -189,11 +191,9 @@ _MOVEMENTS = (
     AllowedMovement("unmerge", "wallet-pending", "wallet-pending", "POINT", "hours", "merge"),
     AllowedMovement("unmerge", "wallet", "wallet", "POINT", "hours", "merge"),
     AllowedMovement("unmerge", "recovery", "recovery", "POINT", "hours", "merge"),
-    # an account is closed: to the fund, or to the household; a debt is paid first, or is the fund's loss
+    # an account is closed: to the fund, or to the household
     AllowedMovement("settle", "wallet", "fund-issued", "POINT", "hours"),
     AllowedMovement("settle", "wallet", "wallet", "POINT", "hours"),
-    AllowedMovement("settle", "fund-uncovered", "recovery", "POINT", "hours"),
-    AllowedMovement("settle", "fund-loss", "recovery", "POINT", "hours"),
     # a budget is raised or cut: what is granted may be issued
     AllowedMovement("budget", "fund-granted", "fund-issued", "POINT", "funds", "budget"),
     AllowedMovement("budget", "fund-issued", "fund-granted", "POINT", "funds", "budget"),

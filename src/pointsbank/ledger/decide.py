@@ -300,9 +300,9 @@ class _Drafting:
         credit_balance += credit_change
         credit_total += credit_change
         if not (-MAX_AMOUNT <= debit_total <= MAX_AMOUNT and -MAX_AMOUNT <= debit_balance <= MAX_AMOUNT):
-            return AmountOutOfRange(debit.path, amount)
+            return self._beyond(debit, lot, debit_total, amount)
         if not (-MAX_AMOUNT <= credit_total <= MAX_AMOUNT and -MAX_AMOUNT <= credit_balance <= MAX_AMOUNT):
-            return AmountOutOfRange(credit.path, amount)
+            return self._beyond(credit, lot, credit_total, amount)
         if debit_change < 0 and debit.floor is not None:
             refusal = _under_floor(debit, lot, debit_balance, debit_total, amount)
             if refusal is not None:
@@ -359,6 +359,14 @@ class _Drafting:
             if refusal is not None:
                 return refusal
         return None
+
+    def _beyond(self, account: AccountState, lot: LotState, total: int, amount: int) -> Refusal:
+        """More than an account can hold. A budget that was never set ends there, too, and is used up then."""
+        kind = self.books.chart.kind_of(account.path)
+        if kind is not None and kind.floor == "budget" and total < -MAX_AMOUNT:
+            floor = -MAX_AMOUNT if account.floor is None else account.floor
+            return InsufficientBalance(account.path, lot.commodity, "", total + amount, floor, amount)
+        return AmountOutOfRange(account.path, amount)
 
 
 def _giver(debit: AccountState, credit: AccountState) -> AccountState | None:

@@ -16,6 +16,8 @@ from sqlalchemy import Connection
 from pointsbank.access.authorize import Denial, Resource, authorize
 from pointsbank.access.model import Actor
 from pointsbank.access.rights import Relation
+from pointsbank.activities.attempts import Attempt, Attempts
+from pointsbank.activities.ports import By
 from pointsbank.places import model as places
 from pointsbank.places.membership import groups_of
 from pointsbank.places.tree import ancestors_of, places_on
@@ -61,7 +63,14 @@ async def require_at(
 async def require_each(bank: Bank, actor: Actor, action: str, acts: Iterable[Act]) -> None:
     """As `require_at`, for many acts at once: all or none."""
     if actor.person:
-        deny(await _first_denial(bank, actor, action, tuple(dict.fromkeys(acts)) or (Act(),)), action)
+        denied = await _first_denial(bank, actor, action, tuple(dict.fromkeys(acts)) or (Act(),))
+        if denied is not None:
+            act, resource, denial = denied
+            rule = _four_eyes(actor, action, resource)
+            if rule:
+                attempts = Attempts(bank.ledger, bank.policies.policies[-1].timezone)
+                await attempts.note(By(actor.id, actor.person), [Attempt(rule, act.person)])
+            deny(denial, action)
 
 
 async def require_found(
@@ -117,10 +126,24 @@ def today(bank: Bank) -> date:
     return city_day(bank.clock.now(), bank.policies.policies[-1].timezone)
 
 
-async def _first_denial(bank: Bank, actor: Actor, action: str, acts: tuple[Act, ...]) -> Denial | None:
+async def _first_denial(
+    bank: Bank, actor: Actor, action: str, acts: tuple[Act, ...]
+) -> tuple[Act, Resource, Denial] | None:
     resources = await bank.ask(resources_of, acts, actor.person, today(bank))
-    denials = (authorize(actor, action, resources[act]) for act in acts)
-    return next((denial for denial in denials if denial is not None), None)
+    for act in acts:
+        denial = authorize(actor, action, resources[act])
+        if denial is not None:
+            return act, resources[act], denial
+    return None
+
+
+def _four_eyes(actor: Actor, action: str, resource: Resource) -> str:
+    """The rule under which an auditor sees that somebody tried this with hours of one's own, or of the household's."""
+    if not action.startswith("hours:") or action in ("hours:read", "hours:object"):
+        return ""
+    if resource.person == actor.person:
+        return "own-hours"
+    return "same-household" if "same-household" in resource.relations else ""
 
 
 def resources_of(

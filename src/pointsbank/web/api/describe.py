@@ -71,6 +71,16 @@ def not_modified() -> dict[int, ResponseSpec]:
     return {304: ResponseSpec(None, generate_examples=False, description="nothing has changed since")}
 
 
+def nothing_follows() -> dict[int, ResponseSpec]:
+    """The answer of a command after which there is nothing to tell: no body, and so no media type."""
+    return {204: ResponseSpec(None, generate_examples=False, description="done, nothing follows")}
+
+
+def any_object() -> dict[int, ResponseSpec]:
+    """An answer that was made as JSON elsewhere: an object."""
+    return {200: ResponseSpec(dict[str, Any], generate_examples=False, description="the data, as an object")}
+
+
 def operation(summary: str, zh: str) -> dict[str, Any]:
     """Summary in Chinese, description in English."""
     return {"summary": zh, "description": summary}

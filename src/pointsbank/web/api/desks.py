@@ -23,6 +23,7 @@ from pointsbank.hours.sampling import Sampling
 from pointsbank.hours.status import Standings
 from pointsbank.hours.submission import Submitting
 from pointsbank.hours.verification import Verifying
+from pointsbank.hours.watched import WatchedSubmitting, WatchedVerifying
 from pointsbank.people.directory import directory_of
 from pointsbank.people.registry import Registry
 from pointsbank.policy.book import PolicyBook
@@ -70,8 +71,8 @@ def make_desks(
         ledger,
         ActivityService(ledger, policies, places or PlaceCodes(ledger)),
         AttendanceService(ledger, policies, RotatingCodes(ledger.name, code_key)),
-        Submitting(ledger, policies, households),
-        Verifying(ledger, policies, households),
+        WatchedSubmitting(ledger, policies, households),
+        WatchedVerifying(ledger, policies, households),
         Objecting(ledger, policies, households),
         Correcting(ledger, policies, households),
         Funding(ledger, policies),

@@ -24,7 +24,14 @@ from pointsbank.people.export import export_own_data
 from pointsbank.readers.balances import Wallet
 from pointsbank.web.api.activity_shapes import Noted
 from pointsbank.web.api.answers import NO_STORE, answered, found, replayed
-from pointsbank.web.api.describe import WRITING, IdempotencyKey, operation, problems
+from pointsbank.web.api.describe import (
+    WRITING,
+    IdempotencyKey,
+    any_object,
+    nothing_follows,
+    operation,
+    problems,
+)
 from pointsbank.web.api.desks import desks_of
 from pointsbank.web.api.people_answers import desk_of, done, look
 from pointsbank.web.api.people_shapes import ConsentsOut, MaybeId, Number, PersonDone, PersonId, consent_out
@@ -191,7 +198,7 @@ async def me(bank: NamedDependency[Bank], request: BankRequest) -> Response[MeOu
     "/session",
     opt=own("own:session"),
     status_code=204,
-    responses=problems(*OWN, "form-expired"),
+    responses={**nothing_follows(), **problems(*OWN, "form-expired")},
     **operation("Log out.", "退出登录"),
 )
 async def log_out(bank: NamedDependency[Bank], request: BankRequest) -> Response[None]:
@@ -226,7 +233,7 @@ async def sessions(bank: NamedDependency[Bank], request: BankRequest) -> Respons
     "/sessions/{session_id:str}",
     opt=own("own:session"),
     status_code=204,
-    responses=problems(*OWN, "form-expired"),
+    responses={**nothing_follows(), **problems(*OWN, "form-expired")},
     **operation("End another session of one's own.", "结束本人的另一个登录"),
 )
 async def end_session(
@@ -310,7 +317,7 @@ async def check_out(
 @get(
     "/data",
     opt=own("own:data"),
-    responses=problems(*OWN, "unknown-person"),
+    responses={**any_object(), **problems(*OWN, "unknown-person")},
     **operation("All of one's own data, or the ward's, as JSON.", "导出本人资料"),
 )
 async def own_data(bank: NamedDependency[Bank], request: BankRequest) -> Response[bytes]:

@@ -12,7 +12,7 @@ from litestar.params import JSONBody
 
 from pointsbank.access.oidc import Oidc, Purpose
 from pointsbank.web.api.answers import NO_STORE, answered
-from pointsbank.web.api.describe import READING, operation, problems
+from pointsbank.web.api.describe import READING, nothing_follows, operation, problems
 from pointsbank.web.api.people_answers import done
 from pointsbank.web.api.sessions import DOOR, OpenedOut, address_of, door_of, opened_session
 from pointsbank.web.api.visit_cookies import oidc_cookie_of, oidc_token
@@ -119,7 +119,10 @@ async def link(
     "/link",
     opt=person("oidc:own"),
     status_code=204,
-    responses=problems(*READING, "form-expired", "step-up-required", "log-in-closed", "oidc-refused"),
+    responses={
+        **nothing_follows(),
+        **problems(*READING, "form-expired", "step-up-required", "log-in-closed", "oidc-refused"),
+    },
     **operation("End the link of one's own account.", "解除关联"),
 )
 async def unlink(bank: NamedDependency[Bank], request: BankRequest) -> Response[None]:

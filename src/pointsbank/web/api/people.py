@@ -13,7 +13,7 @@ from pointsbank.people.consents import Consent
 from pointsbank.people.links import Link
 from pointsbank.people.model import NewPerson, Registered
 from pointsbank.web.api.answers import NO_STORE, answered, replayed
-from pointsbank.web.api.describe import READING, IdempotencyKey, operation, problems
+from pointsbank.web.api.describe import READING, IdempotencyKey, any_object, operation, problems
 from pointsbank.web.api.people_answers import ASKING, COMMAND, desk_of, done, look, once
 from pointsbank.web.api.people_shapes import (
     ConsentIn,
@@ -132,7 +132,7 @@ async def unmask(
     "/{person_id:str}/export",
     opt=person("people:unmask", bounded=True),
     status_code=200,
-    responses=problems(*ASKING, "unknown-person", "minor-protected", "reason-needed"),
+    responses={**any_object(), **problems(*ASKING, "unknown-person", "minor-protected", "reason-needed")},
     **operation("All that the store holds of somebody who asks for it at the desk.", "代本人导出全部资料"),
 )
 async def export(

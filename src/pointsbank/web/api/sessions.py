@@ -24,7 +24,7 @@ from pointsbank.engine.commands import Command
 from pointsbank.engine.ids import new_id
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.web.api.answers import NO_STORE, answered, replayed
-from pointsbank.web.api.describe import READING, WRITING, IdempotencyKey, operation, problems
+from pointsbank.web.api.describe import READING, WRITING, IdempotencyKey, nothing_follows, operation, problems
 from pointsbank.web.api.keys import IssuedKeyOut, key_out
 from pointsbank.web.api.shapes import micros, when
 from pointsbank.web.bank import Bank
@@ -203,7 +203,10 @@ async def list_sessions(bank: NamedDependency[Bank], request: BankRequest) -> Re
     "/{session_id:str}",
     opt=person("sessions:own"),
     status_code=204,
-    responses=problems(*READING, "form-expired", "step-up-required", "log-in-closed", "unknown-session"),
+    responses={
+        **nothing_follows(),
+        **problems(*READING, "form-expired", "step-up-required", "log-in-closed", "unknown-session"),
+    },
     **operation(
         "Log out (`current`), or end another session of one's own.", "退出登录，或结束自己的另一个登录"
     ),

@@ -11,7 +11,7 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter, QueryParameter
 from msgspec import Meta
 
-from pointsbank.access.roles import Granted, RoleIn
+from pointsbank.access.roles import MINORS_DESK, Granted, RoleIn
 from pointsbank.access.staff import LOGIN, Half
 from pointsbank.access.standing import Account, RoleGrant
 from pointsbank.engine.commands import Command
@@ -82,6 +82,15 @@ class GrantIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     place: Annotated[str, Meta(max_length=64, pattern="^[0-9A-Za-z-]*$")] = ""
     from_day: date | None = None
     to_day: date | None = None
+
+
+class MinorsGrantIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """For whom minors' profiles shall open, at a place and below it, until when at the latest."""
+
+    person: Id
+    to_day: date
+    place: Annotated[str, Meta(max_length=64, pattern="^[0-9A-Za-z-]*$")] = ""
+    from_day: date | None = None
 
 
 class GrantOut(msgspec.Struct, frozen=True):
@@ -260,6 +269,26 @@ async def propose_role(
 
 
 @post(
+    "/minors-desk",
+    opt=person("roles:minors", bounded=True),
+    responses=problems(*COMMAND, "unknown-role-place", "own-role", "role-days", "unknown-staff"),
+    **operation(
+        "Propose the right to open minors' profiles, for at most 90 days; another person must confirm it.",
+        "提议打开未成年人档案的权限（最长 90 天，须另一人确认）",
+    ),
+)
+async def propose_minors_desk(
+    bank: NamedDependency[Bank],
+    request: BankRequest,
+    data: JSONBody[MinorsGrantIn],
+    idempotency_key: IdempotencyKey,
+) -> Response[GrantOut]:
+    wanted = RoleIn(data.person, MINORS_DESK, data.place, data.from_day, data.to_day)
+    granted = await bank.roles.propose(actor_in(request), wanted, _command(request, idempotency_key))
+    return _granted(granted, 201)
+
+
+@post(
     "/{grant_id:str}/confirmation",
     opt=person("roles:confirm", bounded=True),
     status_code=200,
@@ -342,5 +371,9 @@ routers = (
         tags=TAGS,
     ),
     Router("/enrolments", route_handlers=[confirm_enrolment], tags=TAGS),
-    Router("/role-grants", route_handlers=[list_grants, propose_role, confirm_role, revoke_role], tags=TAGS),
+    Router(
+        "/role-grants",
+        route_handlers=[list_grants, propose_role, propose_minors_desk, confirm_role, revoke_role],
+        tags=TAGS,
+    ),
 )  # fmt: skip
