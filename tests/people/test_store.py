@@ -112,6 +112,11 @@ def test_the_people_store_is_beside_the_books_unless_the_settings_say_otherwise(
     )
 
 
+def test_a_demos_key_on_a_server_is_that_of_one_database_alone() -> None:
+    keys = [demo_key_path(Settings(database=f"postgresql://bank@host/{name}?ssl=on")) for name in "ab"]
+    assert [str(key) for key in keys] == ["var/demo-master-a.key", "var/demo-master-b.key"]
+
+
 async def test_deleted_rows_are_overwritten(store: PeopleStore) -> None:
     if store.database.dialect == "sqlite":
         assert await store.read(lambda c: c.exec_driver_sql("PRAGMA secure_delete").scalar()) == 1

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 
-import msgspec
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -285,8 +286,15 @@ def erasures_path(settings: Settings) -> Path:
 
 
 def demo_key_path(settings: Settings) -> Path:
-    """Where a demo keeps the master key that it makes for its invented people."""
-    return erasures_path(msgspec.structs.replace(settings, erasures="")).with_name("demo-master.key")
+    """Where a demo keeps the master key that it makes for its invented people: one for each database.
+
+    On a server many databases have no folder of their own, and none may be taken for another's demo.
+    """
+    people = Database(people_url(settings))
+    if people.dialect == "sqlite":
+        return people.path.with_name("demo-master.key")
+    name = re.sub(r"[^\w.-]", "_", urlsplit(people.url).path.strip("/"))
+    return Path("var") / f"demo-master-{name}.key"
 
 
 def _connect(path: Path) -> Any:
