@@ -65,7 +65,7 @@ from pointsbank.store.database import Database
 T = TypeVar("T")
 
 CLIENT: Final = "demo"
-CHUNK: Final = 1000
+CHUNK: Final = 2000
 
 RETURN_EVERY: Final = 100
 RETURN_AFTER_DAYS: Final = 3

@@ -22,6 +22,7 @@ import structlog
 import uvloop
 
 from pointsbank.engine.clock import Clock, FixedClock, SystemClock
+from pointsbank.engine.collecting import collecting_seldom
 from pointsbank.engine.failures import CommitOutcomeUnknown, WriterError, WriterOverloaded, WriterStopped
 from pointsbank.engine.registry import Ledger, open_ledger
 from pointsbank.engine.writer import LedgerWriter, Limits, Result
@@ -137,11 +138,12 @@ async def ledger_apart(
     Raises as `open_ledger`.
     """
     writer = WriterApart(clock or SystemClock(), limits or Limits())
-    try:
-        await writer.start(database, name)
-        yield Ledger(database, name, writer)
-    finally:
-        await writer.stop()
+    with collecting_seldom():
+        try:
+            await writer.start(database, name)
+            yield Ledger(database, name, writer)
+        finally:
+            await writer.stop()
 
 
 # what is said: pickled, for nobody but this process and the one it started holds an end of the socket pair
@@ -251,5 +253,5 @@ def write_for_another() -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         wrapper_class=structlog.make_filtering_bound_logger(30),
     )
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with collecting_seldom(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_write_for(socket.socket(fileno=int(sys.argv[1]))))

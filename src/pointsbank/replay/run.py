@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from pointsbank.activities.ports import By
+from pointsbank.engine.collecting import collecting_seldom
 from pointsbank.engine.commands import Command, request_digest
 from pointsbank.engine.opening import require_profile
 from pointsbank.engine.registry import Ledger, open_ledger
@@ -83,18 +84,21 @@ async def replay(
     dataset = Dataset(folder)
     policy = msgspec.structs.replace(dataset.policy(), valid_from=date.min, valid_to=date.max)
     name = dataset.ledger
-    async with (
-        open_ledger(database, name) as ledger,
-        with_people(ledger, people(ledger.id), exact=True, remembers=True),
-    ):
-        before = (await ledger.writer.store.head()).batch
-        await require_profile(ledger, "replay")
-        run = _Replay(dataset, PolicyBook([policy]), ledger, on_progress or (lambda step, done, total: None))
-        await run.all_steps()
-        after = await ledger.writer.store.head()
-        marks = await database.read(steps_of, ledger.id, CLIENT)
-        await write_results(dataset, policy, ledger, marks, out)
-        return Outcome(name, after.batch != before, after.sequence)
+    with collecting_seldom():
+        async with (
+            open_ledger(database, name) as ledger,
+            with_people(ledger, people(ledger.id), exact=True, remembers=True),
+        ):
+            before = (await ledger.writer.store.head()).batch
+            await require_profile(ledger, "replay")
+            run = _Replay(
+                dataset, PolicyBook([policy]), ledger, on_progress or (lambda step, done, total: None)
+            )
+            await run.all_steps()
+            after = await ledger.writer.store.head()
+            marks = await database.read(steps_of, ledger.id, CLIENT)
+            await write_results(dataset, policy, ledger, marks, out)
+            return Outcome(name, after.batch != before, after.sequence)
 
 
 class _Replay:
