@@ -11,7 +11,12 @@ from pointsbank.engine.collecting import OFTEN_ENOUGH, collecting_seldom
 
 def test_python_collects_as_before_once_the_load_has_ended_however_it_did() -> None:
     before = gc.get_threshold()
-    with pytest.raises(ValueError, match="broken off"), collecting_seldom():
-        assert gc.get_threshold() == OFTEN_ENOUGH
-        raise ValueError("broken off")
+
+    def load() -> None:
+        with collecting_seldom():
+            assert gc.get_threshold() == OFTEN_ENOUGH
+            raise ValueError("broken off")
+
+    with pytest.raises(ValueError, match="broken off"):
+        load()
     assert gc.get_threshold() == before
