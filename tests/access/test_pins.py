@@ -69,16 +69,16 @@ async def test_the_holders_pin_opens_and_nobody_elses(database: Database) -> Non
     async with open_office(database, founded=False) as office:
         pins, passwords = pins_of(office)
         assert await pins.choose("p", "111111", BORN) == WeakPin("series")
-        assert await pins.check("p", "card", "T1", PIN) == PinRefused(), "there is no PIN yet"
+        assert await pins.check("p", "card", "terminal one", PIN) == PinRefused(), "there is no PIN yet"
         assert await pins.choose("p", PIN, BORN) is None
-        assert await pins.check("p", "card", "T1", PIN) is None
-        assert await pins.check("q", "other card", "T1", PIN) == PinRefused()
+        assert await pins.check("p", "card", "terminal one", PIN) is None
+        assert await pins.check("q", "other card", "terminal one", PIN) == PinRefused()
         for wrong in ("907315", "", "é", "907314 "):
-            assert await pins.check("p", "card", "T1", wrong) == PinRefused()
+            assert await pins.check("p", "card", "terminal one", wrong) == PinRefused()
         assert await pins.choose("p", "417092", BORN) is None
-        assert await pins.check("p", "card", "T1", "417092") is None
+        assert await pins.check("p", "card", "terminal one", "417092") is None
         stored = await office.store.run(everything)
-        for secret in (PIN, "417092", "T1", "other card"):
+        for secret in (PIN, "417092", "terminal one", "other card"):
             assert secret not in stored
         passwords.close()
 
