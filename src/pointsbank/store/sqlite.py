@@ -159,8 +159,8 @@ class SqliteStore:
     def _execute(self, statement: str) -> None:
         """Execute and let go of the cursor here, in the thread of the connection.
 
-        One that went to the caller would end whenever garbage is collected, in any thread: if the connection is being
-        closed at that moment, the process dies of it.
+        One that went to the caller would end in the caller's thread: if the connection is being closed at that
+        moment, the process dies of it.
         """
         self._connection.execute(statement)
 
