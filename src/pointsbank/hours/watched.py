@@ -62,7 +62,6 @@ class WatchedVerifying(Verifying):
 
     def __init__(self, ledger: Ledger, policies: PolicyBook, households: Households) -> None:
         super().__init__(ledger, policies, households)
-        self._books = ledger
         self._attempts = Attempts(ledger, policies.policies[-1].timezone)
 
     async def verify(self, ids: Sequence[str], by: By, command: Command) -> list[Outcome] | Refusal:
@@ -80,7 +79,7 @@ class WatchedVerifying(Verifying):
             return told
         refused = {one.record_id: one.refusal for one in told if one.refusal not in _NO_RULES}
         if refused:
-            filed = await self._books.database.read(filed_records, self._books.id, sorted(refused))
+            filed = await self._ledger.database.read(filed_records, self._ledger.id, sorted(refused))
             await self._attempts.note(
                 by, [Attempt(refused[id_], record.person_id, id_) for id_, record in filed.items()]
             )
