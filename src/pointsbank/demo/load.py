@@ -47,7 +47,7 @@ from pointsbank.hours.service import HoursService
 from pointsbank.intake.lines import step_row, steps_of
 from pointsbank.ledger.model import Draft
 from pointsbank.ledger.refusals import Refusal
-from pointsbank.market.model import ReturnLine
+from pointsbank.market.model import Basket, ReturnLine
 from pointsbank.market.postings import Delivery
 from pointsbank.market.service import MarketService
 from pointsbank.people.directory import directory_of, with_people
@@ -267,10 +267,13 @@ class _Load:
         So a basket takes points that were there before its week began.
         """
         await self._deliver(week, shops)
-        await self._type_in(week, sheets)
-        for at in week:
-            await self._shop(at, shops)
-            await self._take_back(at)
+        async with (
+            asyncio.TaskGroup() as together
+        ):  # who comes to the shops depends on nothing that is typed in
+            filled = together.create_task(self._baskets(week, shops))
+            together.create_task(self._type_in(week, sheets))
+        await self._shop(week, filled.result())
+        await self._take_back(week)
         await self._mend(week)
         day = self.plan.days[week.stop - 1]
         self._set_clock(day, 22 * 3600)
@@ -323,41 +326,55 @@ class _Load:
                 )
                 yield chunk
 
-    async def _shop(self, at: int, shops: Shops) -> None:
-        """Sell the day's baskets. Those of a chunk are sold in one commit, so a break leaves all or none."""
-        plan, day, until = self.plan, self.plan.days[at], self._until(at)
-        numbers = plan.baskets_of(at)
-        market = MarketService(self.ledger, self.policies)
-        self._set_clock(day, min(21 * 3600, until))
-        for start in range(numbers.start, numbers.stop, CHUNK):
-            some = range(start, min(start + CHUNK, numbers.stop))
-            if not await self.ledger.database.read(
-                sold_baskets, self.ledger.id, [receipt_no(n) for n in some]
-            ):
-                dice = plan.dice("baskets", start)
-                shoppers = await self._shoppers(shops.candidates(dice, len(some)), day)
-                baskets = shops.fill(dice, some, shoppers, day, until)
-                orders = [(None, basket, _command(f"basket:{basket.receipt_no}")) for basket in baskets]
-                await market.sell_all(orders)
-            self.on_progress("小票 baskets", some.stop, plan.baskets)
-
-    async def _shoppers(self, numbers: list[str], day: date) -> list[Shopper]:
-        people = await directory_of(self.ledger).by_number(numbers)
-        points = await self.ledger.database.read(points_of, self.ledger.id, people, day)
-        return [Shopper(number, points.get(number, 0)) for number in numbers]
-
-    async def _take_back(self, at: int) -> None:
-        """Goods come back, three days after they were bought."""
-        if at < RETURN_AFTER_DAYS:
-            return
-        bought = [
-            receipt_no(n) for n in self.plan.baskets_of(at - RETURN_AFTER_DAYS) if n % RETURN_EVERY == 70
+    async def _baskets(self, week: range, shops: Shops) -> list[Basket]:
+        """The baskets of a week, for the points that there are when it begins."""
+        plan = self.plan
+        days = [at for at in week if plan.baskets_of(at)]
+        dice = [plan.dice("baskets", plan.days[at]) for at in days]
+        callers = [
+            shops.candidates(each, len(plan.baskets_of(at))) for each, at in zip(dice, days, strict=True)
         ]
-        sold = await self.ledger.database.read(sold_baskets, self.ledger.id, bought)
+        points: dict[str, int] = {}
+        for some in _chunks(dict.fromkeys(number for day in callers for number in day), CHUNK):
+            people = await directory_of(self.ledger).by_number(some)
+            points |= await self.ledger.database.read(
+                points_of, self.ledger.id, people, plan.days[week.stop - 1]
+            )
+        baskets: list[Basket] = []
+        gone: set[str] = set()
+        for each, day, at in zip(dice, callers, days, strict=True):
+            shoppers = [Shopper(n, points.get(n, 0)) for n in day if n not in gone]  # points are spent once
+            filled = shops.fill(each, plan.baskets_of(at), shoppers, plan.days[at], self._until(at))
+            gone |= {basket.volunteer for basket in filled}
+            baskets += filled
+        return baskets
+
+    async def _shop(self, week: range, baskets: list[Basket]) -> None:
+        """Sell the week's baskets. Those of a chunk are sold in one commit, so a break leaves all or none."""
+        self._set_clock(self.plan.days[week.stop - 1], min(21 * 3600, self._until(week.stop - 1)))
+        market, done = MarketService(self.ledger, self.policies), self.plan.baskets_of(week.start).start
+        for some in _chunks(baskets, CHUNK):
+            references = [basket.receipt_no for basket in some]
+            if not await self.ledger.database.read(sold_baskets, self.ledger.id, references):
+                await market.sell_all(
+                    [(None, basket, _command(f"basket:{basket.receipt_no}")) for basket in some]
+                )
+            done += len(some)
+            self.on_progress("小票 baskets", done, self.plan.baskets)
+
+    async def _take_back(self, week: range) -> None:
+        """Goods come back, three days after they were bought."""
+        when = {
+            receipt_no(n): day_second(self.plan.days[at]) + min(10 * 3600, self._until(at))
+            for at in week
+            if at >= RETURN_AFTER_DAYS
+            for n in self.plan.baskets_of(at - RETURN_AFTER_DAYS)
+            if n % RETURN_EVERY == 70
+        }
+        sold = await self.ledger.database.read(sold_baskets, self.ledger.id, list(when))
         market = MarketService(self.ledger, self.policies)
-        second = day_second(self.plan.days[at]) + min(10 * 3600, self._until(at))
         lines = [
-            ReturnLine(reference.replace("XP", "TH"), second_text(second), reference, sku, "1")
+            ReturnLine(reference.replace("XP", "TH"), second_text(when[reference]), reference, sku, "1")
             for reference, (_, sku) in sold.items()
         ]
         await asyncio.gather(

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pickle
 import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 import structlog
@@ -25,14 +24,12 @@ from pointsbank.engine.clock import Clock, FixedClock, SystemClock
 from pointsbank.engine.collecting import collecting_seldom
 from pointsbank.engine.failures import CommitOutcomeUnknown, WriterError, WriterOverloaded, WriterStopped
 from pointsbank.engine.registry import Ledger, open_ledger
+from pointsbank.engine.wire import Wire
 from pointsbank.engine.writer import LedgerWriter, Limits, Result
 from pointsbank.ledger.chart import SHIPPED
 from pointsbank.ledger.model import Draft
 from pointsbank.store.database import Database
 from pointsbank.store.port import StoreError
-
-_STREAM_BYTES: Final = 16 * 1024 * 1024
-_LENGTH_BYTES: Final = 4
 
 
 class WriterApart:
@@ -49,9 +46,10 @@ class WriterApart:
         self._queued = 0
         self._count = 0
         self._accepting = False
-        self._out: asyncio.StreamWriter | None = None
+        self._wire: Wire | None = None
         self._process: asyncio.subprocess.Process | None = None
-        self._listener: asyncio.Task[None] | None = None
+        self._opened: asyncio.Future[_Opened | None] | None = None
+        self._ended = asyncio.Event()
 
     async def start(self, database: Database, name: str) -> None:
         """Start the other process and open the ledger there. Raises StoreError, WriterError."""
@@ -64,15 +62,15 @@ class WriterApart:
             )  # fmt: skip
         finally:
             theirs.close()
-        come_in, self._out = await asyncio.open_connection(sock=mine, limit=_STREAM_BYTES)
-        _send(self._out, _Opening(database.url, name, self.limits))
-        opened: _Opened | None = await _receive(come_in)
+        self._opened = asyncio.get_running_loop().create_future()
+        self._wire = Wire(mine, self._hear)
+        self._wire.send(_Opening(database.url, name, self.limits))
+        opened = await self._opened
         if opened is None:
             raise WriterStopped("the writing process did not begin")
         if opened.error is not None:
             raise opened.error
         self._accepting = True
-        self._listener = asyncio.create_task(self._listen(come_in), name="writer apart")
 
     @property
     def pid(self) -> int | None:
@@ -82,14 +80,10 @@ class WriterApart:
     async def stop(self) -> None:
         """Take no more drafts, let the other process finish what it has, and wait for its end."""
         self._accepting = False
-        if self._out is not None and not self._out.is_closing() and self._listener is not None:
-            _send(self._out, _Stop())
-            await self._listener
-        await self._end()
-
-    async def _end(self) -> None:
-        if self._out is not None:
-            self._out.close()
+        if self._wire is not None:
+            self._wire.send(_Stop())
+            await self._ended.wait()
+            await self._wire.close()
         if self._process is not None:
             await self._process.wait()
 
@@ -97,7 +91,7 @@ class WriterApart:
         self, drafts: Sequence[Draft], rooms: frozenset[str], *, atomic: bool = False
     ) -> asyncio.Future[list[Result]]:
         """Hand drafts over; as `LedgerWriter.submit`."""
-        if not self._accepting or self._out is None:
+        if not self._accepting or self._wire is None:
             raise WriterStopped("the writer takes no drafts")
         if self._queued and self._queued + len(drafts) > self.limits.queue:
             raise WriterOverloaded(f"{self._queued} drafts are waiting")
@@ -105,20 +99,28 @@ class WriterApart:
         self._count += 1
         self._queued += len(drafts)
         self._flying[self._count] = (len(drafts), future)
-        _send(self._out, _Group(self._count, self.clock.now(), rooms, atomic, drafts))
+        self._wire.send(_Group(self._count, self.clock.now(), rooms, atomic, drafts))
         return future
 
-    async def _listen(self, come_in: asyncio.StreamReader) -> None:
-        """Give results to those who wait for them, until the other process has ended."""
-        while (answer := await _receive(come_in)) is not None:
-            size, future = self._flying.pop(answer.number)
-            self._queued -= size
-            if future.done():
-                continue
-            if answer.error is not None:
-                future.set_exception(answer.error)
-            else:
-                future.set_result(answer.results)
+    def _hear(self, answer: Any) -> None:
+        """Give an answer to whoever waits for it; None says that the other process has ended."""
+        if self._opened is not None and not self._opened.done():
+            self._opened.set_result(answer)
+            if answer is not None:
+                return
+        if answer is None:
+            self._end()
+            return
+        size, future = self._flying.pop(answer.number)
+        self._queued -= size
+        if future.done():
+            return
+        if answer.error is not None:
+            future.set_exception(answer.error)
+        else:
+            future.set_result(answer.results)
+
+    def _end(self) -> None:
         self._accepting = False
         for _, future in self._flying.values():
             if not future.done():
@@ -126,6 +128,7 @@ class WriterApart:
                     CommitOutcomeUnknown("the writing process has ended; repeat the same key")
                 )
         self._flying.clear()
+        self._ended.set()
 
 
 @asynccontextmanager
@@ -146,7 +149,7 @@ async def ledger_apart(
             await writer.stop()
 
 
-# what is said: pickled, for nobody but this process and the one it started holds an end of the socket pair
+# what is said
 
 
 class _Opening(msgspec.Struct, frozen=True):
@@ -177,48 +180,31 @@ class _Answer(msgspec.Struct, frozen=True):
     error: WriterError | None = None
 
 
-def _send(out: asyncio.StreamWriter, message: msgspec.Struct) -> None:
-    body = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
-    out.write(len(body).to_bytes(_LENGTH_BYTES, "big"))
-    out.write(body)
-
-
-async def _receive(come_in: asyncio.StreamReader) -> Any:
-    """The next message, or None if there will be none."""
-    try:
-        length = int.from_bytes(await come_in.readexactly(_LENGTH_BYTES), "big")
-        return pickle.loads(await come_in.readexactly(length))  # noqa: S301 - from the other end of our own pair
-    except (asyncio.IncompleteReadError, ConnectionError):
-        return None
-
-
 # the other process
 
 
 async def _write_for(connection: socket.socket) -> None:
-    come_in, out = await asyncio.open_connection(sock=connection, limit=_STREAM_BYTES)
-    opening: _Opening | None = await _receive(come_in)
+    incoming: asyncio.Queue[Any] = asyncio.Queue()
+    wire = Wire(connection, incoming.put_nowait)
+    opening: _Opening | None = await incoming.get()
     if opening is None:
         return
     database, clock = Database(opening.url), FixedClock(0)
     try:
         async with open_ledger(database, opening.ledger, clock=clock, limits=opening.limits) as ledger:
-            _send(out, _Opened())
-            await _serve(ledger.writer, clock, come_in, out)
+            wire.send(_Opened())
+            await _serve(ledger.writer, clock, incoming, wire)
     except (WriterError, StoreError) as error:
-        _send(out, _Opened(error))
+        wire.send(_Opened(error))
     finally:
         await database.close()
-        out.close()
-        await out.wait_closed()
+        await wire.close()
 
 
-async def _serve(
-    writer: LedgerWriter, clock: FixedClock, come_in: asyncio.StreamReader, out: asyncio.StreamWriter
-) -> None:
+async def _serve(writer: LedgerWriter, clock: FixedClock, incoming: asyncio.Queue[Any], wire: Wire) -> None:
     waiting: set[asyncio.Task[None]] = set()
     while True:
-        work = await _receive(come_in)
+        work = await incoming.get()
         if work is None:  # nobody is left to hear an answer, and the next one may want the file
             os._exit(1)
         if type(work) is _Stop:
@@ -227,20 +213,20 @@ async def _serve(
         try:
             future = writer.submit(work.drafts, work.rooms, atomic=work.atomic)
         except WriterError as error:
-            _send(out, _Answer(work.number, [], error))
+            wire.send(_Answer(work.number, [], error))
             continue
-        task = asyncio.create_task(_answer(work.number, future, out))
+        task = asyncio.create_task(_answer(work.number, future, wire))
         waiting.add(task)
         task.add_done_callback(waiting.discard)
     if waiting:
         await asyncio.wait(waiting)
 
 
-async def _answer(number: int, future: asyncio.Future[list[Result]], out: asyncio.StreamWriter) -> None:
+async def _answer(number: int, future: asyncio.Future[list[Result]], wire: Wire) -> None:
     try:
-        _send(out, _Answer(number, await future))
+        wire.send(_Answer(number, await future))
     except WriterError as error:
-        _send(out, _Answer(number, [], error))
+        wire.send(_Answer(number, [], error))
 
 
 def write_for_another() -> None:
@@ -255,3 +241,5 @@ def write_for_another() -> None:
     )
     with collecting_seldom(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_write_for(socket.socket(fileno=int(sys.argv[1]))))
+        sys.stderr.flush()
+        os._exit(0)  # the books are closed; nobody need take a million objects apart one by one

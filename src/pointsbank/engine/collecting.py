@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-OFTEN_ENOUGH: Final = (200_000, 50, 100)
+OFTEN_ENOUGH: Final = (5_000_000, 50, 100)
 """Objects and rounds between two looks; Python's own are (700, 10, 10)."""
 
 

@@ -184,6 +184,9 @@ class LedgerWriter:
         while True:
             if not self._queue:
                 if flight is not None and flying is not None:
+                    await self._much_or_done(flight)
+                    if self._queue and not flight.done():
+                        continue
                     await self._land(flight, flying, None)
                     flight = flying = None
                     continue
@@ -217,6 +220,16 @@ class LedgerWriter:
             flying = decided
             flight = asyncio.create_task(self._append(decided))
             await asyncio.sleep(0)  # it leaves before the next batch takes the processor
+
+    async def _much_or_done(self, flight: asyncio.Task[bool]) -> None:
+        """Wait until a batch has landed, or so much has queued meanwhile that it is worth deciding at once.
+
+        What comes drop by drop gathers until the batch has landed, so that it becomes one batch and not many.
+        """
+        flight.add_done_callback(lambda _: self._wake.set())
+        while not flight.done() and self._queued < SLICE:
+            self._wake.clear()
+            await self._wake.wait()
 
     def _drain(self) -> list[_Group]:
         groups, size = list[_Group](), 0

@@ -17,8 +17,7 @@ from typing import Any, TypeVar
 
 from pointsbank.ledger.books import Head
 from pointsbank.ledger.chart import Chart
-from pointsbank.ledger.model import JournalEntry, Posting
-from pointsbank.store.columns import key_columns
+from pointsbank.ledger.model import JournalEntry
 from pointsbank.store.port import (
     Batch,
     BatchConflict,
@@ -29,9 +28,9 @@ from pointsbank.store.port import (
     StoreError,
     Wanted,
     check_ledger,
-    entry_of,
 )
 from pointsbank.store.sqlite_driver import sqlite3
+from pointsbank.store.sqlite_load import load, load_at_once, load_entries
 from pointsbank.store.sqlite_write import Sheet, insert_rows, sheet_of, write_batch
 
 T = TypeVar("T")
@@ -196,7 +195,7 @@ class SqliteStore:
         return await self._run(lambda: Head(*self._connection.execute(_HEAD, (self.ledger_id,)).fetchone()))
 
     async def load(self, wanted: Wanted) -> Loaded:
-        return await self._run_reading(_load_at_once, self._reading, self.ledger_id, wanted)
+        return await self._run_reading(load_at_once, self._reading, self.ledger_id, wanted)
 
     def prepare(self, batch: Batch) -> None:
         batch.prepared = sheet_of(batch)
@@ -283,7 +282,7 @@ class SqliteStore:
     async def receipts(self, sequences: Iterable[int]) -> dict[int, JournalEntry]:
         wanted = list(sequences)
         return await self._run_reading(
-            lambda: {e.sequence: e for e, _ in _load_entries(self._reading, self.ledger_id, wanted)}
+            lambda: {e.sequence: e for e, _ in load_entries(self._reading, self.ledger_id, wanted)}
         )
 
 
@@ -295,7 +294,7 @@ class SqliteTurn:
         self._store = store
 
     async def load(self, wanted: Wanted) -> Loaded:
-        return await self._store._run(_load, self._store._connection, self._store.ledger_id, wanted)
+        return await self._store._run(load, self._store._connection, self._store.ledger_id, wanted)
 
     async def news(self, since: Head) -> News | None:
         """One process owns the file, so nobody else posts: what is remembered is worth nothing if the head moved."""
@@ -304,107 +303,3 @@ class SqliteTurn:
     async def append(self, batch: Batch) -> None:
         if not await self._store._run(write_batch, self._store._connection, batch.prepared):
             raise BatchConflict("the head moved although it is locked")
-
-
-def _load_at_once(connection: Any, ledger: int, wanted: Wanted) -> Loaded:
-    """Load in one transaction; without one, each look-up takes the file's lock and gives it back."""
-    connection.execute("BEGIN")
-    try:
-        return _load(connection, ledger, wanted)
-    finally:
-        connection.execute("COMMIT")
-
-
-def _load(connection: Any, ledger: int, wanted: Wanted) -> Loaded:
-    """Point look-ups: in this process one costs a few microseconds."""
-    loaded = Loaded()
-    get = connection.execute
-    lots: set[int] = set()
-    for path in wanted.accounts:
-        row = get(
-            "SELECT account, path, kind, type, floor FROM accounts WHERE ledger_id = ? AND path = ?",
-            (ledger, path),
-        ).fetchone()
-        if row:
-            loaded.accounts.append(row)
-            found = get(
-                "SELECT account, lot, balance, version FROM balances WHERE ledger_id = ? AND account = ?",
-                (ledger, row[0]),
-            ).fetchall()
-            loaded.balances += found
-            lots.update(b[1] for b in found)
-    for lot in lots:
-        loaded.lots += get(
-            "SELECT lot, commodity, code FROM lots WHERE ledger_id = ? AND lot = ?", (ledger, lot)
-        )
-    for name in wanted.lots:
-        loaded.lots += get(
-            "SELECT lot, commodity, code FROM lots WHERE ledger_id = ? AND commodity = ? AND code = ?",
-            (ledger, *name),
-        )
-    for code in wanted.commodities:
-        loaded.commodities += get(
-            "SELECT commodity, scale, has_lots FROM commodities WHERE ledger_id = ? AND commodity = ?",
-            (ledger, code),
-        )
-    for digest in wanted.keys:
-        loaded.keys += get(
-            """SELECT key_digest, request, sequence, recorded_at FROM entries WHERE ledger_id = ?1 AND key_digest = ?2
-            UNION ALL SELECT key_digest, request, 0, recorded_at FROM document_keys
-            WHERE ledger_id = ?1 AND key_digest = ?2""",
-            (ledger, digest),
-        )
-    for subject in wanted.subjects:
-        loaded.subjects += get(
-            "SELECT subject, version FROM subjects WHERE ledger_id = ? AND subject = ?", (ledger, subject)
-        )
-    for counter in wanted.counters:
-        loaded.counters += get(
-            "SELECT counter, value FROM counters WHERE ledger_id = ? AND counter = ?", (ledger, counter)
-        )
-    _load_documents(connection, ledger, wanted, loaded)
-    return loaded
-
-
-def _load_documents(connection: Any, ledger: int, wanted: Wanted, loaded: Loaded) -> None:
-    for table, keys in wanted.changes.items():
-        where = " AND ".join(f"{n} = ?" for n in ("ledger_id", *key_columns(table)))
-        for key in keys:
-            row = connection.execute(f"SELECT state FROM {table} WHERE {where}", (ledger, *key)).fetchone()
-            if row:
-                loaded.changes.append((table, key, row[0]))
-    for table, keys in wanted.documents.items():
-        where = " AND ".join(f"{n} = ?" for n in ("ledger_id", *key_columns(table)))
-        for key in keys:
-            if connection.execute(f"SELECT 1 FROM {table} WHERE {where}", (ledger, *key)).fetchone():
-                loaded.documents.append((table, key))
-    if wanted.entries:
-        loaded.entries = _load_entries(connection, ledger, list(wanted.entries))
-
-
-def _load_entries(connection: Any, ledger: int, sequences: list[int]) -> list[tuple[JournalEntry, int]]:
-    found: list[tuple[JournalEntry, int]] = []
-    for sequence in sequences:
-        row = connection.execute(
-            """SELECT sequence, kind, client, key, request, effective_at, recorded_at, actor, place, reason, reverses,
-            metadata, documents, first_posting, leaf, postings FROM entries WHERE ledger_id = ? AND sequence = ?""",
-            (ledger, sequence),
-        ).fetchone()
-        if row is None:
-            continue
-        reversed_by = connection.execute(
-            "SELECT sequence FROM entries WHERE ledger_id = ? AND reverses = ? AND reverses > 0",
-            (ledger, sequence),
-        ).fetchone()
-        lines = connection.execute(
-            """SELECT p.posting, p.sequence, d.path, c.path, l.commodity, l.code, p.amount, p.debit_version,
-            p.credit_version, p.debit_balance, p.credit_balance, p.debit_total, p.credit_total FROM postings p
-            JOIN accounts d ON d.ledger_id = p.ledger_id AND d.account = p.debit_account
-            JOIN accounts c ON c.ledger_id = p.ledger_id AND c.account = p.credit_account
-            JOIN lots l ON l.ledger_id = p.ledger_id AND l.lot = p.lot
-            WHERE p.ledger_id = ? AND p.posting BETWEEN ? AND ? ORDER BY p.posting""",
-            (ledger, row[13], row[13] + row[15] - 1),
-        ).fetchall()
-        entry = entry_of(row[:14], tuple(Posting(*line) for line in lines), row[14])
-        found.append((entry, reversed_by[0] if reversed_by else 0))
-    return found
