@@ -267,12 +267,14 @@ class _Load:
         So a basket takes points that were there before its week began.
         """
         await self._deliver(week, shops)
-        async with (
-            asyncio.TaskGroup() as together
-        ):  # who comes to the shops depends on nothing that is typed in
-            filled = together.create_task(self._baskets(week, shops))
-            together.create_task(self._type_in(week, sheets))
-        await self._shop(week, filled.result())
+        # who comes to the shops depends on nothing that is typed in
+        filling = asyncio.create_task(self._baskets(week, shops))
+        try:
+            await self._type_in(week, sheets)
+            baskets = await filling
+        finally:
+            filling.cancel()
+        await self._shop(week, baskets)
         await self._take_back(week)
         await self._mend(week)
         day = self.plan.days[week.stop - 1]

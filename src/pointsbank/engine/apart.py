@@ -14,7 +14,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import structlog
@@ -30,6 +30,10 @@ from pointsbank.ledger.chart import SHIPPED
 from pointsbank.ledger.model import Draft
 from pointsbank.store.database import Database
 from pointsbank.store.port import StoreError
+
+ROOMY: Final = Limits(memory=1_000_000)
+"""A load touches most of a city: twenty thousand people are some 300,000 accounts, versions
+and states to remember."""
 
 
 class WriterApart:
@@ -140,7 +144,7 @@ async def ledger_apart(
     If this process dies, the other one ends at once: what it has committed stands, the rest never was.
     Raises as `open_ledger`.
     """
-    writer = WriterApart(clock or SystemClock(), limits or Limits())
+    writer = WriterApart(clock or SystemClock(), limits or ROOMY)
     with collecting_seldom():
         try:
             await writer.start(database, name)

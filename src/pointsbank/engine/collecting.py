@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-OFTEN_ENOUGH: Final = (5_000_000, 50, 100)
+OFTEN_ENOUGH: Final = (50_000_000, 50, 100)
 """Objects and rounds between two looks; Python's own are (700, 10, 10)."""
 
 
 @contextmanager
 def collecting_seldom() -> Iterator[None]:
-    """Look for garbage a few hundred times less often meanwhile.
+    """Look for garbage hardly ever meanwhile.
 
     A long load keeps people, accounts and books in memory, and Python looks through all of them again and again for
     cycles that are hardly ever there: of the loading process's time every fourth second.

@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 import structlog
 
+from pointsbank.engine.batches import Bug, Decided, Group
 from pointsbank.engine.clock import Clock, SystemClock
 from pointsbank.engine.failures import (
     CommitOutcomeUnknown,
@@ -67,36 +68,6 @@ class Limits(msgspec.Struct, frozen=True):
     """batches written under the lock after another process was seen writing"""
 
 
-class _Group(msgspec.Struct, eq=False):
-    """Drafts that one caller handed over together, and the future that answers."""
-
-    drafts: Sequence[Draft]
-    rooms: frozenset[str]
-    atomic: bool
-    future: asyncio.Future[list[Result]]
-    since: float
-    verdicts: list[Verdict] = []
-
-
-class _Bug(Exception):
-    """Deciding a group raised: it fails, the others are decided again."""
-
-    def __init__(self, group: _Group, cause: BaseException) -> None:
-        super().__init__(str(cause))
-        self.group = group
-        self.cause = cause
-
-
-class _Decided(msgspec.Struct):
-    groups: list[_Group]
-    head: Head  # where the ledger was when the groups were decided
-    batch: Batch | None
-
-    @property
-    def accepted(self) -> Sequence[Accepted]:
-        return self.batch.accepted if self.batch else ()
-
-
 class LedgerWriter:
     """Posts drafts to one ledger. Start it, `submit` from any task of its event loop, stop it: it drains."""
 
@@ -110,9 +81,9 @@ class LedgerWriter:
         self.batches = 0
         self.lost_races = 0
         self._types = {kind.name: kind.type for kind in chart.kinds.values()}
-        self._queue: deque[_Group] = deque()
+        self._queue: deque[Group] = deque()
         self._queued = 0
-        self._busy: list[_Group] = []
+        self._busy: list[Group] = []
         self._wake = asyncio.Event()
         self._books: Books | None = None
         self._cautious = 0
@@ -159,7 +130,7 @@ class LedgerWriter:
             raise WriterOverloaded(f"{self._queued} drafts are waiting")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[Result]] = loop.create_future()
-        self._queue.append(_Group(drafts, rooms, atomic, future, loop.time()))
+        self._queue.append(Group(drafts, rooms, atomic, future, loop.time()))
         self._queued += len(drafts)
         self._wake.set()
         return future
@@ -180,7 +151,7 @@ class LedgerWriter:
 
     async def _run(self) -> None:
         flight: asyncio.Task[bool] | None = None
-        flying: _Decided | None = None
+        flying: Decided | None = None
         while True:
             if not self._queue:
                 if flight is not None and flying is not None:
@@ -231,8 +202,8 @@ class LedgerWriter:
             self._wake.clear()
             await self._wake.wait()
 
-    def _drain(self) -> list[_Group]:
-        groups, size = list[_Group](), 0
+    def _drain(self) -> list[Group]:
+        groups, size = list[Group](), 0
         while self._queue and (not groups or size + len(self._queue[0].drafts) <= self.limits.batch):
             group = self._queue.popleft()
             size += len(group.drafts)
@@ -242,7 +213,7 @@ class LedgerWriter:
 
     # the fast path: remembered books, one compare-and-swap
 
-    async def _decide_ahead(self, groups: list[_Group], *, in_flight: bool) -> _Decided | None:
+    async def _decide_ahead(self, groups: list[Group], *, in_flight: bool) -> Decided | None:
         """Decide on the remembered books, which run ahead of the store by the batch in flight. None: use the lock."""
         try:
             books = self._books
@@ -259,7 +230,7 @@ class LedgerWriter:
         except OutcomeUnknown:
             self._books = None
             return None
-        except _Bug as bug:
+        except Bug as bug:
             self._fail_bug(bug)
             groups.remove(bug.group)
             self._books = None
@@ -269,7 +240,7 @@ class LedgerWriter:
             self._books = None
             return None
 
-    async def _refuses_a_repetition(self, books: Books, groups: list[_Group]) -> bool:
+    async def _refuses_a_repetition(self, books: Books, groups: list[Group]) -> bool:
         """Whether a refused draft's key was consumed before this process knew of it: then it is a repetition.
 
         The fast path leaves unseen keys to the store's unique index, and a refusal never gets there.
@@ -285,16 +256,16 @@ class LedgerWriter:
         return any(books.keys[digest] is not None for digest in wanted.keys)
 
     async def _load(
-        self, books: Books, groups: list[_Group], source: Store | Turn, *, look_up_keys: bool
+        self, books: Books, groups: list[Group], source: Store | Turn, *, look_up_keys: bool
     ) -> None:
         drafts = [draft for group in groups for draft in group.drafts]
         books.entries.clear()
-        books.forget_keys(self.limits.memory)
+        books.forget_seen(self.limits.memory)
         wanted = wanted_by(books, drafts, look_up_keys=look_up_keys)
         while wanted:
             wanted = fill(books, wanted, await source.load(wanted))
 
-    async def _decide(self, books: Books, groups: list[_Group]) -> _Decided:
+    async def _decide(self, books: Books, groups: list[Group]) -> Decided:
         head = msgspec.structs.replace(books.head)
         now = max(self.clock.now(), head.recorded_at)
         accepted: list[Accepted] = []
@@ -306,13 +277,13 @@ class LedgerWriter:
                 else:
                     self._decide_group(books, group, now, accepted)
             except Exception as error:
-                raise _Bug(group, error) from error
+                raise Bug(group, error) from error
             decided += len(group.drafts)
             if decided >= SLICE:
                 decided = 0
                 await asyncio.sleep(0)
         if not accepted:
-            return _Decided(groups, head, None)
+            return Decided(groups, head, None)
         books.head.batch = head.batch + 1
         batch = Batch(
             ledger_id=self.store.ledger_id,
@@ -325,19 +296,19 @@ class LedgerWriter:
             written=written_by(accepted, books.subjects, self._types),
         )
         self.store.prepare(batch)
-        return _Decided(groups, head, batch)
+        return Decided(groups, head, batch)
 
-    async def _decide_sliced(self, books: Books, group: _Group, now: int, accepted: list[Accepted]) -> None:
+    async def _decide_sliced(self, books: Books, group: Group, now: int, accepted: list[Accepted]) -> None:
         """Decide a large group bit by bit: the loop serves others and sends what is still to be sent."""
         verdicts: list[Verdict] = []
         for start in range(0, len(group.drafts), SLICE):
-            part = _Group(group.drafts[start : start + SLICE], group.rooms, False, group.future, group.since)
+            part = Group(group.drafts[start : start + SLICE], group.rooms, False, group.future, group.since)
             self._decide_group(books, part, now, accepted)
             verdicts += part.verdicts
             await asyncio.sleep(0)
         group.verdicts = verdicts
 
-    def _decide_group(self, books: Books, group: _Group, now: int, accepted: list[Accepted]) -> None:
+    def _decide_group(self, books: Books, group: Group, now: int, accepted: list[Accepted]) -> None:
         ledger_id, rooms = self.store.ledger_id, group.rooms
         savepoint = Savepoint(books, group.drafts) if group.atomic else None
         start = len(accepted)
@@ -358,12 +329,12 @@ class LedgerWriter:
             verdicts.append(verdict)
         group.verdicts = verdicts
 
-    async def _append(self, decided: _Decided) -> bool:
+    async def _append(self, decided: Decided) -> bool:
         if decided.batch is None:  # a refusal may not rest on books that another process has left behind
             return _same_place(decided.head, await self.store.head())
         return await self.store.append(decided.batch)
 
-    async def _land(self, flight: asyncio.Task[bool], flying: _Decided, ahead: _Decided | None) -> bool:
+    async def _land(self, flight: asyncio.Task[bool], flying: Decided, ahead: Decided | None) -> bool:
         """Wait for the batch in flight and answer its callers. False: what was decided `ahead` of it must go."""
         try:
             if await flight:
@@ -389,11 +360,11 @@ class LedgerWriter:
 
     # the careful path: lock, then load, then decide
 
-    async def _write_under_lock(self, groups: list[_Group]) -> None:
+    async def _write_under_lock(self, groups: list[Group]) -> None:
         """Decide and write while nobody else can. A group that the database refuses is set apart and fails alone."""
         groups = [group for group in groups if not group.future.done()]
         while groups:
-            decided: _Decided | None = None
+            decided: Decided | None = None
             try:
                 async with self.store.turn() as turn:
                     decided = await self._decide_in_turn(turn, groups)
@@ -401,7 +372,7 @@ class LedgerWriter:
                         await turn.append(decided.batch)
                 await self._answer(decided)
                 return
-            except _Bug as bug:
+            except Bug as bug:
                 self._books = None
                 self._fail_bug(bug)
                 groups.remove(bug.group)
@@ -423,7 +394,7 @@ class LedgerWriter:
                     await self._write_under_lock([group])
                 return
 
-    async def _decide_in_turn(self, turn: Turn, groups: list[_Group]) -> _Decided:
+    async def _decide_in_turn(self, turn: Turn, groups: list[Group]) -> Decided:
         books = self._books
         if books is not None and not _same_place(books.head, turn.head):
             self._cautious = self.limits.cautious_batches  # another process is at it still
@@ -437,7 +408,7 @@ class LedgerWriter:
         await self._load(books, groups, turn, look_up_keys=True)
         return await self._decide(books, groups)
 
-    async def _settle(self, decided: _Decided, unknown: OutcomeUnknown) -> bool:
+    async def _settle(self, decided: Decided, unknown: OutcomeUnknown) -> bool:
         """Find out whether a batch is durable, however long it takes; callers lose patience on their own."""
         log.warning("writer.outcome_unknown", error=str(unknown))
         if decided.batch is None:
@@ -454,7 +425,7 @@ class LedgerWriter:
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, 1.0)
 
-    async def _reach_store(self, groups: list[_Group]) -> None:
+    async def _reach_store(self, groups: list[Group]) -> None:
         """Nothing was sent: connect again, while somebody waits for it."""
         delay = 0.05
         while any(not group.future.done() for group in groups):
@@ -467,7 +438,7 @@ class LedgerWriter:
 
     # answers
 
-    async def _answer(self, decided: _Decided) -> None:
+    async def _answer(self, decided: Decided) -> None:
         """Tell every caller of a batch that is durable."""
         if decided.batch is not None:
             self.batches += 1
@@ -484,12 +455,12 @@ class LedgerWriter:
             if not group.future.done():
                 group.future.set_result([result_of(verdict, originals) for verdict in group.verdicts])
 
-    def _fail(self, groups: Sequence[_Group], error: WriterError) -> None:
+    def _fail(self, groups: Sequence[Group], error: WriterError) -> None:
         for group in groups:
             if not group.future.done():
                 group.future.set_exception(error)
 
-    def _fail_bug(self, bug: _Bug) -> None:
+    def _fail_bug(self, bug: Bug) -> None:
         log.error("writer.draft_failed", exc_info=bug.cause)
         self._fail([bug.group], WriterError(f"the draft could not be decided: {type(bug.cause).__name__}"))
 

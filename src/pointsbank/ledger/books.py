@@ -171,14 +171,16 @@ class Books:
         return lot
 
     def size(self) -> int:
-        """How many things the books remember: the writer starts afresh when they grow too large."""
-        return len(self.accounts) + len(self.subjects) + len(self.changes) + len(self.documents)
+        """How many things the books must remember: the writer starts afresh when they grow too large."""
+        return len(self.accounts) + len(self.subjects) + len(self.changes)
 
-    def forget_keys(self, limit: int) -> None:
-        """Forget seen keys beyond `limit`. Only they may go while a batch is in flight: the store's unique key
-        still stops a second use, whereas a forgotten balance or version would be read from before that batch."""
-        if len(self.keys) > limit:
-            self.keys.clear()
+    def forget_seen(self, limit: int) -> None:
+        """Forget keys and documents that were seen, beyond `limit` of each. Only they may go while a batch is in
+        flight: the store's unique keys still stop a second use, whereas a forgotten balance, version or state would
+        be read from before that batch."""
+        for seen in (self.keys, self.documents):
+            if len(seen) > limit:
+                seen.clear()
 
     def undo(self, drafts: Iterable[Accepted], head: Head) -> None:
         """Go back to `head`, from which these drafts were decided and then not written.
