@@ -14,7 +14,7 @@ from tests.simulate.audit import audit
 
 from pointsbank.engine.failures import CommitOutcomeUnknown, WriterOverloaded, WriterStopped
 from pointsbank.engine.registry import open_ledger
-from pointsbank.engine.writer import LedgerWriter, Limits
+from pointsbank.engine.writer import SLICE, LedgerWriter, Limits
 from pointsbank.ledger.chart import AllowedMovement, Chart
 from pointsbank.ledger.model import Change, Draft, Receipt, Row
 from pointsbank.store.database import Database
@@ -168,9 +168,14 @@ class GatedStore:
         self.gate = asyncio.Event()
         self.gate.set()
         self.waiting = asyncio.Event()
+        self.decided: asyncio.Queue[int] = asyncio.Queue()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
+
+    def prepare(self, batch: Batch) -> None:
+        self._real.prepare(batch)
+        self.decided.put_nowait(len(batch.accepted))
 
     async def append(self, batch: Batch) -> bool:
         self.waiting.set()
@@ -209,6 +214,25 @@ async def test_a_full_queue_says_so_at_once_and_takes_drafts_again_when_it_has_m
         assert writer.queued == 0
         assert await outcomes([writer.submit([pay("one too many")], TOY)]) == ["Receipt"]
     assert (await audit(database, "toy")).balance("wallet:b") == 12
+
+
+async def test_much_is_decided_while_the_batch_before_it_is_being_written_and_little_gathers(
+    database: Database,
+) -> None:
+    async with gated(database, Limits()) as (writer, store):
+        futures = [writer.submit([pay("in flight")], TOY)]
+        await store.waiting.wait()
+        while not store.decided.empty():
+            store.decided.get_nowait()
+        for n in range(3):
+            futures.append(writer.submit([pay(f"little-{n}")], TOY))
+            await asyncio.sleep(0)
+        futures.append(writer.submit([pay(f"much-{n}") for n in range(SLICE)], TOY))
+        assert await asyncio.wait_for(store.decided.get(), 10) == 3 + SLICE
+        assert not futures[0].done()
+        store.gate.set()
+        assert await outcomes(futures) == ["Receipt"] * 5
+    assert (await audit(database, "toy")).balance("wallet:b") == 4 + SLICE
 
 
 async def test_a_group_larger_than_a_batch_is_taken_whole(database: Database) -> None:
