@@ -126,8 +126,11 @@ async def keys_open_and_are_renewed(database: Database, summary: DemoSummary) ->
 
 
 async def test_a_city_that_was_broken_off_often_ends_as_one_that_was_not(
-    database: Database, tmp_path: Any
+    database: Database, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(
+        "pointsbank.demo.load.CHUNK", 7
+    )  # so that a week's baskets are sold in several commits
     calls = 0
     while await load_broken_off_after(database, calls):
         calls = calls * 3 + 5

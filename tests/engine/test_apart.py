@@ -111,6 +111,24 @@ async def test_when_the_writing_process_is_killed_callers_hear_that_the_outcome_
         assert again.sequence == 2
 
 
+async def test_who_goes_away_while_the_writing_process_begins_leaves_nothing_behind(sqlite_url: str) -> None:
+    database = Database(sqlite_url)
+    troubles: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: troubles.append(context))
+    writer = WriterApart(FixedClock(NOON), Limits())
+    starting = asyncio.create_task(writer.start(database, "apart"))
+    while writer.pid is None:
+        await asyncio.sleep(0)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    await writer.stop()
+    assert not troubles
+    async with open_ledger(database, "apart"):  # the file is free
+        pass
+    await database.close()
+
+
 async def test_a_file_that_is_in_use_is_named_as_such(sqlite_url: str) -> None:
     database = Database(sqlite_url)
     async with open_ledger(database, CITY_LEDGER):

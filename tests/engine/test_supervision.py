@@ -235,6 +235,40 @@ async def test_much_is_decided_while_the_batch_before_it_is_being_written_and_li
     assert (await audit(database, "toy")).balance("wallet:b") == 4 + SLICE
 
 
+NOT_TWICE = {
+    "a stale read": pay("again", reads=(("s", 0),), touches=("s",)),
+    "a document that is there": draft("register", "again", rows=(volunteer("V"),)),
+    "too little": draft("pay", "again", move("wallet:a", "wallet:b", 700)),
+}
+"""Drafts that would be refused a second time, if they were not known by their keys."""
+
+
+@pytest.mark.parametrize("why", NOT_TWICE)
+async def test_who_repeats_a_draft_that_is_being_written_gets_its_receipt_and_no_refusal(
+    database: Database, why: str
+) -> None:
+    """Though the books forget the keys that they have seen: this one is nowhere else yet."""
+    async with gated(database, Limits(memory=12)) as (writer, store):
+        store.gate.set()
+        await writer.submit([pay(f"before-{n}") for n in range(20)], TOY)
+        store.gate.clear()
+        store.waiting.clear()
+        first = writer.submit([NOT_TWICE[why], *(pay(f"beside-{n}") for n in range(20))], TOY)
+        await store.waiting.wait()
+        while not store.decided.empty():
+            store.decided.get_nowait()
+        others = [draft("register", f"x{n}", rows=(volunteer(f"X{n}"),)) for n in range(SLICE)]
+        later = [writer.submit(others, TOY), writer.submit([NOT_TWICE[why]], TOY)]
+        assert await asyncio.wait_for(store.decided.get(), 10) == SLICE
+        assert not first.done()
+        store.gate.set()
+        assert await outcomes([first, *later]) == ["Receipt"] * 3
+        [again], [once_more] = await later[1], await writer.submit([NOT_TWICE[why]], TOY)
+        assert isinstance(again, Receipt)
+        assert isinstance(once_more, Receipt)
+        assert (again.replayed, once_more.replayed) == (True, True)
+
+
 async def test_a_group_larger_than_a_batch_is_taken_whole(database: Database) -> None:
     limits = Limits(queue=10, batch=4)
     async with open_ledger(database, "toy", CHART, limits=limits) as ledger:

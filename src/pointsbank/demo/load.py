@@ -267,14 +267,20 @@ class _Load:
         So a basket takes points that were there before its week began.
         """
         await self._deliver(week, shops)
-        # who comes to the shops depends on nothing that is typed in
-        filling = asyncio.create_task(self._baskets(week, shops))
+        handed_in = self._market_days(week)
+        first = asyncio.create_task(self._baskets(handed_in[0], shops)) if handed_in else None
         try:
+            if first is not None and not self.policy.public_notice_days:
+                await asyncio.wait(
+                    [first]
+                )  # else what is typed in stands on notice, and nobody has it to spend
             await self._type_in(week, sheets)
-            baskets = await filling
+            if first is not None:
+                await self._shop(handed_in, await first, shops)
         finally:
-            filling.cancel()
-        await self._shop(week, baskets)
+            if first is not None:
+                first.cancel()
+                await asyncio.wait([first])
         await self._take_back(week)
         await self._mend(week)
         day = self.plan.days[week.stop - 1]
@@ -328,41 +334,52 @@ class _Load:
                 )
                 yield chunk
 
-    async def _baskets(self, week: range, shops: Shops) -> list[Basket]:
-        """The baskets of a week, for the points that there are when it begins."""
-        plan = self.plan
-        days = [at for at in week if plan.baskets_of(at)]
-        dice = [plan.dice("baskets", plan.days[at]) for at in days]
-        callers = [
-            shops.candidates(each, len(plan.baskets_of(at))) for each, at in zip(dice, days, strict=True)
-        ]
-        points: dict[str, int] = {}
-        for some in _chunks(dict.fromkeys(number for day in callers for number in day), CHUNK):
-            people = await directory_of(self.ledger).by_number(some)
-            points |= await self.ledger.database.read(
-                points_of, self.ledger.id, people, plan.days[week.stop - 1]
-            )
+    def _market_days(self, week: range) -> list[list[tuple[int, range]]]:
+        """The numbers of the week's baskets by day, as many days together as are handed in at once."""
+        together: list[list[tuple[int, range]]] = []
+        for at in week:
+            numbers = self.plan.baskets_of(at)
+            for start in range(numbers.start, numbers.stop, CHUNK):
+                some = range(start, min(start + CHUNK, numbers.stop))
+                if not together or sum(len(others) for _, others in together[-1]) + len(some) > CHUNK:
+                    together.append([])
+                together[-1].append((at, some))
+        return together
+
+    async def _baskets(self, days: list[tuple[int, range]], shops: Shops) -> list[Basket]:
+        """The baskets of some days, for the points that there are now: with those before them sold, and no others."""
+        plan, last = self.plan, self.plan.days[days[-1][0]]
+        dice = [plan.dice("baskets", some.start) for _, some in days]
+        callers = [shops.candidates(each, len(some)) for each, (_, some) in zip(dice, days, strict=True)]
+        people = await directory_of(self.ledger).by_number(dict.fromkeys(n for day in callers for n in day))
+        points = await self.ledger.database.read(points_of, self.ledger.id, people, last)
         baskets: list[Basket] = []
         gone: set[str] = set()
-        for each, day, at in zip(dice, callers, days, strict=True):
+        for each, day, (at, some) in zip(dice, callers, days, strict=True):
             shoppers = [Shopper(n, points.get(n, 0)) for n in day if n not in gone]  # points are spent once
-            filled = shops.fill(each, plan.baskets_of(at), shoppers, plan.days[at], self._until(at))
+            filled = shops.fill(each, some, shoppers, plan.days[at], self._until(at))
             gone |= {basket.volunteer for basket in filled}
             baskets += filled
         return baskets
 
-    async def _shop(self, week: range, baskets: list[Basket]) -> None:
-        """Sell the week's baskets. Those of a chunk are sold in one commit, so a break leaves all or none."""
-        self._set_clock(self.plan.days[week.stop - 1], min(21 * 3600, self._until(week.stop - 1)))
-        market, done = MarketService(self.ledger, self.policies), self.plan.baskets_of(week.start).start
-        for some in _chunks(baskets, CHUNK):
-            references = [basket.receipt_no for basket in some]
+    async def _shop(
+        self, handed_in: list[list[tuple[int, range]]], baskets: list[Basket], shops: Shops
+    ) -> None:
+        """Sell a week's baskets; those that are handed in together in one commit, so that a break leaves all or none.
+
+        `baskets` are the first of them, which were filled already.
+        """
+        market = MarketService(self.ledger, self.policies)
+        for at, days in enumerate(handed_in):
+            last = days[-1][0]
+            self._set_clock(self.plan.days[last], min(21 * 3600, self._until(last)))
+            references = [receipt_no(n) for _, some in days for n in some]
             if not await self.ledger.database.read(sold_baskets, self.ledger.id, references):
+                some = baskets if at == 0 else await self._baskets(days, shops)
                 await market.sell_all(
                     [(None, basket, _command(f"basket:{basket.receipt_no}")) for basket in some]
                 )
-            done += len(some)
-            self.on_progress("小票 baskets", done, self.plan.baskets)
+            self.on_progress("小票 baskets", days[-1][1].stop, self.plan.baskets)
 
     async def _take_back(self, week: range) -> None:
         """Goods come back, three days after they were bought."""

@@ -52,7 +52,7 @@ class WriterApart:
         self._accepting = False
         self._wire: Wire | None = None
         self._process: asyncio.subprocess.Process | None = None
-        self._opened: asyncio.Future[_Opened | None] | None = None
+        self._opened: asyncio.Future[_Opened | None] = asyncio.get_running_loop().create_future()
         self._ended = asyncio.Event()
 
     async def start(self, database: Database, name: str) -> None:
@@ -64,10 +64,12 @@ class WriterApart:
                 str(theirs.fileno()),
                 pass_fds=(theirs.fileno(),), stdin=asyncio.subprocess.DEVNULL,
             )  # fmt: skip
+            self._wire = Wire(mine, self._hear)
+        except BaseException:
+            mine.close()  # the other process, if there is one, ends of it
+            raise
         finally:
             theirs.close()
-        self._opened = asyncio.get_running_loop().create_future()
-        self._wire = Wire(mine, self._hear)
         self._wire.send(_Opening(database.url, name, self.limits))
         opened = await self._opened
         if opened is None:
@@ -86,8 +88,10 @@ class WriterApart:
         self._accepting = False
         if self._wire is not None:
             self._wire.send(_Stop())
-            await self._ended.wait()
-            await self._wire.close()
+            try:
+                await self._ended.wait()
+            finally:
+                await self._wire.close()
         if self._process is not None:
             await self._process.wait()
 
@@ -100,21 +104,23 @@ class WriterApart:
         if self._queued and self._queued + len(drafts) > self.limits.queue:
             raise WriterOverloaded(f"{self._queued} drafts are waiting")
         future: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
+        self._wire.send(_Group(self._count + 1, self.clock.now(), rooms, atomic, drafts))
         self._count += 1
         self._queued += len(drafts)
         self._flying[self._count] = (len(drafts), future)
-        self._wire.send(_Group(self._count, self.clock.now(), rooms, atomic, drafts))
         return future
 
     def _hear(self, answer: Any) -> None:
         """Give an answer to whoever waits for it; None says that the other process has ended."""
-        if self._opened is not None and not self._opened.done():
-            self._opened.set_result(answer)
-            if answer is not None:
-                return
         if answer is None:
             self._end()
-            return
+        elif type(answer) is _Opened:
+            if not self._opened.done():  # whoever waited may have gone away
+                self._opened.set_result(answer)
+        else:
+            self._give(answer)
+
+    def _give(self, answer: _Answer) -> None:
         size, future = self._flying.pop(answer.number)
         self._queued -= size
         if future.done():
@@ -126,6 +132,8 @@ class WriterApart:
 
     def _end(self) -> None:
         self._accepting = False
+        if not self._opened.done():
+            self._opened.set_result(None)
         for _, future in self._flying.values():
             if not future.done():
                 future.set_exception(

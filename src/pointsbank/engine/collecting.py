@@ -1,4 +1,9 @@
-"""For jobs that remember most of what they make: looking for garbage seldom."""
+"""For work that frees nearly all it makes by itself: looking for garbage seldom.
+
+A load keeps people, accounts and books in memory, and a large group of drafts is a quarter of a million small objects.
+Python looks through them again and again for cycles that are hardly ever there: of a loading process's time every
+fourth second, of a bulk posting's every sixth.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +12,35 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-OFTEN_ENOUGH: Final = (50_000_000, 50, 100)
+SELDOM: Final = (50_000_000, 50, 100)
 """Objects and rounds between two looks; Python's own are (700, 10, 10)."""
+
+_works = 0
+_before = gc.get_threshold()
+
+
+def begin_work() -> None:
+    """Look for garbage hardly ever, until as many works have ended as have begun."""
+    global _works, _before
+    if not _works:
+        _before = gc.get_threshold()
+        gc.set_threshold(*SELDOM)
+    _works += 1
+
+
+def end_work() -> None:
+    """One work has ended; after the last of them garbage is looked for as before."""
+    global _works
+    _works -= 1
+    if not _works:
+        gc.set_threshold(*_before)
 
 
 @contextmanager
 def collecting_seldom() -> Iterator[None]:
-    """Look for garbage hardly ever meanwhile.
-
-    A long load keeps people, accounts and books in memory, and Python looks through all of them again and again for
-    cycles that are hardly ever there: of the loading process's time every fourth second.
-    """
-    before = gc.get_threshold()
-    gc.set_threshold(*OFTEN_ENOUGH)
+    """A work from here to the end of the block, however that comes."""
+    begin_work()
     try:
         yield
     finally:
-        gc.set_threshold(*before)
+        end_work()

@@ -40,11 +40,16 @@ class Wire:
     async def close(self) -> None:
         """Send what is still to be sent, then close this end."""
         self._outgoing.put(None)
-        await self._loop.run_in_executor(None, self._sender.join)
-        with suppress(OSError):  # wakes the receiver
-            self._connection.shutdown(socket.SHUT_RDWR)
+        try:
+            await self._loop.run_in_executor(None, self._sender.join)
+        finally:
+            self._hang_up()  # wakes the receiver, and a sender whose peer does not listen
         await self._loop.run_in_executor(None, self._receiver.join)
         self._connection.close()
+
+    def _hang_up(self) -> None:
+        with suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
 
     def _send_all(self) -> None:
         with suppress(OSError):  # the other end is gone
@@ -52,12 +57,17 @@ class Wire:
                 self._connection.sendall(message)
 
     def _receive_all(self) -> None:
-        with suppress(OSError):
+        """Hand messages on until the last; one that cannot be read is the last, too, for both ends."""
+        try:
             while (length := self._receive(_LENGTH_BYTES)) and (
                 body := self._receive(int.from_bytes(length, "big"))
             ):
                 self._tell(pickle.loads(body))  # noqa: S301 - from the other end of our own pair
-        self._tell(None)
+        except OSError:
+            pass
+        finally:
+            self._hang_up()
+            self._tell(None)
 
     def _receive(self, size: int) -> bytearray:
         """So many bytes; none if the other end is closed."""

@@ -18,6 +18,7 @@ import structlog
 
 from pointsbank.engine.batches import Bug, Decided, Group
 from pointsbank.engine.clock import Clock, SystemClock
+from pointsbank.engine.collecting import begin_work, end_work
 from pointsbank.engine.failures import (
     CommitOutcomeUnknown,
     WriterError,
@@ -63,7 +64,7 @@ class Limits(msgspec.Struct, frozen=True):
     patience: float = 10.0
     """how long a caller waits for an outcome"""
     memory: int = 200_000
-    """things remembered in the working set before it starts afresh"""
+    """accounts, versions and states in the working set before it starts afresh; keys and documents that it remembers"""
     cautious_batches: int = 64
     """batches written under the lock after another process was seen writing"""
 
@@ -132,6 +133,9 @@ class LedgerWriter:
         future: asyncio.Future[list[Result]] = loop.create_future()
         self._queue.append(Group(drafts, rooms, atomic, future, loop.time()))
         self._queued += len(drafts)
+        if len(drafts) >= SLICE:
+            begin_work()
+            future.add_done_callback(lambda _: end_work())
         self._wake.set()
         return future
 
@@ -176,7 +180,7 @@ class LedgerWriter:
                 self._cautious -= 1
                 await self._write_under_lock(groups)
                 continue
-            decided = await self._decide_ahead(groups, in_flight=flight is not None)
+            decided = await self._decide_ahead(groups, flying)
             if flight is not None and flying is not None:
                 if not await self._land(flight, flying, decided):
                     flight = flying = None
@@ -213,14 +217,17 @@ class LedgerWriter:
 
     # the fast path: remembered books, one compare-and-swap
 
-    async def _decide_ahead(self, groups: list[Group], *, in_flight: bool) -> Decided | None:
+    async def _decide_ahead(self, groups: list[Group], flying: Decided | None) -> Decided | None:
         """Decide on the remembered books, which run ahead of the store by the batch in flight. None: use the lock."""
         try:
             books = self._books
             if books is None or books.size() > self.limits.memory:
-                if in_flight:
+                if flying is not None:
                     return None  # the books are too large, and the store is not where they are: use the lock
                 books = self._books = Books(self.chart, await self.store.head())
+            books.forget_seen(
+                self.limits.memory, sum(len(group.drafts) for group in flying.groups) if flying else 0
+            )
             await self._load(books, groups, self.store, look_up_keys=False)
             decided = await self._decide(books, groups)
             if await self._refuses_a_repetition(books, groups):
@@ -260,7 +267,6 @@ class LedgerWriter:
     ) -> None:
         drafts = [draft for group in groups for draft in group.drafts]
         books.entries.clear()
-        books.forget_seen(self.limits.memory)
         wanted = wanted_by(books, drafts, look_up_keys=look_up_keys)
         while wanted:
             wanted = fill(books, wanted, await source.load(wanted))
@@ -405,6 +411,7 @@ class LedgerWriter:
         if self._books is None or self._books.size() > self.limits.memory:
             self._books = Books(self.chart, turn.head)
         books = self._books
+        books.forget_seen(self.limits.memory)
         await self._load(books, groups, turn, look_up_keys=True)
         return await self._decide(books, groups)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from hashlib import sha256
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -174,13 +175,18 @@ class Books:
         """How many things the books must remember: the writer starts afresh when they grow too large."""
         return len(self.accounts) + len(self.subjects) + len(self.changes)
 
-    def forget_seen(self, limit: int) -> None:
-        """Forget keys and documents that were seen, beyond `limit` of each. Only they may go while a batch is in
-        flight: the store's unique keys still stop a second use, whereas a forgotten balance, version or state would
-        be read from before that batch."""
-        for seen in (self.keys, self.documents):
-            if len(seen) > limit:
-                seen.clear()
+    def forget_seen(self, limit: int, in_flight: int = 0) -> None:
+        """Forget keys and documents that were seen, beyond `limit` of each, but for the keys of the last `in_flight`
+        drafts.
+
+        Only they may go while a batch is in flight: the store's unique keys still stop a second use, whereas a
+        forgotten balance, version or state would be read from before that batch. The keys of that batch itself stay,
+        for it is not yet in the store: who repeats one of its drafts must be told so, and not that it is refused.
+        """
+        if len(self.documents) > limit:
+            self.documents.clear()
+        if len(self.keys) > limit:
+            self.keys = dict(islice(self.keys.items(), max(0, len(self.keys) - in_flight), None))
 
     def undo(self, drafts: Iterable[Accepted], head: Head) -> None:
         """Go back to `head`, from which these drafts were decided and then not written.
