@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final, TypeVar
@@ -11,7 +10,7 @@ from typing import Final, TypeVar
 import click
 import msgspec
 
-from pointsbank.cli.people_of import people_of
+from pointsbank.cli.people_of import number_typed, people_of
 from pointsbank.cli.terminal import (
     CITY,
     Ending,
@@ -112,11 +111,7 @@ async def holder_of(
                 "or give it on standard input"
             )
         return account, account
-    number = (
-        click.prompt("志愿者编号 / volunteer number", err=True)
-        if sys.stdin.isatty()
-        else sys.stdin.readline()
-    ).strip()
+    number = number_typed()
     ledger = ledger_to_read(database, ledger_name)
     async with people_of(ledger, database_url, exact=is_replay(ledger_name)) as directory:
         found = await directory.by_number([number])
