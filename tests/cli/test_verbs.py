@@ -15,6 +15,8 @@ from tests.people_of import enrol, open_peopled
 from pointsbank.cli.main import SECTIONS, main
 from pointsbank.engine.opening import require_profile
 from pointsbank.engine.registry import open_ledger
+from pointsbank.people.directory import directory_of
+from pointsbank.people.registry import Registry
 from pointsbank.store.database import Database
 from pointsbank.store.port import ledger_id_of
 
@@ -257,3 +259,22 @@ def test_a_volunteer_number_is_read_and_never_taken_from_the_command_line(small_
     assert by_id.output.splitlines()[1:] == by_number.output.splitlines()[1:]
     nobody = invoke(verb, holder[:-4] + "0000", *common)
     assert nobody.exit_code == 1
+
+
+def test_ruling_7_numbers_asked_for_in_the_shell_are_counted_and_logged_as_searches(small_city: str) -> None:
+    for n in range(30):
+        verb = ("balance", "statement")[n % 2]
+        told = invoke(verb, "--number", "--database", small_city, typed=("V1\n", "V77777\n")[n % 3 == 0])
+        assert told.exit_code == (n % 3 == 0), told.output
+    refused = invoke("balance", "--number", "--database", small_city, typed="V1\n")
+    assert refused.exit_code == 1
+    assert "30" in refused.output
+
+    async def lines() -> list[tuple[str, bool]]:
+        database = Database(small_city)
+        async with open_peopled(database) as ledger:
+            seen = await Registry(directory_of(ledger).store).seen_by("operator")
+        await database.close()
+        return sorted((line.action, bool(line.person_id)) for line in seen)
+
+    assert asyncio.run(lines()) == [("find", False)] * 10 + [("find", True)] * 20, "misses too"

@@ -19,17 +19,27 @@ from pointsbank.cli.terminal import (
     database_option,
     ledger_option,
     opened,
+    policies,
+    refusal_text,
     say,
 )
 from pointsbank.engine.registry import ledger_to_read
+from pointsbank.people.directory import NUMBER
 from pointsbank.people.identity import masked_number
+from pointsbank.people.model import SearchLimits
+from pointsbank.people.refusals import SearchLimitReached
+from pointsbank.people.registry import Registry
 from pointsbank.people.volunteers import registered
+from pointsbank.policy.calendar import city_day
 from pointsbank.readers.balances import AccountBalance, Wallet, balance, wallet
 from pointsbank.replay.dataset import is_replay
 from pointsbank.store.database import Database
 from pointsbank.store.port import ledger_id_of
 
 T = TypeVar("T")
+
+SHELL: Final = "operator"
+"""Who looks at the machine itself without a log-in, as who-saw-whom names them."""
 
 _PERSON_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -97,7 +107,8 @@ async def holder_of(
 ) -> tuple[str, str]:
     """The id of who was named by id or by a number on standard input, and how a screen names them.
 
-    Raises UsageError for a number on the command line, and Ending if nobody has the number.
+    A number is counted and logged as a search of the shell's. Raises UsageError for a number on the command line, and
+    Ending if nobody has the number or too many were asked for.
     """
     if by_number == bool(account):
         raise click.UsageError(
@@ -114,6 +125,11 @@ async def holder_of(
     number = number_typed()
     ledger = ledger_to_read(database, ledger_name)
     async with people_of(ledger, database_url, exact=is_replay(ledger_name)) as directory:
+        rules = policies().protecting(city_day(directory.store.clock.now(), str(CITY))).people
+        limits = SearchLimits(rules.searches_hour, rules.searches_day)
+        searched = await Registry(directory.store, limits=limits).find(NUMBER, number, SHELL)
+        if isinstance(searched, SearchLimitReached):
+            raise Ending(refusal_text(searched))
         found = await directory.by_number([number])
         ours = await database.read(registered, ledger.id, [person.id for person in found.values()])
     if number not in found or found[number].id not in ours:
