@@ -1,14 +1,16 @@
 """Values of test people that may stand nowhere but in the people store: no test's log may hold one.
 
-Every log line of the session is kept and searched when it ends. A test that invents somebody takes the values from
-here, or adds them.
+Every log line of the session is searched, and what the processes that it started wrote to standard error. A test
+that invents somebody takes the values from here, or adds them.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -79,3 +81,27 @@ def watched_logs(canaries: Sequence[str] = CANARIES) -> Iterator[Logs]:
         finally:
             root.removeHandler(logs)
     configure(**before)
+
+
+@contextmanager
+def watched_processes(logs: Logs, folder: Path) -> Iterator[None]:
+    """Look also at what Python processes started meanwhile write to standard error, wherever that goes.
+
+    Each keeps a copy in the folder (tests/children/sitecustomize.py); the copies are read at the end.
+    """
+    children = str(Path(__file__).parent / "children")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("POINTSBANK_TEST_STDERR", str(folder))
+        patch.setenv("PYTHONPATH", children, prepend=os.pathsep)
+        try:
+            yield
+        finally:
+            for file in sorted(folder.iterdir()):
+                for line in file.read_text("utf-8", errors="backslashreplace").splitlines():
+                    logs.look(line)
+
+
+def python_path() -> str:
+    """PYTHONPATH of a process that a test starts: this tree first, then what is watched for it."""
+    source = str(Path(__file__).parents[1] / "src")
+    return os.pathsep.join([source, os.environ.get("PYTHONPATH", "")])

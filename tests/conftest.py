@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from tests.canaries import Logs, watched_logs
+from tests.canaries import Logs, watched_logs, watched_processes
 from tests.databases import Databases, administer, url_of
 from tests.people_of import MASTER_KEY, settings_for
 
@@ -25,9 +25,9 @@ ENGINES = ("sqlite", "postgresql")
 
 
 @pytest.fixture(autouse=True, scope="session")
-def logs() -> Iterator[Logs]:
-    """What the whole session logged holds no value of a test person."""
-    with watched_logs() as logs:
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Logs]:
+    """What the whole session and the processes that it started logged holds no value of a test person."""
+    with watched_logs() as logs, watched_processes(logs, tmp_path_factory.mktemp("stderr")):
         yield logs
     assert logs.found == {}, "personal data in the logs of the tests"
 

@@ -312,7 +312,11 @@ def configure_logging(settings: Settings) -> None:
         "cache_logger_on_first_use": True,
     }
     if settings.log_format == "console":
-        structlog.configure([*shared, structlog.dev.ConsoleRenderer()], **options)  # type: ignore[arg-type]
+        structlog.configure(
+            [*shared, structlog.dev.ConsoleRenderer()],
+            logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+            **options,  # type: ignore[arg-type]
+        )
         return
     structlog.configure(
         [*shared, structlog.processors.format_exc_info, _render],

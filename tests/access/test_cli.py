@@ -148,8 +148,8 @@ def test_no_verb_changes_the_books_of_a_ledger_with_staff_without_a_name(
     assert "reverse" in machine.output
     recorded = shell.run("hours", "import", str(file), "--key-file", str(key_file))
     assert recorded.exit_code == 0, recorded.output
-    for verb in (("release",), ("expire",), ("verify",), ("balance", "V1"), ("statement", "V1")):
-        assert shell.run(*verb).exit_code == 0, verb
+    for verb in (("release",), ("expire",), ("verify",), ("balance", "--number"), ("statement", "--number")):
+        assert shell.run(*verb, typed="V1\n").exit_code == 0, verb
 
 
 def test_a_key_from_the_command_line_waits_for_a_second_person(shell: Shell, tmp_path: Path) -> None:

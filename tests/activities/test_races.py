@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.activities.centre import RECORDER, SECOND, TERMINAL, VERIFIER, Centre, done, guarded, open_centre
+from tests.canaries import python_path
 from tests.points.town import micros
 
 from pointsbank.activities.attendance import Shown
@@ -72,7 +73,7 @@ async def test_of_200_overlapping_submits_in_two_processes_exactly_one_is_taken_
         await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.activities.submitting_process", postgres_url, f"p{n}", *names[n::2],
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-            cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+            cwd=ROOT, env={**os.environ, "PYTHONPATH": python_path()},
         )
         for n in range(2)
     ]  # fmt: skip

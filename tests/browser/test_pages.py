@@ -127,13 +127,29 @@ def test_the_pages_work_with_the_keyboard_alone(visitor: Visitor) -> None:
 def test_the_language_is_changed_and_kept(visitor: Visitor) -> None:
     _open(visitor, "FOUND")
     page = visitor.page
-    page.get_by_role("link", name="English").click()
+    page.get_by_role("button", name="English").click()
     expect(page.get_by_role("heading", name="Find an account")).to_be_visible()
     assert page.locator("html").get_attribute("lang") == "en"
     page = visitor.go("/")
     expect(page.get_by_role("heading", name="The books at a glance")).to_be_visible()
     page.get_by_role("link", name="中文").click()
     expect(page.get_by_role("heading", name="账簿总览")).to_be_visible()
+
+
+def test_a_change_of_language_keeps_what_a_search_found_and_puts_no_number_in_the_address(
+    visitor: Visitor,
+) -> None:
+    _open(visitor, "FOUND")
+    page = visitor.page
+    paths = page.locator(".found .path").all_inner_texts()
+    for button, heading in (("English", "Results for"), ("中文", "查询结果")):
+        page.get_by_role("button", name=button).click()
+        expect(page.get_by_role("heading", name=heading)).to_be_visible()
+        assert page.locator(".found .path").all_inner_texts() == paths
+        assert VOLUNTEER not in page.url
+    page.goto(page.url)  # the address itself finds nothing
+    expect(page.locator(".found")).to_have_count(0)
+    expect(page.get_by_role("link", name="English")).to_be_visible()
 
 
 def test_an_address_that_does_not_exist_has_a_page_that_leads_home(browser: Browser, demo: Site) -> None:

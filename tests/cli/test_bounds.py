@@ -21,13 +21,17 @@ from pointsbank.activities.ports import By, PlaceCodes
 from pointsbank.activities.service import ActivityService
 from pointsbank.engine.clock import SystemClock
 from pointsbank.engine.commands import Command
+from pointsbank.engine.registry import CITY_LEDGER
+from pointsbank.hours.risks import risks
 from pointsbank.hours.service import HoursService
 from pointsbank.ledger.model import Receipt
-from pointsbank.places.model import Opening
+from pointsbank.people.directory import directory_of
+from pointsbank.places.model import Joining, Opening
 from pointsbank.places.service import PlacesService
 from pointsbank.places.tree import places_on
 from pointsbank.policy.shipped import policies_at
 from pointsbank.store.database import Database
+from pointsbank.store.port import ledger_id_of
 
 FIRST = date(2020, 1, 1)
 HOUR = 3_600_000_000
@@ -79,18 +83,24 @@ def _place(connection: Connection, ledger_id: int) -> str:
     return places_on(connection, ledger_id, ["C1"], date(2026, 1, 1))["C1"].id
 
 
-def test_a_manager_decides_renames_and_reverses_below_the_own_centre_alone(
-    shell: Shell, tmp_path: Path
-) -> None:
-    made = asyncio.run(build(shell.url, unguarded_policy(tmp_path)))
-    shell.found()
+def _manager(shell: Shell, place: str) -> str:
+    """Cy, who manages a centre and verifies there; the person's id."""
     added = shell.acting("ann", "staff", "add", "cy")
     first = half_in(added)
     enrolment, person = re.findall(r"enrolment (\S+)   人员 / person (\S+)", added.output)[0]
     shell.enrol("cy", f"{first}-{half_in(shell.acting('bo', 'staff', 'confirm-enrolment', enrolment))}")
     for role in ("centre-manager", "verifier"):
-        grant = shell.acting("ann", "staff", "grant", person, role, "--place", made["place"])
+        grant = shell.acting("ann", "staff", "grant", person, role, "--place", place)
         shell.acting("bo", "staff", "confirm", id_in(grant))
+    return str(person)
+
+
+def test_a_manager_decides_renames_and_reverses_below_the_own_centre_alone(
+    shell: Shell, tmp_path: Path
+) -> None:
+    made = asyncio.run(build(shell.url, unguarded_policy(tmp_path)))
+    shell.found()
+    _manager(shell, made["place"])
     for verb, may in (
         (("activities", "decide", "{activity}", "--approve"), 0),
         (("places", "rename", "S{n}", "新站"), 0),
@@ -104,3 +114,45 @@ def test_a_manager_decides_renames_and_reverses_below_the_own_centre_alone(
             assert ("没有权限" in told.output) == (n == 2), told.output
     elsewhere = shell.acting("cy", "places", "move", "S1", "--under", "C2")
     assert "没有权限" in elsewhere.output, "the place to which it moves is touched, too"
+
+
+def test_h7_who_is_refused_at_a_verb_for_hours_of_the_own_household_stands_on_the_auditors_list(
+    shell: Shell, tmp_path: Path
+) -> None:
+    made = asyncio.run(build(shell.url, unguarded_policy(tmp_path)))
+    shell.found()
+    person = _manager(shell, made["place"])
+    other = asyncio.run(_one_household(shell.url, person))
+    verb = ("activities", "rule", "R1", "--uphold", "--reason", "confirmed")
+    for _ in range(2):
+        refused = shell.acting("cy", *verb)
+        assert refused.exit_code == 1
+        assert "没有权限" in refused.output
+    elsewhere = shell.acting("cy", "activities", "rule", "R2", "--uphold", "--reason", "confirmed")
+    assert "没有权限" in elsewhere.output, "another centre: refused for the household first"
+    assert asyncio.run(_refused(shell.url)) == [
+        ("refused-four-eyes", "same-household", tuple(sorted((person, other))), 3)
+    ]
+
+
+async def _one_household(url: str, person: str) -> str:
+    """A member of staff lives with V1, whose id it gives."""
+    database = Database(url)
+    async with open_peopled(database) as ledger:
+        atlas = PlacesService(ledger)
+        found = await directory_of(ledger).by_number(["V1"])
+        done = [await atlas.change(Opening("H1", "household", "一户", "S1", FIRST), Command("t", "H1"))]
+        done += [
+            await atlas.change_membership(Joining("H1", one, FIRST), Command("t", one), by_two=True)
+            for one in (person, found["V1"].id)
+        ]
+        assert all(isinstance(one, Receipt) for one in done), done
+    await database.close()
+    return found["V1"].id
+
+
+async def _refused(url: str) -> list[tuple[str, str, tuple[str, ...], int]]:
+    database = Database(url)
+    found = await database.read(risks, ledger_id_of(CITY_LEDGER), "2020-01-01", 0)
+    await database.close()
+    return [(r.kind, r.rule, tuple(sorted(r.people)), r.times) for r in found if r.rule]

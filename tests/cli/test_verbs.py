@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -14,6 +15,8 @@ from tests.people_of import enrol, open_peopled
 from pointsbank.cli.main import SECTIONS, main
 from pointsbank.engine.opening import require_profile
 from pointsbank.engine.registry import open_ledger
+from pointsbank.people.directory import directory_of
+from pointsbank.people.registry import Registry
 from pointsbank.store.database import Database
 from pointsbank.store.port import ledger_id_of
 
@@ -24,8 +27,16 @@ HEADER = (
 VERBS = [verb for verbs in SECTIONS.values() for verb in verbs]
 
 
-def invoke(*arguments: str) -> Result:
-    return CliRunner().invoke(main, list(arguments), catch_exceptions=False)
+def invoke(*arguments: str, typed: str = "") -> Result:
+    return CliRunner().invoke(main, list(arguments), input=typed, catch_exceptions=False)
+
+
+def wallet_of(database: str) -> dict[str, Any]:
+    """The wallet of V1."""
+    found: dict[str, Any] = json.loads(
+        invoke("balance", "--number", "--json", "--database", database, typed="V1\n").output
+    )
+    return found
 
 
 def test_the_help_shows_the_product_without_loading_it() -> None:
@@ -89,9 +100,7 @@ def test_an_import_books_what_counts_once_and_explains_every_line(small_city: st
     file = hours_file(tmp_path, GOOD, EARLY)
     dry = invoke("hours", "import", str(file), "--dry-run", "--database", small_city)
     assert "未入账" in dry.output
-    assert (
-        json.loads(invoke("balance", "V1", "--json", "--database", small_city).output)["merit_minutes"] == 0
-    )
+    assert wallet_of(small_city)["merit_minutes"] == 0
     report = tmp_path / "report.csv"
     first = invoke("hours", "import", str(file), "--report", str(report), "--database", small_city)
     assert first.exit_code == 0, first.output
@@ -99,7 +108,7 @@ def test_an_import_books_what_counts_once_and_explains_every_line(small_city: st
         "hours", "import", str(file), "--report", str(tmp_path / "again.csv"), "--database", small_city
     )
     assert again.exit_code == 0, again.output
-    wallet = json.loads(invoke("balance", "V1", "--json", "--database", small_city).output)
+    wallet = wallet_of(small_city)
     assert (wallet["merit_minutes"], wallet["pending"], wallet["available"]) == (115, 1500, 0)
     text = report.read_text("utf-8-sig")
     assert "录入过早" in text
@@ -113,7 +122,7 @@ def test_notice_release_statement_reversal_and_expiry(small_city: str, tmp_path:
         assert invoke("reverse", "2", "--reason", told, "--database", small_city).exit_code == 1
     reversed_ = invoke("reverse", "2", "--reason", "wrong-volunteer", "--database", small_city)
     assert reversed_.exit_code == 0, reversed_.output
-    wallet = json.loads(invoke("balance", "V1", "--json", "--database", small_city).output)
+    wallet = wallet_of(small_city)
     assert (wallet["merit_minutes"], wallet["pending"]) == (0, 0)
     assert invoke("reverse", "2", "--reason", "again", "--database", small_city).exit_code == 1
 
@@ -178,7 +187,8 @@ def test_verify_holds_and_a_backup_restores_into_either_engine(
 ) -> None:
     invoke("hours", "import", str(hours_file(tmp_path, GOOD, EARLY)), "--database", small_city)
     assert invoke("verify", "--database", small_city).exit_code == 0
-    wallet = json.loads(invoke("statement", "V1", "--json", "--database", small_city).output)["account"]
+    looked = invoke("statement", "--number", "--json", "--database", small_city, typed="V1\n")
+    wallet = json.loads(looked.output)["account"]
     backup = tmp_path / "books.backup"
     made = invoke("db", "backup", str(backup), "--database", small_city)
     assert made.exit_code == 0, made.output
@@ -204,7 +214,7 @@ def test_a_new_bank_is_filled_from_files_and_twice_changes_nothing(database_url:
     first = invoke("register", str(tmp_path), "--database", database_url)
     assert first.exit_code == 0, first.output
     assert first.output.count(" 1 ") == 3
-    assert "available" in invoke("balance", "V1", "--database", database_url).output
+    assert "available" in invoke("balance", "--number", "--database", database_url, typed="V1\n").output
     again = invoke("register", str(tmp_path), "--database", database_url)
     assert again.exit_code == 0, again.output
     assert again.output.count(" 0 ") == 3
@@ -223,6 +233,48 @@ def test_a_damaged_backup_is_refused(small_city: str, tmp_path: Path) -> None:
 
 
 def test_looking_at_a_file_that_is_not_there_makes_none(tmp_path: Path) -> None:
-    result = invoke("balance", "V1", "--database", f"sqlite:///{tmp_path / 'none.db'}")
+    result = invoke("balance", "--number", "--database", f"sqlite:///{tmp_path / 'none.db'}", typed="V1\n")
     assert result.exit_code == 1
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("verb", ["balance", "statement"])
+def test_a_volunteer_number_is_read_and_never_taken_from_the_command_line(small_city: str, verb: str) -> None:
+    common = ("--database", small_city)
+    for number in ("V1", "HRB2300000000000001"):
+        refused = invoke(verb, number, *common)
+        assert refused.exit_code == 2
+        assert "--number" in refused.output
+        assert number not in refused.output
+    for both_or_none in ((), ("volunteer:x:available", "--number")):
+        assert invoke(verb, *both_or_none, *common, typed="V1\n").exit_code == 2
+    by_number = invoke(verb, "--number", *common, typed="V1\n")
+    assert by_number.exit_code == 0, by_number.output
+    unknown = invoke(verb, "--number", *common, typed="V77777\n")
+    assert unknown.exit_code == 1
+    assert "V77777" not in unknown.output
+    holder = wallet_of(small_city)["holder"]
+    by_id = invoke(verb, holder, *common)
+    assert by_id.exit_code == 0, by_id.output
+    assert by_id.output.splitlines()[1:] == by_number.output.splitlines()[1:]
+    nobody = invoke(verb, holder[:-4] + "0000", *common)
+    assert nobody.exit_code == 1
+
+
+def test_ruling_7_numbers_asked_for_in_the_shell_are_counted_and_logged_as_searches(small_city: str) -> None:
+    for n in range(30):
+        verb = ("balance", "statement")[n % 2]
+        told = invoke(verb, "--number", "--database", small_city, typed=("V1\n", "V77777\n")[n % 3 == 0])
+        assert told.exit_code == (n % 3 == 0), told.output
+    refused = invoke("balance", "--number", "--database", small_city, typed="V1\n")
+    assert refused.exit_code == 1
+    assert "30" in refused.output
+
+    async def lines() -> list[tuple[str, bool]]:
+        database = Database(small_city)
+        async with open_peopled(database) as ledger:
+            seen = await Registry(directory_of(ledger).store).seen_by("operator")
+        await database.close()
+        return sorted((line.action, bool(line.person_id)) for line in seen)
+
+    assert asyncio.run(lines()) == [("find", False)] * 10 + [("find", True)] * 20, "misses too"

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from tests.canaries import python_path
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -20,7 +22,7 @@ async def posting_process(
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.engine.posting_process", url, ledger, name, str(count), str(callers),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": python_path()},
     )  # fmt: skip
     assert process.stdout is not None
     try:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.canaries import python_path
 
 from pointsbank.engine.apart import WriterApart, ledger_apart
 from pointsbank.engine.clock import FixedClock
@@ -142,7 +143,7 @@ async def test_the_writing_process_ends_with_the_one_that_started_it(sqlite_url:
     """The file is free at once for whoever goes on with the work; what was committed is there."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.engine.test_apart", sqlite_url,
-        stdout=asyncio.subprocess.PIPE, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        stdout=asyncio.subprocess.PIPE, cwd=ROOT, env={**os.environ, "PYTHONPATH": python_path()},
     )  # fmt: skip
     assert process.stdout is not None
     assert await process.stdout.readline() == b"posted\n"

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import structlog
-from tests.canaries import watched_logs
+from tests.canaries import watched_logs, watched_processes
 
 from pointsbank.app import configure_logging
 from pointsbank.ledger.refusals import Refusal
@@ -62,3 +65,26 @@ def test_a_canary_in_any_log_of_a_test_is_found(capsys: pytest.CaptureFixture[st
         structlog.get_logger("d").warning("z", values={"name": ["雪雁"]})
     assert set(logs.found) == {"first-canary", "second-canary", "third-canary", "雪雁"}
     capsys.readouterr()
+
+
+LOGGING = """
+import logging, os, signal, structlog, sys
+from pointsbank.app import configure_logging
+from pointsbank.settings import Settings
+configure_logging(Settings(log_format=sys.argv[1]))
+structlog.get_logger("a").warning("x", person=f"{sys.argv[1]}-canary")
+logging.getLogger("b").warning(f"{sys.argv[1]}-plain-canary")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("stderr", [subprocess.PIPE, subprocess.DEVNULL])
+def test_a_canary_in_the_log_of_a_process_that_a_test_started_is_found(tmp_path: Path, stderr: int) -> None:
+    """Also of one that was killed, and whose standard error nobody reads."""
+    canaries = {f"{form}{plain}-canary" for form in ("json", "console") for plain in ("", "-plain")}
+    with watched_logs([*canaries, "another-canary"]) as logs, watched_processes(logs, tmp_path):
+        for form in ("json", "console"):
+            run = subprocess.run([sys.executable, "-c", LOGGING, form], stderr=stderr, check=False)
+            assert run.returncode == -9
+            assert stderr == subprocess.DEVNULL or f"{form}-canary".encode() in run.stderr
+    assert set(logs.found) == canaries

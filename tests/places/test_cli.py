@@ -13,12 +13,13 @@ from pointsbank.cli.main import main
 from pointsbank.store.database import Database
 
 
-def places(url: str, *arguments: str) -> Result:
-    return CliRunner().invoke(main, ["places", *arguments, "--database", url], catch_exceptions=False)
+def places(url: str, *arguments: str, typed: str = "") -> Result:
+    words = ["places", *arguments, "--database", url]
+    return CliRunner().invoke(main, words, input=typed, catch_exceptions=False)
 
 
-def done(url: str, *arguments: str) -> str:
-    result = places(url, *arguments)
+def done(url: str, *arguments: str, typed: str = "") -> str:
+    result = places(url, *arguments, typed=typed)
     assert result.exit_code == 0, result.output
     return result.output
 
@@ -43,11 +44,15 @@ def test_a_tree_grows_and_changes_by_hand(database_url: str) -> None:
     assert [line.split()[0] for line in listed.splitlines()] == ["S1"]
     assert "→ S1" in done(url, "show", "S2", "--on", "2026-02-01")
     done(url, "open", "T1", "team", "一队", "--under", "C1", "--from", "2020-01-01")
-    done(url, "join", "T1", "--volunteer", "V1", "--role", "head", "--from", "2021-01-01")
+    done(url, "join", "T1", "--role", "head", "--from", "2021-01-01", typed="V1\n")
     assert "head" in done(url, "members", "T1", "--on", "2021-01-01")
-    done(url, "leave", "T1", "--volunteer", "V1", "--from", "2022-01-01")
+    done(url, "leave", "T1", "--from", "2022-01-01", typed="V1\n")
     assert done(url, "members", "T1", "--on", "2022-01-01") == ""
     assert "0 处" in done(url, "settle")
+    nobody = places(url, "join", "T1", typed="V77777\n")
+    assert nobody.exit_code == 1
+    assert "V77777" not in nobody.output
+    assert places(url, "join", "T1", "--volunteer", "V1").exit_code == 2, "no number on a command line"
 
 
 async def _registered(url: str) -> None:

@@ -542,6 +542,50 @@ MUTATIONS = [
         lambda t, s: f"UPDATE receipts SET number = 7 WHERE {HERE} AND reference = 'B1'",
         lambda t: ("document-amounts", "receipt/B1"),
     ),
+    # points withheld of records on notice
+    changed_row(
+        "points withheld",
+        lambda t, s: f"UPDATE withheld_points SET points = points - 100 WHERE {HERE} AND record_id = 'R5'",
+        lambda t: ("withheld-amounts", "clawback/C1.R6"),
+        lambda t: ("withheld-record", "service-record/R5"),
+    ),
+    changed_row(
+        "more points withheld than the record has",
+        lambda t, s: f"UPDATE withheld_points SET points = 700 WHERE {HERE} AND record_id = 'R5'",
+        lambda t: ("withheld-amounts", "clawback/C1.R6"),
+        lambda t: ("withheld-record", "service-record/R5"),
+    ),
+    changed_row(
+        "points withheld of another record",
+        lambda t, s: f"UPDATE withheld_points SET record_id = 'R1' WHERE {HERE} AND record_id = 'R5'",
+        lambda t: ("withheld-amounts", "clawback/C1.R6"),
+    ),
+    changed_row(
+        "points withheld by another entry",
+        lambda t, s: f"UPDATE withheld_points SET sequence = 1 WHERE {HERE} AND record_id = 'R5'",
+        lambda t: ("withheld-entry", "service-record/R5"),
+    ),
+    changed_row(
+        "points withheld by another line",
+        lambda t, s: f"UPDATE withheld_points SET line_id = 'C1.R7' WHERE {HERE} AND record_id = 'R5'",
+        lambda t: ("withheld-amounts", "clawback/C1.R6"),
+        lambda t: ("withheld-amounts", "clawback/C1.R7"),
+        lambda t: ("withheld-entry", "service-record/R5"),
+    ),
+    changed_row(
+        "points withheld deleted",
+        lambda t, s: delete("withheld_points", "record_id = 'R5'"),
+        lambda t: ("withheld-amounts", "clawback/C1.R6"),
+    ),
+    changed_row(
+        "points withheld that nothing took",
+        lambda t, s: (
+            f"INSERT INTO withheld_points SELECT ledger_id, 'C9', 'R5', 100, {t.sequence('R7-taken')}, state"
+            f" FROM withheld_points WHERE {HERE}"
+        ),
+        lambda t: ("withheld-entry", "service-record/R5"),
+        lambda t: ("withheld-record", "service-record/R5"),
+    ),
     # the database's own safeguards
     Mutation(
         "index dropped",

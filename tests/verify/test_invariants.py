@@ -61,7 +61,7 @@ def accounts_of(town: Town) -> dict[str, OpenedAccount]:
 def test_what_the_writer_posted_holds(town: Town) -> None:
     balances = check_journal(journal_of(town), accounts_of(town))
     assert balances["volunteer:v1:available", "POINT", LATE] == 500
-    assert balances["fund:fund1:issued", "POINT", LATE] == -1200
+    assert balances["fund:fund1:issued", "POINT", LATE] == -1500
 
 
 def change(entry: JournalEntry, **fields: object) -> JournalEntry:

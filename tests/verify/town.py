@@ -88,6 +88,7 @@ async def build_town(database: Database) -> Town:
         await _found(builder)
         await _serve(builder)
         await _shop(builder)
+        await _take_back(builder)
         await _settle(builder)
         ids = await database.read(_numbers, ledger.id)
     return Town(builder.receipts, *ids, builder.batches)
@@ -239,6 +240,45 @@ async def _shop(b: _Builder) -> None:
             Change("receipts", ("B2",), "sold", "reversed"),
             Change("receipt_lines", ("B2", "RICE"), "sold", "reversed"),
         ),
+    )
+
+
+async def _take_back(b: _Builder) -> None:
+    """R6 was spent and does not count: R5, on notice, answers for it. R7 is taken back while on notice itself."""
+    await _earn(b, "R5", "v2", 60, 600, LATE, "pending")
+    await _earn(b, "R6", "v2", 30, 300, EARLY)
+    await _earn(b, "R7", "v2", 10, 100, EARLY, "pending")
+    await _clawback(b, "R6", 30, 300, "credited", LATE, withheld="R5")
+    await _clawback(b, "R7", 10, 100, "pending", EARLY)
+    await b.post(
+        "release-R5",
+        "release",
+        _paid("volunteer:v2:pending", "volunteer:v2:available", 300, LATE),
+        documents=(
+            attach(
+                "service-record", "R5", _salt("R5"), "\x1f".join(("R5", "v2", "2026-11-20", "care", "60"))
+            ),
+        ),
+        changes=(Change("service_records", ("R5",), "pending", "credited", (("released_by", SEQUENCE),)),),
+    )
+
+
+async def _clawback(
+    b: _Builder, record: str, minutes: int, points: int, state: str, lot: str, withheld: str = ""
+) -> None:
+    line = f"C1.{record}"
+    values: tuple[Cell, ...] = (
+        line, "C1", record, "v2", 1, f"taken {record}", minutes, points, points, 0, 0, SEQUENCE, _salt(line), "done",
+    )  # fmt: skip
+    noted = (Row("withheld_points", (line, withheld, points, SEQUENCE, "taken"), key_length=2),)
+    await b.post(
+        f"{record}-taken",
+        "clawback",
+        Movement("volunteer:v2:merit", "category:care:given", "MINUTE", minutes),
+        _paid("volunteer:v2:pending", "fund:fund1:issued", points, lot),
+        documents=(attach("clawback", line, _salt(line), f"taken {record}"),),
+        rows=(Row("clawback_lines", values), *(noted if withheld else ())),
+        changes=(Change("service_records", (record,), state, "clawed-back"),),
     )
 
 

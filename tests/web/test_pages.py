@@ -153,6 +153,28 @@ async def test_the_search_finds_paths_and_says_when_it_finds_nothing(sqlite_url:
         assert (await service.get("/accounts/memo:a?cursor=abc", Accept="text/html")).status_code == 400
 
 
+async def test_a_change_of_language_sends_a_search_again_in_a_body_and_from_this_site_only(
+    sqlite_url: str,
+) -> None:
+    async with running(sqlite_url, demo=True) as service:
+        await service.post("/api/v1/journal-entries", entry(), await service.key(), "k1")
+        found = (await searched(service, "memo")).text
+        [switch] = re.findall(r'<form method="post" action="(\?[^"]*)">(.*?)</form>', found, re.DOTALL)
+        assert switch[0] == "?lang=en"
+        assert '<input type="hidden" name="q" value="memo">' in switch[1]
+        hostile = await searched(service, '"><script>alert(1)</script>')
+        assert "<script" not in hostile.text
+        elsewhere = {"Sec-Fetch-Site": "cross-site"}
+        refused = await service.client.post("/accounts?lang=en", data={"q": "memo"}, headers=elsewhere)
+        assert refused.status_code == 403
+        english = await service.client.post("/accounts?lang=en", data={"q": "memo"})
+        assert 'lang="en"' in english.text
+        assert 'href="/accounts/memo%3Aa"' in english.text
+        assert 'action="?lang=zh"' in english.text
+        empty = await service.get("/accounts?lang=zh")
+        assert '<a class="language" href="?lang=en"' in empty.text, "without results it is a link"
+
+
 async def test_a_long_statement_has_pages(sqlite_url: str) -> None:
     async with running(sqlite_url, demo=True) as service:
         key = await service.key()

@@ -147,6 +147,11 @@ class Actor(msgspec.Struct, frozen=True):
         return f"person:{self.person}" if self.person else f"key:{self.id}"
 
     @property
+    def seen_as(self) -> str:
+        """How the log of who saw whom names the actor: the natural person, or the key of nobody."""
+        return self.person or self.id
+
+    @property
     def roles(self) -> frozenset[str]:
         return frozenset(grant.role for grant in self.grants)
 

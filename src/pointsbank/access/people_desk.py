@@ -490,5 +490,5 @@ def _first(confirmed: acts.Confirmed) -> Act | Refusal:
 
 
 def _by(actor: Actor) -> str:
-    """How the people store names who acts: the natural person, or the key of nobody."""
-    return actor.person or actor.id
+    """How the people store names who acts."""
+    return actor.seen_as

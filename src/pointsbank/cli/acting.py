@@ -25,7 +25,7 @@ from pointsbank.cli.terminal import Ending, refusal_text
 from pointsbank.engine.registry import Ledger
 from pointsbank.policy.calendar import city_day
 from pointsbank.settings import settings_from
-from pointsbank.web.bounds import Act, Found, resources_of
+from pointsbank.web.bounds import Act, Found, note_denied, resources_of
 
 T = TypeVar("T")
 
@@ -155,7 +155,10 @@ async def _allowed_at(ledger: Ledger, actor: Actor, action: str, acts: Sequence[
     today = city_day(ledger.writer.clock.now(), ZONE)
     known = await ledger.database.read(resources_of, ledger.id, acts, actor.person, today)
     for act in acts:
-        _end_if_denied(authorize(actor, action, known[act]), action)
+        denial = authorize(actor, action, known[act])
+        if denial is not None:
+            await note_denied(ledger, ZONE, actor, action, known[act])
+        _end_if_denied(denial, action)
     return actor
 
 

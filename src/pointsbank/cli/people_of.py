@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import click
 import msgspec
 
 from pointsbank.engine.registry import Ledger
@@ -37,3 +39,10 @@ def keys_of(settings: Settings, *, invented: bool = False) -> MasterKeys:
     if invented or made.exists():
         settings = msgspec.structs.replace(settings, demo=True)
     return master_keys(settings, made)
+
+
+def number_typed() -> str:
+    """A volunteer number, asked for or read from standard input: command lines are kept in histories and lists."""
+    if sys.stdin.isatty():
+        return str(click.prompt("志愿者编号 / volunteer number", err=True)).strip()
+    return sys.stdin.readline().strip()

@@ -13,7 +13,7 @@ import click
 from sqlalchemy import Connection
 
 from pointsbank.cli.acting import Shown, acting_options, who_acts
-from pointsbank.cli.people_of import people_of
+from pointsbank.cli.people_of import number_typed, people_of
 from pointsbank.cli.terminal import (
     PATIENT,
     CityDay,
@@ -253,31 +253,31 @@ async def merge(code: str, into: str, day: date | None, shown: Shown, database_u
 
 @command.command("join", short_help="Make a volunteer a member of a group 加入组织")
 @click.argument("group")
-@click.option("--volunteer", required=True, help="Volunteer number.")
 @click.option("--role", type=click.Choice(ROLES), default="member", show_default=True)
 @_from_option
 @acting_options
 @database_option
 @as_coroutine
-async def join(
-    group: str, volunteer: str, role: str, day: date | None, shown: Shown, database_url: str
-) -> None:
-    """Make a volunteer a member of a team, household, village or unit. 加入组织。"""
-    await _change_membership(
-        database_url, shown, day, volunteer, lambda on, id_: Joining(group, id_, on, role)
-    )
+async def join(group: str, role: str, day: date | None, shown: Shown, database_url: str) -> None:
+    """Make a volunteer a member of a team, household, village or unit. 加入组织。
+
+    The volunteer's number is asked for, or read from standard input.
+    """
+    await _change_membership(database_url, shown, day, lambda on, id_: Joining(group, id_, on, role))
 
 
 @command.command("leave", short_help="End a membership 退出组织")
 @click.argument("group")
-@click.option("--volunteer", required=True, help="Volunteer number.")
 @_from_option
 @acting_options
 @database_option
 @as_coroutine
-async def leave(group: str, volunteer: str, day: date | None, shown: Shown, database_url: str) -> None:
-    """End a membership: the day is the first on which the volunteer is no member any more. 退出组织。"""
-    await _change_membership(database_url, shown, day, volunteer, lambda on, id_: Leaving(group, id_, on))
+async def leave(group: str, day: date | None, shown: Shown, database_url: str) -> None:
+    """End a membership: the day is the first on which the volunteer is no member any more. 退出组织。
+
+    The volunteer's number is asked for, or read from standard input.
+    """
+    await _change_membership(database_url, shown, day, lambda on, id_: Leaving(group, id_, on))
 
 
 @command.command("settle", short_help="Take up what was planned for today 到日生效")
@@ -315,8 +315,9 @@ async def _change(database_url: str, shown: Shown, day: date | None, act: Callab
 
 
 async def _change_membership(
-    database_url: str, shown: Shown, day: date | None, number: str, act: Callable[[date, str], MemberAct]
+    database_url: str, shown: Shown, day: date | None, act: Callable[[date, str], MemberAct]
 ) -> None:
+    number = number_typed()
     database = opened(database_url)
     try:
         async with open_ledger(database, limits=PATIENT) as ledger:

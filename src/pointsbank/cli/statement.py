@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 import click
 import msgspec
 
-from pointsbank.cli.balance import holder_of
+from pointsbank.cli.balance import account_argument, holder_of
 from pointsbank.cli.terminal import (
     CITY,
     CityDay,
@@ -24,7 +24,7 @@ from pointsbank.store.port import ledger_id_of
 
 
 @click.command("statement")
-@click.argument("account", metavar="ACCOUNT|NUMBER")
+@account_argument
 @click.option("--kind", default="", help="Only entries of this kind, such as earn or basket.")
 @click.option("--since", type=CityDay(), help="First effective date.")
 @click.option("--until", type=CityDay(), help="Last effective date.")
@@ -37,7 +37,8 @@ from pointsbank.store.port import ledger_id_of
 @database_option
 @as_coroutine
 async def command(
-    account: str,
+    account: str | None,
+    number: bool,
     kind: str,
     since: date | None,
     until: date | None,
@@ -47,12 +48,16 @@ async def command(
     ledger_name: str,
     database_url: str,
 ) -> None:
-    """A page of an account's statement: its path, or a volunteer's number for the available points. 对账单。"""
+    """A page of an account's statement: its path, or a person's id or --number for the available points. 对账单。
+
+    A number is asked for, or read from standard input: a command line is kept in histories and lists of processes.
+    """
     database, ledger_id = opened(database_url), ledger_id_of(ledger_name)
     try:
-        path = account
-        if ":" not in account:
-            path = f"volunteer:{await holder_of(database, ledger_name, database_url, account)}:available"
+        path = account or ""
+        if number or ":" not in path:
+            person, _ = await holder_of(database, ledger_name, database_url, account, number)
+            path = f"volunteer:{person}:available"
         page = await database.read(
             statement,
             ledger_id,
@@ -64,7 +69,7 @@ async def command(
     finally:
         await database.close()
     if not isinstance(page, StatementPage):
-        raise Ending(f"查不到 {account} / cannot be told: {page}")
+        raise Ending(f"查不到 {path} / cannot be told: {page}")
     if as_json:
         say(msgspec.json.encode(page).decode())
         return

@@ -14,6 +14,7 @@ from pointsbank.verify.documents import check_documents
 from pointsbank.verify.merges import merged_groups
 from pointsbank.verify.scope import Scope
 from pointsbank.verify.source import Rows, fetch
+from pointsbank.verify.withheld import check_withheld
 
 Check = Callable[[Scope], Awaitable[dict[str, int]]]
 
@@ -222,5 +223,6 @@ SELECT path FROM accounts WHERE ledger_id = $1 AND account = ANY($2::integer[])
 CHECKS: Final[tuple[Check, ...]] = (
     check_volunteers,
     check_documents,
+    check_withheld,
 )
 """The list: a new rule is a function here or in a file beside this one, and a line."""

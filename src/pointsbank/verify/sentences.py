@@ -121,6 +121,18 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "the figures of the document are not those of its postings",
     ),
     "document-state": ("单据状态与冲正情况不符", "the document's state does not agree with the reversals"),
+    "withheld-amounts": (
+        "记下的扣留积分与凭证分录不符",
+        "what is noted as withheld is not what the postings took from notice",
+    ),
+    "withheld-entry": (
+        "扣留积分与扣留它的凭证互不对应",
+        "points withheld name an entry that did not take them",
+    ),
+    "withheld-record": (
+        "扣留的积分超出记录的积分，或公示期满时未如数少给",
+        "more was withheld than the record has, or its release did not bring so much less",
+    ),
     # schema
     "table-missing": ("缺少数据表", "a table is missing"),
     "table-strict": ("SQLite 数据表应为 STRICT", "the SQLite table is not STRICT"),

@@ -18,6 +18,7 @@ from pointsbank.access.model import Actor
 from pointsbank.access.rights import Relation
 from pointsbank.activities.attempts import Attempt, Attempts
 from pointsbank.activities.ports import By
+from pointsbank.engine.registry import Ledger
 from pointsbank.places import model as places
 from pointsbank.places.membership import groups_of
 from pointsbank.places.tree import ancestors_of, places_on
@@ -65,12 +66,16 @@ async def require_each(bank: Bank, actor: Actor, action: str, acts: Iterable[Act
     if actor.person:
         denied = await _first_denial(bank, actor, action, tuple(dict.fromkeys(acts)) or (Act(),))
         if denied is not None:
-            act, resource, denial = denied
-            rule = _four_eyes(actor, action, resource)
-            if rule:
-                attempts = Attempts(bank.ledger, bank.policies.policies[-1].timezone)
-                await attempts.note(By(actor.id, actor.person), [Attempt(rule, act.person)])
+            resource, denial = denied
+            await note_denied(bank.ledger, bank.policies.policies[-1].timezone, actor, action, resource)
             deny(denial, action)
+
+
+async def note_denied(ledger: Ledger, zone: str, actor: Actor, action: str, resource: Resource) -> None:
+    """Leave a line for the auditor if what the table of rights denied was an attempt against four eyes."""
+    rule = _four_eyes(actor, action, resource)
+    if rule:
+        await Attempts(ledger, zone).note(By(actor.id, actor.person), [Attempt(rule, resource.person)])
 
 
 async def require_found(
@@ -128,12 +133,12 @@ def today(bank: Bank) -> date:
 
 async def _first_denial(
     bank: Bank, actor: Actor, action: str, acts: tuple[Act, ...]
-) -> tuple[Act, Resource, Denial] | None:
+) -> tuple[Resource, Denial] | None:
     resources = await bank.ask(resources_of, acts, actor.person, today(bank))
     for act in acts:
         denial = authorize(actor, action, resources[act])
         if denial is not None:
-            return act, resources[act], denial
+            return resources[act], denial
     return None
 
 

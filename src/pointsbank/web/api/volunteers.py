@@ -54,7 +54,7 @@ class NumberIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ),
     **operation(
         "What the volunteer with this number has: available, on notice, held, expiring next, merit minutes; all of"
-        " one sequence number. Of a person who asks it counts as a search.",
+        " one sequence number. It counts as a search, of a person as of a key.",
         "按志愿者编号查积分：可用、公示中、冻结、最近到期、服务时长",
     ),
 )
@@ -83,16 +83,16 @@ async def get_wallet(
 
 
 async def person_with(bank: Bank, actor: Actor | None, number: str) -> str:
-    """Whose number this is, empty if nobody's. Of a natural person who asks it is counted and logged as a search.
+    """Whose number this is, empty if nobody's. Counted and logged as a search of the person or the key that asks.
 
-    A till or another system looks up whom it serves: its key is bounded by what it may do.
+    Only a page that is open to everybody, a demo's, asks for nobody.
     """
-    if actor is not None and actor.person:
-        searched = await bank.people.registry.find("volunteer-number", number, actor.person)
-        if isinstance(searched, PersonDataInvalid):
-            return ""
-        held = done(searched)
-        return held[0].person_id if held else ""
+    if actor is not None:
+        searched = await bank.people.registry.find("volunteer-number", number, actor.seen_as)
+        if not isinstance(searched, PersonDataInvalid):
+            held = done(searched)
+            return held[0].person_id if held else ""
+    # what has not the form of a number is nobody's, but in a replay, whose numbers are what its files say
     known = await directory_of(bank.ledger).by_number([number])
     return known[number].id if number in known else ""
 

@@ -63,7 +63,8 @@ async def search(
         is_number = not isinstance(volunteer_number(words), Malformed)
         person = await person_with(bank, actor, words) if is_number else ""
         found = await bank.ask(_find, words, person)
-    return draw(request, "search.html", words=words, found=found, limit=MOST_FOUND, example="")
+    again = {"q": words} if words else None
+    return draw(request, "search.html", again=again, words=words, found=found, limit=MOST_FOUND, example="")
 
 
 @get("/accounts/{path:str}", opt=RULE, include_in_schema=False)

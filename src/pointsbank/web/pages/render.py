@@ -87,9 +87,13 @@ def draw(
     *,
     keeps: bool = False,
     cookies: list[Cookie] | None = None,
+    again: dict[str, str] | None = None,
     **facts: Any,
 ) -> Response[bytes]:
-    """A page as an answer. With `keeps` a browser may keep it and ask whether it has changed."""
+    """A page as an answer. With `keeps` a browser may keep it and ask whether it has changed.
+
+    `again` are the fields of the form whose answer the page is: a change of the language sends them again, in a body.
+    """
     asked = request.query_params.get("lang")
     cookies = list(cookies or [])
     if asked in ("zh", "en"):
@@ -98,7 +102,7 @@ def draw(
                 LANGUAGE_COOKIE, value=asked, max_age=365 * 86_400, httponly=True, samesite="lax", path="/"
             )
         )
-    content = _draw(request, template, facts)
+    content = _draw(request, template, {"again": again or {}, **facts})
     headers = {"Cache-Control": "private, no-cache" if keeps else "no-store", "Vary": "Cookie"}
     return Response(content, status_code=status, headers=headers, media_type=HTML, cookies=cookies)
 
@@ -122,6 +126,7 @@ def _draw(request: Request[Any, Any, Any], template: str, facts: dict[str, Any])
         "profile": bank.profile if bank is not None else "",
         "actor": actor,
         "form_token": form_token(token) if token else "",
+        "again": {},
     }
     return _environment.get_template(template).render({**frame, **facts}).encode()
 
