@@ -17,7 +17,6 @@ from tests.people_of import enrol, settings_for, volunteers_named
 from tests.web.conftest import Service, running
 
 from pointsbank.access.logins import pins
-from pointsbank.access.model import parse_token
 from pointsbank.access.pepper import make_pepper
 from pointsbank.access.roles import Granted, RoleIn
 from pointsbank.access.staff import Half
@@ -431,34 +430,6 @@ async def test_without_its_people_no_service_begins_and_without_the_secret_the_d
     async with running(database_url) as service:
         codes = await service.client.post("/api/v1/me/codes", json={"phone": PHONE})
         assert (codes.status_code, codes.json()["type"]) == (503, "/problems/log-in-closed")
-
-
-async def test_a_wallet_by_number_counts_as_a_search_of_a_person(town: Town) -> None:
-    asked = {"number": "V23019"}
-    for _ in range(30):
-        missed = await town.send("boss", "POST", "/volunteers/wallet", asked)
-        assert missed.json()["type"] == "/problems/unknown-volunteer", missed.text
-        assert "V23019" not in missed.text
-    refused = await town.send("boss", "POST", "/volunteers/wallet", asked)
-    assert (refused.status_code, refused.json()["type"]) == (429, "/problems/search-limit")
-    found = await town.send("boss", "POST", "/people/searches", {"by": "phone", "number": PHONE})
-    assert found.status_code == 429, "one limit for every search"
-
-
-async def test_ruling_7_searches_of_a_machines_key_are_counted_and_logged_like_a_persons(town: Town) -> None:
-    asked, path = {"number": "V23019"}, "/api/v1/volunteers/wallet"
-    for _ in range(30):
-        missed = await town.service.post(path, asked, town.machine)
-        assert missed.json()["type"] == "/problems/unknown-volunteer", missed.text
-    refused = await town.service.post(path, asked, town.machine)
-    assert (refused.status_code, refused.json()["type"]) == (429, "/problems/search-limit")
-    other = await town.send("boss", "POST", "/volunteers/wallet", asked)
-    assert other.json()["type"] == "/problems/unknown-volunteer", "a limit is one searcher's"
-    key_id, _ = parse_token(town.machine) or ("", "")
-    registry = town.service.bank.people.registry
-    lines = await registry.seen_by(key_id)
-    assert [(line.action, line.person_id) for line in lines] == [("find", "")] * 30, "misses too"
-    assert {flag.kind for flag in await registry.risk_flags() if flag.actor == key_id} >= {"search-limit"}
 
 
 async def test_h14_a_merge_and_its_undoing_over_http_take_two_members_of_staff_each(town: Town) -> None:

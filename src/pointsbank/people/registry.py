@@ -93,17 +93,18 @@ class Registry:
         return [one if isinstance(one, PersonDataInvalid) else next(done) for one in outcomes]
 
     async def find(
-        self, kind: IndexKind, number: str, by: str
+        self, kind: IndexKind, number: str, by: str, *, serves: bool = False
     ) -> list[Found] | PersonDataInvalid | SearchLimitReached:
         """Who has this whole number. Counted and logged whether somebody is found or not.
 
-        A phone may give several; a volunteer or ID number gives at most one.
+        A phone may give several; a volunteer or ID number gives at most one. With `serves`, of a till with a queue
+        before it, who is found is a visit, logged like all that is seen, and only misses count.
         """
         written = self._written(kind, number)
         if isinstance(written, Malformed):
             return registration.invalid(written)
         now, digest = self.store.clock.now(), self.store.vault.indexes.digest(kind, written)
-        return await self.store.write(lambda c: self._find(c, kind, digest, by, now))
+        return await self.store.write(lambda c: self._find(c, kind, digest, by, now, serves=serves))
 
     async def profile(
         self, person_id: str, by: str, *, reason: str = "", may_open_minors: bool = False
@@ -245,7 +246,7 @@ class Registry:
         return found if isinstance(found, Malformed) else found.number
 
     def _find(
-        self, connection: Connection, kind: IndexKind, digest: bytes, by: str, now: int
+        self, connection: Connection, kind: IndexKind, digest: bytes, by: str, now: int, *, serves: bool
     ) -> list[Found] | SearchLimitReached:
         vault = self.store.vault
         refused = admit_search(connection, self.store.ledger_id, by, now, self.limits, self.zone)
@@ -263,7 +264,7 @@ class Registry:
             vault,
             at=now,
             actor=by,
-            action="find",
+            action="visit" if serves and ids else "find",
             field=kind,
             person=keys.get(ids[0]) if ids else None,
         )

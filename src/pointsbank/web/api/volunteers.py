@@ -54,7 +54,7 @@ class NumberIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ),
     **operation(
         "What the volunteer with this number has: available, on notice, held, expiring next, merit minutes; all of"
-        " one sequence number. It counts as a search, of a person as of a key.",
+        " one sequence number. It counts as a search; of a machine's key only if nobody has the number.",
         "按志愿者编号查积分：可用、公示中、冻结、最近到期、服务时长",
     ),
 )
@@ -85,10 +85,13 @@ async def get_wallet(
 async def person_with(bank: Bank, actor: Actor | None, number: str) -> str:
     """Whose number this is, empty if nobody's. Counted and logged as a search of the person or the key that asks.
 
+    Whom the key of a till finds has come to it, and only its misses count: a queue passes, trying numbers does not.
     Only a page that is open to everybody, a demo's, asks for nobody.
     """
     if actor is not None:
-        searched = await bank.people.registry.find("volunteer-number", number, actor.seen_as)
+        searched = await bank.people.registry.find(
+            "volunteer-number", number, actor.seen_as, serves=not actor.person
+        )
         if not isinstance(searched, PersonDataInvalid):
             held = done(searched)
             return held[0].person_id if held else ""
