@@ -173,6 +173,17 @@ COUNTER_OFF = CounterRules()
 """What the replay of a data set has at a counter."""
 
 
+class Limits(Struct, frozen=True, kw_only=True):
+    """What the city asks of who redeems. 0 is no such rule: that protects nobody less, so any ledger takes it."""
+
+    min_redeem_points: int = 0
+    """A basket that costs less is not sold, in whole points; goods for nothing redeem nothing."""
+
+
+NO_LIMITS = Limits()
+"""What the replay of a data set has."""
+
+
 class Policy(Struct, frozen=True, kw_only=True):
     """Everything that a rule may ask; nothing of it is a constant in code."""
 
@@ -207,6 +218,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     cases: CaseRules = CaseRules()
     people: PeopleRules = PeopleRules()
     counter: CounterRules = COUNTER_OFF
+    limits: Limits = NO_LIMITS
 
     digest: str
     """SHA-256 (hex) of the canonical content of the file."""
