@@ -283,7 +283,7 @@ SAFEGUARD_KEYS = {
     ),
     **dict.fromkeys(("step_seconds", "card_day_points"), "code."),
     "redeem_with_guardian_below_age": "minor.",
-    "min_redeem_points": "",
+    **dict.fromkeys(("balance_cap_points", "min_redeem_points"), ""),
     **dict.fromkeys(("late_approval", "long_line_hours", "long_line_notice_days", "makeup_days", "campaigns"), ""),
 }  # fmt: skip
 
@@ -296,7 +296,7 @@ def test_a_safeguard_that_is_forgotten_is_an_error_and_not_off(key: str) -> None
     assert (error.path, "missing" in error.message) == (SAFEGUARD_KEYS[key] + key, True)
 
 
-LIMIT_KEYS = ("min_redeem_points",)
+LIMIT_KEYS = ("balance_cap_points", "min_redeem_points")
 
 
 @pytest.mark.parametrize("key", LIMIT_KEYS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from typing import Final
 
@@ -10,7 +11,9 @@ from sqlalchemy import Connection, select
 
 from pointsbank.activities.tables import activities, activity_sessions, attendances
 from pointsbank.engine.registry import Ledger
+from pointsbank.hours.acceptance import CAPPED
 from pointsbank.hours.funding import supplement_of, waiting_points
+from pointsbank.hours.holding import is_capped
 from pointsbank.hours.objections import open_cases
 from pointsbank.hours.tables import record_trails, service_records, unfunded_credits
 from pointsbank.hours.trails import Filed, Step, filed_records
@@ -20,6 +23,7 @@ from pointsbank.ledger.model import lot_expiry
 from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.calendar import city_day, record_deadline, working_days_after
 from pointsbank.store.lists import is_one_of
+from pointsbank.store.tables import entries
 
 NEXT: Final = {
     "open": "check-out",
@@ -46,6 +50,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """Minutes of merit that earned no points: cut by a cap, by rounding, or because the class earns none."""
     unfunded: int
     """Points that wait for the fund to have some again, in hundredths."""
+    capped: int = 0
+    """Points that were not credited because the person held as many as one may, in hundredths."""
     next_step: str
     due_on: str
     """The latest date by law, or by policy, for the next step."""
@@ -63,6 +69,7 @@ class Standings:
         self._ledger = ledger
         self._policies = policies
         self._zone = policies.policies[-1].timezone
+        self._is_capped = is_capped(policies)
 
     async def of_record(self, record_id: str) -> Standing | None:
         """Where one record stands."""
@@ -80,6 +87,7 @@ class Standings:
         waiting = waiting_points(connection, ledger_id, ids)
         expiries = _expiries(connection, ledger_id, ids)
         withheld = withheld_of(connection, ledger_id, ids)
+        capped = _capped(connection, ledger_id, records.values()) if self._is_capped else {}
         due = open_cases(connection, ledger_id, [id_ for id_, r in records.items() if r.state == "objected"])
         return [
             self._standing(
@@ -89,6 +97,7 @@ class Standings:
                 waiting.get(id_, 0),
                 expiries.get(id_, ""),
                 withheld.get(id_, (0, 0))[0],
+                capped.get(record.sequence, 0),
             )
             for id_, record in records.items()
         ]
@@ -151,7 +160,14 @@ class Standings:
         return found
 
     def _standing(
-        self, record: Filed, creditable: int, case_due: str, unfunded: int, expires_on: str, withheld: int
+        self,
+        record: Filed,
+        creditable: int,
+        case_due: str,
+        unfunded: int,
+        expires_on: str,
+        withheld: int,
+        capped: int,
     ) -> Standing:
         fields = parts_of(record.content)
         is_booked = record.state in ("pending", "objected", "credited")
@@ -165,6 +181,7 @@ class Standings:
             points=record.points - withheld,  # what it brings, or has brought
             cut_minutes=record.minutes - creditable if is_booked else 0,
             unfunded=unfunded,
+            capped=capped if is_booked else 0,
             next_step=NEXT.get(record.state, ""),
             due_on=self._due(record, case_due),
             available_on=record.available_on,
@@ -198,6 +215,19 @@ def _creditable(connection: Connection, ledger_id: int, ids: list[str]) -> dict[
         )
     )
     return {str(record_id): int(creditable) for record_id, creditable in rows}
+
+
+def _capped(connection: Connection, ledger_id: int, records: Iterable[Filed]) -> dict[int, int]:
+    """What the cap on holdings cut of records, by the entries that accepted them: they say so themselves."""
+    booked = [record.sequence for record in records if record.sequence]
+    t = entries.c
+    rows = connection.execute(
+        select(t.sequence, t.metadata).where(
+            t.ledger_id == ledger_id, is_one_of(connection, t.sequence, booked), t.metadata > ""
+        )
+    )
+    told = {int(sequence): msgspec.json.decode(metadata) for sequence, metadata in rows}
+    return {sequence: int(metadata[CAPPED]) for sequence, metadata in told.items() if CAPPED in metadata}
 
 
 def _expiries(connection: Connection, ledger_id: int, ids: list[str]) -> dict[str, str]:

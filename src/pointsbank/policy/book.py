@@ -50,7 +50,7 @@ class PolicyBook:
     def without_safeguards(self) -> "PolicyBook":
         """The same policies with every safeguard off: for a ledger of invented or replayed people, never a live one.
 
-        What the city asks of who redeems is off too, so that the rules are those of a data set.
+        How much one may hold and what one redeems at least is off too, so that the rules are those of a data set.
         """
         off = {"safeguards": SAFEGUARDS_OFF, "counter": COUNTER_OFF, "limits": NO_LIMITS}
         return PolicyBook([replace(policy, **off) for policy in self.policies])

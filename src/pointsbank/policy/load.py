@@ -258,7 +258,10 @@ def _cases(top: TableReader) -> CaseRules:
 
 
 def _limits(top: TableReader) -> Limits:
-    return Limits(min_redeem_points=top.integer("min_redeem_points", 0, _MOST_POINTS))
+    return Limits(
+        balance_cap_points=top.integer("balance_cap_points", 0, _MOST_POINTS),
+        min_redeem_points=top.integer("min_redeem_points", 0, _MOST_POINTS),
+    )
 
 
 def _campaigns(top: TableReader) -> dict[str, Campaign]:

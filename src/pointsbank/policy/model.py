@@ -174,7 +174,10 @@ COUNTER_OFF = CounterRules()
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """What the city asks of who redeems. 0 is no such rule: that protects nobody less, so any ledger takes it."""
+    """How much one may hold and what one redeems at least. 0 is no such rule; any ledger takes it."""
+
+    balance_cap_points: int = 0
+    """Most that a person holds, available and on notice, in whole points; what a record brings beyond is not credited."""
 
     min_redeem_points: int = 0
     """A basket that costs less is not sold, in whole points; goods for nothing redeem nothing."""
