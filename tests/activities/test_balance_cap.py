@@ -10,6 +10,7 @@ from datetime import date
 from msgspec.structs import replace
 from tests.activities.centre import JUDGE, SECOND, VERIFIER, Centre, done, guarded, open_centre
 from tests.activities.test_clawback import spend, with_shop
+from tests.activities.test_merging import merge
 from tests.points.town import Town, book, micros, open_town, policy, record
 
 from pointsbank.activities.ports import By
@@ -157,6 +158,22 @@ async def test_a_correction_is_judged_under_the_cap_when_it_is_accepted(database
         )
         assert told(await centre.verify(line.record_id)) == [(1500, 0)]
         assert await centre.points("V1", pending=True) == 2500, "what was cut of the second stays cut"
+        await centre.holds()
+
+
+async def test_ids_of_one_person_share_the_cap_with_what_waits_for_a_fund_under_the_old_one(
+    database: Database,
+) -> None:
+    small = guarded(fund={"code": "city", "budget_points": 20})
+    async with open_centre(database, capped(50, small)) as centre:
+        first, second = await centre.verify(*await waiting(centre, DAYS[:2]))
+        assert (first.points, second.unfunded) == (2000, 2000)
+        [old] = await waiting(centre, DAYS[2:])
+        session = await centre.attended(["V2"], "2026-03-05")
+        new = (await centre.submit(session))["V2"].record_id
+        assert await merge(centre, "V1", "V2") is None
+        outcomes = await centre.verify(old, new)
+        assert [(o.unfunded, o.capped) for o in outcomes] == [(1000, 1000), (0, 2000)]
         await centre.holds()
 
 
