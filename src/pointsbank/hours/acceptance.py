@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -11,7 +11,7 @@ from pointsbank.activities.model import HONOUR
 from pointsbank.activities.ports import By
 from pointsbank.engine.commands import request_digest
 from pointsbank.hours.funding import queue_subject, waiting_row
-from pointsbank.hours.holding import Held
+from pointsbank.hours.holding import CAPPED, Held
 from pointsbank.hours.model import ServiceRecord
 from pointsbank.hours.points import creditable_minutes, points_of
 from pointsbank.hours.postings import attached, category_account, credited
@@ -24,9 +24,6 @@ from pointsbank.people.volunteers import Volunteer
 from pointsbank.points.lots import Fund, point_lot
 from pointsbank.policy.calendar import available_on, expires_on
 from pointsbank.policy.model import Campaign, Policy
-
-CAPPED: Final = "capped"
-"""What an entry says beside itself of the points that it did not credit: a cap on what people hold cut them."""
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):

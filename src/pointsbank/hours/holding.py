@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Final
 
+import msgspec
 from sqlalchemy import Connection, func, select
 
 from pointsbank.hours.tables import service_records, unfunded_credits
@@ -16,6 +17,10 @@ from pointsbank.points.lots import lots_of
 from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.model import MINOR_UNITS_PER_POINT, Policy
 from pointsbank.store.lists import fetched, is_one_of
+from pointsbank.store.tables import entries
+
+CAPPED: Final = "capped"
+"""What an entry says beside itself of the points that it did not credit: a cap on what people hold cut them."""
 
 _WAITING: Final = "9999-12-31"
 """The last day of points that wait: whenever they are paid, they may be spent for some days."""
@@ -69,6 +74,18 @@ def load_held(connection: Connection, ledger_id: int, people: Iterable[str], hel
         owners |= dict.fromkeys(ids, one)
     for person, points in _waiting(connection, ledger_id, owners).items():
         held.add(owners[person], _WAITING, points)
+
+
+def capped_by(connection: Connection, ledger_id: int, sequences: Iterable[int]) -> dict[int, int]:
+    """What the cap cut of the records that these entries accepted, in hundredths: the entries say so themselves."""
+    t = entries.c
+    rows = connection.execute(
+        select(t.sequence, t.metadata).where(
+            t.ledger_id == ledger_id, is_one_of(connection, t.sequence, sequences), t.metadata > ""
+        )
+    )
+    told = {int(sequence): msgspec.json.decode(metadata) for sequence, metadata in rows}
+    return {sequence: int(metadata[CAPPED]) for sequence, metadata in told.items() if CAPPED in metadata}
 
 
 def _waiting(connection: Connection, ledger_id: int, owners: Mapping[str, str]) -> dict[str, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import date
 from typing import Final
 
@@ -11,9 +10,8 @@ from sqlalchemy import Connection, select
 
 from pointsbank.activities.tables import activities, activity_sessions, attendances
 from pointsbank.engine.registry import Ledger
-from pointsbank.hours.acceptance import CAPPED
 from pointsbank.hours.funding import supplement_of, waiting_points
-from pointsbank.hours.holding import is_capped
+from pointsbank.hours.holding import capped_by, is_capped
 from pointsbank.hours.objections import open_cases
 from pointsbank.hours.tables import record_trails, service_records, unfunded_credits
 from pointsbank.hours.trails import Filed, Step, filed_records
@@ -23,7 +21,6 @@ from pointsbank.ledger.model import lot_expiry
 from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.calendar import city_day, record_deadline, working_days_after
 from pointsbank.store.lists import is_one_of
-from pointsbank.store.tables import entries
 
 NEXT: Final = {
     "open": "check-out",
@@ -87,7 +84,8 @@ class Standings:
         waiting = waiting_points(connection, ledger_id, ids)
         expiries = _expiries(connection, ledger_id, ids)
         withheld = withheld_of(connection, ledger_id, ids)
-        capped = _capped(connection, ledger_id, records.values()) if self._is_capped else {}
+        booked = [record.sequence for record in records.values() if record.sequence]
+        capped = capped_by(connection, ledger_id, booked) if self._is_capped else {}
         due = open_cases(connection, ledger_id, [id_ for id_, r in records.items() if r.state == "objected"])
         return [
             self._standing(
@@ -215,19 +213,6 @@ def _creditable(connection: Connection, ledger_id: int, ids: list[str]) -> dict[
         )
     )
     return {str(record_id): int(creditable) for record_id, creditable in rows}
-
-
-def _capped(connection: Connection, ledger_id: int, records: Iterable[Filed]) -> dict[int, int]:
-    """What the cap on holdings cut of records, by the entries that accepted them: they say so themselves."""
-    booked = [record.sequence for record in records if record.sequence]
-    t = entries.c
-    rows = connection.execute(
-        select(t.sequence, t.metadata).where(
-            t.ledger_id == ledger_id, is_one_of(connection, t.sequence, booked), t.metadata > ""
-        )
-    )
-    told = {int(sequence): msgspec.json.decode(metadata) for sequence, metadata in rows}
-    return {sequence: int(metadata[CAPPED]) for sequence, metadata in told.items() if CAPPED in metadata}
 
 
 def _expiries(connection: Connection, ledger_id: int, ids: list[str]) -> dict[str, str]:
