@@ -18,7 +18,8 @@ from tests.activities.centre import (
     guarded,
     open_centre,
 )
-from tests.points.town import micros
+from tests.activities.test_clawback import stock, with_shop
+from tests.points.town import micros, policy
 
 from pointsbank.activities.attendance import Shown
 from pointsbank.activities.model import ActivityPlan, SessionPlan
@@ -29,7 +30,9 @@ from pointsbank.hours.sampling import Sampling
 from pointsbank.hours.service import HoursService
 from pointsbank.hours.submission import LineOutcome
 from pointsbank.ledger.refusals import Refusal
-from pointsbank.policy.model import SAFEGUARDS_OFF, Safeguards
+from pointsbank.market.model import Basket, BasketLine
+from pointsbank.market.service import MarketService
+from pointsbank.policy.model import NO_LIMITS, SAFEGUARDS_OFF, Limits, Safeguards
 from pointsbank.store.database import Database
 
 DAY = "2026-03-02"
@@ -193,6 +196,51 @@ async def test_each_safeguard_bites_when_it_is_on_and_not_when_it_is_off(
         ledger = "on" if guard is on else "off"
         async with open_centre(database, guarded(guard=guard), name=ledger) as centre:
             assert await story(centre) == told
+
+
+async def beyond_the_cap(centre: Centre) -> str:
+    """Points of a record of 20 points, and those of them that are cut."""
+    record = (await centre.submit(await centre.attended(["V1"], DAY)))["V1"].record_id
+    [outcome] = await centre.verify(record)
+    assert await centre.merit("V1") == 120
+    return f"{outcome.points} {outcome.capped}"
+
+
+async def small_basket(centre: Centre) -> str:
+    """A pen at five points, by somebody who has twenty."""
+    await centre.credited("V1", DAY)
+    await stock(centre, 1)
+    now = f"{DAY} 12:00:00"
+    pen = Basket("B1", now, "T1", "S1", "V1", (BasketLine("PEN", "1"),))
+    sale = await MarketService(centre.ledger, centre.policies).sell(pen, centre.key("sell"))
+    return sale.judgement.verdict
+
+
+LIMITS: list[tuple[Limits, Callable[[Centre], Awaitable[str]], str, str]] = [
+    (Limits(balance_cap_points=15), beyond_the_cap, "1500 500", "2000 0"),
+    (Limits(min_redeem_points=6), small_basket, "below_minimum", "accepted"),
+]
+
+
+@pytest.mark.parametrize(
+    ("on", "story", "bites", "free"), LIMITS, ids=["balance_cap_points", "min_redeem_points"]
+)
+async def test_each_limit_bites_when_it_is_on_and_not_with_the_value_of_a_data_set(
+    on: Limits, story: Callable[[Centre], Awaitable[str]], bites: str, free: str, database: Database
+) -> None:
+    for limits, told in ((on, bites), (NO_LIMITS, free)):
+        ledger = "on" if limits is on else "off"
+        rules = replace(with_shop(notice_days=0), limits=limits)
+        async with open_centre(database, rules, name=ledger) as centre:
+            assert await story(centre) == told
+            await centre.holds()
+
+
+def test_every_limit_has_a_line_here_and_is_off_for_a_data_set() -> None:
+    covered = {key for on, *_ in LIMITS for key in Limits.__struct_fields__ if getattr(on, key)}
+    assert covered == set(Limits.__struct_fields__)
+    assert not any(getattr(NO_LIMITS, key) for key in covered)
+    assert policy().limits == NO_LIMITS  # what the adapter of a policy.json sets
 
 
 def test_every_safeguard_has_a_line_here() -> None:

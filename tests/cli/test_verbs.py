@@ -115,6 +115,27 @@ def test_an_import_books_what_counts_once_and_explains_every_line(small_city: st
     assert text == (tmp_path / "again.csv").read_text("utf-8-sig")
 
 
+def test_the_report_and_the_standing_say_how_many_points_a_cap_on_holdings_cut(
+    small_city: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = unguarded_policy(tmp_path)
+    capped = path.read_text("utf-8").replace("balance_cap_points = 0", "balance_cap_points = 10")
+    path.write_text(capped, "utf-8")
+    monkeypatch.setenv("POINTSBANK_POLICY", str(path))
+    file, told = hours_file(tmp_path, GOOD), list[str]()
+    for name in ("first.csv", "again.csv"):
+        report = tmp_path / name
+        result = invoke("hours", "import", str(file), "--report", str(report), "--database", small_city)
+        assert result.exit_code == 0, result.output
+        told.append(report.read_text("utf-8-sig"))
+    assert told[0] == told[1]
+    assert "积分 10.00。另有 5.00 积分超出个人持有上限，未计入。" in told[0]
+    wallet = json.loads(invoke("balance", "V1", "--json", "--database", small_city).output)
+    assert (wallet["merit_minutes"], wallet["pending"]) == (115, 1000)
+    shown = invoke("activities", "standing", "R1", "--database", small_city).output
+    assert "5.00 points were not credited" in shown
+
+
 def test_notice_release_statement_reversal_and_expiry(small_city: str, tmp_path: Path) -> None:
     invoke("hours", "import", str(hours_file(tmp_path, GOOD)), "--database", small_city)
     assert "0 条" in invoke("release", "--database", small_city).output

@@ -180,6 +180,16 @@ def test_every_verdict_has_words_in_both_languages() -> None:
             Facts(minutes=60, points=1000, usable_on=date(2026, 2, 1)),
             ["10.00", "公示", "2026-02-01"],
         ),
+        (
+            "accepted",
+            Facts(minutes=60, points=400, capped=600),
+            ["积分 4.00", "另有 6.00 积分超出个人持有上限，未计入"],
+        ),
+        (
+            "accepted",
+            Facts(minutes=60, capped=1000),
+            ["服务时长 60 分钟，积分 0。", "10.00 积分超出个人持有上限"],
+        ),
         ("malformed", Facts(fields=ROW[:9]), ["有 9 项，应为 13 项"]),
         ("malformed", Facts(fields=(*ROW[:9], "", *ROW[10:])), ["签退为空"]),
         ("malformed", Facts(fields=(*ROW[:9], "2026/01/07 10:55", *ROW[10:])), ["签退应写成"]),

@@ -18,6 +18,7 @@ from pointsbank.market.model import (
 )
 from pointsbank.market.rules import give_back, judge_basket, judge_return
 from pointsbank.policy.load import load_policy
+from pointsbank.policy.model import Limits
 
 POLICY = load_policy(Path(__file__).parents[2] / "config" / "policy" / "harbin-2026.toml")
 SALT, TISSUES, SOAP, HANDBOOK = (
@@ -32,7 +33,8 @@ LOT_2027, LOT_2028 = "2027-12-31", "2028-12-31"
 class Shop:
     """Keeps what accepted baskets and returns leave behind, as the bank does."""
 
-    def __init__(self, points: int = 10**9, stock: int = 1000) -> None:
+    def __init__(self, points: int = 10**9, stock: int = 1000, least: int = 0) -> None:
+        self.policy = msgspec.structs.replace(POLICY, limits=Limits(min_redeem_points=least))
         self.balance = points
         self.shelf: Counter[tuple[str, str]] = Counter()
         self.opening = stock
@@ -67,7 +69,7 @@ class Shop:
         return self.receipts.get(receipt_no)
 
     def sell(self, basket: Basket) -> BasketJudgement:
-        judged = judge_basket(basket, self, POLICY)
+        judged = judge_basket(basket, self, self.policy)
         if judged.verdict != "malformed":
             self.contents.setdefault(basket.receipt_no, basket.content)
         if judged.verdict == "accepted":
@@ -198,6 +200,40 @@ def test_b4_a_rule_is_asked_of_all_lines_before_the_next_rule(
 def test_b4_points_that_just_pay_the_basket_are_enough() -> None:
     assert Shop(points=4_000).verdict((SOAP, 1)) == "accepted"
     assert Shop(points=3_999).verdict((SOAP, 1)) == "insufficient_points"
+
+
+def test_a_basket_below_the_minimum_is_not_sold_and_just_the_minimum_is() -> None:
+    shop = Shop(least=60)
+    assert shop.verdict((SOAP, 1)) == "below_minimum"
+    assert shop.verdict((SALT, 1), (SALT, 1)) == "below_minimum"
+    assert shop.verdict((SOAP, 1), (SALT, 1)) == "accepted"  # 60 points together, on two lines
+    assert shop.verdict((SALT, 3)) == "accepted"
+    assert Shop().verdict((SALT, 1)) == "accepted"
+
+
+def test_goods_for_nothing_redeem_nothing_and_know_no_minimum() -> None:
+    shop = Shop(points=0, least=60)
+    assert shop.verdict((HANDBOOK, 1)) == "accepted"
+    assert Shop(least=60).verdict((HANDBOOK, 1), (SOAP, 1)) == "below_minimum"
+
+
+@pytest.mark.parametrize(
+    ("lines", "changes", "verdict"),
+    [
+        ([(SALT, 0)], {}, "bad_quantity"),
+        ([(SALT, 1)], {"volunteer": "NOBODY"}, "unknown_volunteer"),
+        ([(SALT, 1)], {"station": "NOWHERE"}, "unknown_station"),
+        ([("XXX", 1)], {}, "unknown_sku"),
+        ([(TISSUES, 3)], {}, "over_limit"),
+        ([(SALT, 6)], {}, "out_of_stock"),
+        ([(SOAP, 1)], {}, "insufficient_points"),
+        ([(SALT, 1)], {}, "below_minimum"),
+    ],
+)
+def test_the_minimum_is_asked_after_every_rule_of_the_specification(
+    lines: list[tuple[str, int]], changes: dict[str, str], verdict: str
+) -> None:
+    assert Shop(points=3_900, stock=5, least=1000).verdict(*lines, **changes) == verdict
 
 
 def test_b5_the_first_basket_processed_takes_the_number_whatever_its_verdict() -> None:

@@ -4,9 +4,11 @@ import asyncio
 from datetime import date
 
 import pytest
-from tests.points.town import Town, basket, open_town
+from msgspec.structs import replace
+from tests.points.town import Town, basket, book, open_town, policy
 
 from pointsbank.engine.commands import Command
+from pointsbank.intake.lines import Place
 from pointsbank.ledger.model import Receipt
 from pointsbank.ledger.refusals import (
     AlreadyReversed,
@@ -19,6 +21,8 @@ from pointsbank.market.service import MarketRefused, MarketService, Sale
 from pointsbank.places.model import Closing
 from pointsbank.places.service import PlacesService
 from pointsbank.points.service import expire
+from pointsbank.policy.book import PolicyBook
+from pointsbank.policy.model import Limits
 from pointsbank.reversals import reverse
 from pointsbank.store.database import Database
 from pointsbank.verify import verify
@@ -69,6 +73,44 @@ async def test_points_are_spent_once(database: Database) -> None:
         sales = await at_once(town, *(("V1", "RICE", 1, f"T{n}") for n in range(5)))
         assert verdicts(sales) == ["accepted"] * 2 + ["insufficient_points"] * 3
         assert await town.lots("V1") == {}
+
+
+def least(points: int) -> PolicyBook:
+    return book(replace(policy(), limits=Limits(min_redeem_points=points)))
+
+
+async def test_a_basket_below_the_minimum_moves_nothing_and_leaves_key_and_number_free(
+    database: Database,
+) -> None:
+    async with open_town(database, least(20)) as town:
+        await town.earn("V1", "2026-02-02")
+        await town.stock("SOAP", 2)
+        await town.stock("RICE", 1)
+        await town.stock("BOOK", 1)
+        key = Command("test", "small")
+        assert (await town.sell("V1", NOON, ("SOAP", 2), key=key)).judgement.verdict == "below_minimum"
+        assert await town.lots("V1") == {"2027-12-31": 4000}
+        assert (await town.sell("V1", NOON, ("BOOK", 1))).judgement.verdict == "accepted"
+        assert (await town.sell("V1", NOON, ("RICE", 1), key=key)).judgement.verdict == "accepted"
+        assert await town.lots("V1") == {"2027-12-31": 2000}
+        report = await verify(town.ledger.database, town.ledger.name)
+        assert report.findings == ()
+
+
+async def test_a_basket_of_a_file_below_the_minimum_keeps_its_verdict_and_its_number(
+    database: Database,
+) -> None:
+    async with open_town(database, least(20)) as town:
+        await town.earn("V1", "2026-02-02")
+        await town.stock("RICE", 1)
+        await town.stock("SOAP", 2)
+        till = MarketService(town.ledger, town.policies, keeps_refusals=True)
+        orders = [
+            (Place("file", n), basket("N1", "V1", NOON, (sku, 1)), Command("test", f"file-{n}"))
+            for n, sku in enumerate(("SOAP", "SOAP", "RICE"), 1)
+        ]
+        told = await till.sell_all(orders)
+        assert [sale.judgement.verdict for sale in told] == ["below_minimum", "duplicate", "conflict"]
 
 
 async def test_the_key_comes_before_every_rule(database: Database) -> None:

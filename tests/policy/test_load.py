@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.load import PolicyErrors, load_policy, parse_policy
 from pointsbank.policy.model import (
     COUNTER_OFF,
+    NO_LIMITS,
     SAFEGUARDS_OFF,
     Caps,
     Category,
@@ -281,6 +283,7 @@ SAFEGUARD_KEYS = {
     ),
     **dict.fromkeys(("step_seconds", "card_day_points"), "code."),
     "redeem_with_guardian_below_age": "minor.",
+    **dict.fromkeys(("balance_cap_points", "min_redeem_points"), ""),
     **dict.fromkeys(("late_approval", "long_line_hours", "long_line_notice_days", "makeup_days", "campaigns"), ""),
 }  # fmt: skip
 
@@ -291,6 +294,20 @@ def test_a_safeguard_that_is_forgotten_is_an_error_and_not_off(key: str) -> None
         parse_policy(_without(HARBIN.read_text("utf-8"), key), "a.toml")
     [error] = refused.value.errors
     assert (error.path, "missing" in error.message) == (SAFEGUARD_KEYS[key] + key, True)
+
+
+LIMIT_KEYS = ("balance_cap_points", "min_redeem_points")
+
+
+@pytest.mark.parametrize("key", LIMIT_KEYS)
+def test_a_limit_stands_in_a_policy_of_a_city_and_a_data_set_cannot_have_it(key: str) -> None:
+    text = HARBIN.read_text("utf-8").replace(f"{key} = 0", f"{key} = 70")
+    city = parse_policy(text, "a.toml")
+    assert getattr(city.limits, key) == 70
+    [without] = PolicyBook([city]).without_safeguards().policies
+    assert without.limits == NO_LIMITS
+    assert parse(good_values()).limits == NO_LIMITS
+    assert "unknown key" in errors_of(good_values() | {key: 0})[key]
 
 
 @pytest.mark.parametrize(

@@ -337,6 +337,11 @@ async def standing(record: str, database_url: str) -> None:
         when = datetime.fromtimestamp(step.at / 1_000_000, CITY)
         say(f"{when:%Y-%m-%d %H:%M}\t{step.step}\t{step.person_id}\t{step.place}\t{step.device}")
     say(f"{found.state}\t{found.minutes} min\t{points_text(found.points)}")
+    if found.capped:
+        cut = points_text(found.capped)
+        say(
+            f"{cut} 积分超出个人持有上限，未计入 / {cut} points were not credited: the person held as many as one may"
+        )
     if found.expires_on:
         say(f"积分有效期至 {found.expires_on} / points may be spent until {found.expires_on}")
     if found.next_step:

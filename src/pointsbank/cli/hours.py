@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import islice
 from pathlib import Path
@@ -29,10 +29,12 @@ from pointsbank.engine.opening import admit
 from pointsbank.engine.registry import Ledger, ledger_to_read, open_ledger
 from pointsbank.hours.explain import SHORT_CHINESE, Facts
 from pointsbank.hours.files import Sheet, SheetError, SheetLine, file_digest, open_sheet
+from pointsbank.hours.holding import capped_by, is_capped
 from pointsbank.hours.refusals import RecordRefused
 from pointsbank.hours.report import ReportWriter, report_path
 from pointsbank.hours.service import HoursService
 from pointsbank.intake.lines import LineVerdict
+from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.model import Policy
 from pointsbank.store.database import Database
 
@@ -114,11 +116,12 @@ async def import_(
                             if dry_run
                             else service.submit(source, pairs, Command("import", source, recorded_by))
                         )
+                        cut = await _cut(ledger, verdicts, book)
                         for line, verdict in zip(chunk, verdicts, strict=True):
                             report.write(
                                 line.line_no,
                                 verdict.verdict,  # type: ignore[arg-type]
-                                _facts(line, verdict, book.policies[-1]),
+                                _facts(line, verdict, book.policies[-1], cut.get(verdict.sequence, 0)),
                             )
                             counts[verdict.verdict] += 1
                             points += verdict.points
@@ -161,12 +164,21 @@ def _chunks(sheet: Sheet, after_line: int) -> Iterator[list[SheetLine]]:
         yield chunk
 
 
-def _facts(line: SheetLine, verdict: LineVerdict, policy: Policy) -> Facts:
+async def _cut(ledger: Ledger, verdicts: Sequence[LineVerdict], book: PolicyBook) -> dict[int, int]:
+    """What a cap on holdings cut of lines, by their entries; nobody asks where there is none."""
+    if not is_capped(book):
+        return {}
+    booked = [verdict.sequence for verdict in verdicts if verdict.verdict == "accepted" and verdict.sequence]
+    return await ledger.database.read(capped_by, ledger.id, booked)
+
+
+def _facts(line: SheetLine, verdict: LineVerdict, policy: Policy, capped: int) -> Facts:
     category = policy.categories.get(line.fields[4]) if len(line.fields) > 4 else None
     return Facts(
         fields=line.fields,
         minutes=verdict.minutes,
         points=verdict.points,
+        capped=capped,
         deadline_days=policy.record_deadline_working_days,
         session_max_hours=policy.session_max_hours,
         minimum_age=category.minimum_age if category else None,

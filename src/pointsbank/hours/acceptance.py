@@ -11,6 +11,7 @@ from pointsbank.activities.model import HONOUR
 from pointsbank.activities.ports import By
 from pointsbank.engine.commands import request_digest
 from pointsbank.hours.funding import queue_subject, waiting_row
+from pointsbank.hours.holding import CAPPED, Held
 from pointsbank.hours.model import ServiceRecord
 from pointsbank.hours.points import creditable_minutes, points_of
 from pointsbank.hours.postings import attached, category_account, credited
@@ -35,6 +36,8 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     sequence: int = 0
     unfunded: int = 0
     """Points that wait for the fund to have some again, in hundredths."""
+    capped: int = 0
+    """Points that were not credited because the person holds as many as one may, in hundredths."""
     refusal: str = ""
     """`unknown-record`, `wrong-record-state`, or a rule of four eyes."""
 
@@ -95,17 +98,24 @@ def accept(
     reads: Reads,
     act: Act,
     short: Short,
+    held: Held | None,
 ) -> Acceptance:
     """The entry that books merit and points, and the record that goes on notice with it.
 
     `used` are minutes of the day and of the year; `reads` the versions on which all this rests, the volunteer's first.
+    `held` is what people hold, which goes up by what this record brings; None where nothing caps it.
     """
     record_id, day = record.record_id, date.fromisoformat(record.day)
     read = _rated(read, record, policy)
     campaign = policy.campaigns.get(record.campaign) if record.campaign else None
     rated = _under(policy, campaign) if campaign is not None else policy
     creditable = creditable_minutes(read, rated, used_of_day=used[0], used_of_year=used[1])
-    points = points_of(read, creditable, rated)
+    earned = points = points_of(read, creditable, rated)
+    expires = expires_on(day.year, policy)
+    if held is not None:
+        points = held.within(person.id, earned, act.today, policy)
+        held.add(person.id, expires.isoformat(), points)
+    capped = earned - points  # merit is booked whole, and the minutes use up the caps of day and year
     free_on = act.free_on(record.minutes, policy)
     if free_on is None and points and person.id in short.indebted:
         free_on = act.today  # a debt is paid when points come free, so these pass through the release
@@ -114,7 +124,7 @@ def accept(
     rows: tuple[Row, ...] = (step_row(record_id, len(record.steps) + 1, step, act.by),)
     queue, unfunded, lot = queue_subject(record.fund), 0, ""
     if points and (record_id in short.unpaid or record.fund in short.waited_for):
-        rows += (waiting_row(record, points, expires_on(day.year, policy)),)
+        rows += (waiting_row(record, points, expires),)
         short.waited_for |= {record.fund}
         unfunded, points = points, 0
     category = read.fields.category
@@ -122,7 +132,7 @@ def accept(
         Movement(category_account(category), person.merit, MINUTE.code, record.minutes),
     )
     if points:
-        lot = point_lot(expires_on(day.year, policy), Fund(record.fund))
+        lot = point_lot(expires, Fund(record.fund))
         movements += credited(person, points, lot, Fund(record.fund), at_once=free_on is None)
     change = Change(
         "service_records",
@@ -153,10 +163,13 @@ def accept(
             ("policy", policy.version),
             ("category", filed_id(category)),
             ("credited", creditable),
+            *(((CAPPED, capped),) if capped else ()),
         ),
         documents=(attached(record_id, record.salt, record.content),),
     )
-    return Acceptance(draft, Outcome(record_id, state, points, text, unfunded=unfunded), creditable)
+    return Acceptance(
+        draft, Outcome(record_id, state, points, text, unfunded=unfunded, capped=capped), creditable
+    )
 
 
 def act_draft(

@@ -10,6 +10,7 @@ from datetime import date
 from sqlalchemy import Connection, select
 
 from pointsbank.engine.registry import Ledger
+from pointsbank.hours.holding import Held, load_held
 from pointsbank.hours.model import HOLDING, HoursVerdict, Interval, RecordFields, ServiceRecord
 from pointsbank.hours.postings import hidden_text
 from pointsbank.hours.tables import service_records
@@ -42,12 +43,14 @@ class HoursDesk:
     `longest_session` in minutes: how far back the records of a year may reach into the year before.
     """
 
-    def __init__(self, longest_session: int, directory: Directory) -> None:
+    def __init__(self, longest_session: int, directory: Directory, held: Held | None = None) -> None:
         self.people: dict[str, Volunteer | None] = {}
         """By number; what is known of them is by id: two numbers may be one person's."""
         self.versions: dict[str, int] = {}
         self._longest_session = longest_session
         self.directory = directory
+        self.held = held
+        """What people hold, where records are accepted here and something caps it."""
         self._years: dict[str, int] = {}
         self._stations: dict[str, StationDays] = {}
         self._contents: dict[str, bytes | None] = {}
@@ -204,6 +207,9 @@ class HoursDesk:
         if loaded:
             self._load_versions(connection, ledger_id, loaded)
             self._load_accepted(connection, ledger_id, loaded)
+        if loaded and self.held is not None:
+            self.held.forget(loaded)
+            load_held(connection, ledger_id, loaded, self.held)
 
     def _load_contents(self, connection: Connection, ledger_id: int, ids: set[str]) -> None:
         self._contents |= dict.fromkeys(ids)

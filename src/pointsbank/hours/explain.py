@@ -21,6 +21,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     fields: tuple[str, ...] = ()  # normalised, as in SheetLine
     minutes: int = 0  # merit
     points: int = 0  # hundredths of a point
+    capped: int = 0  # what was not credited because the person held as many as one may, in hundredths
     usable_on: date | None = None  # first day on which the points may be spent, if there is public notice
     no_points: NoPoints | None = None  # why an accepted record earned none
     first_line: int | None = None  # the line that took the record id
@@ -96,7 +97,10 @@ def _accepted(facts: Facts) -> str:
     merit = f"已入账：服务时长 {facts.minutes} 分钟，"
     if facts.points:
         usable = f"公示期满后，自 {facts.usable_on} 起可用。" if facts.usable_on else ""
-        return f"{merit}积分 {points_text(facts.points)}。{usable}"
+        cut = f"另有 {points_text(facts.capped)} 积分超出个人持有上限，未计入。" if facts.capped else ""
+        return f"{merit}积分 {points_text(facts.points)}。{cut}{usable}"
+    if facts.capped:
+        return f"{merit}积分 0。所得 {points_text(facts.capped)} 积分超出个人持有上限，未计入，只计时长。"
     return f"{merit}积分 0。{_NO_POINTS[facts.no_points]}"
 
 

@@ -19,6 +19,7 @@ from pointsbank.engine.registry import Ledger
 from pointsbank.engine.writer import Result
 from pointsbank.hours.context import HoursDesk
 from pointsbank.hours.funding import reversed_with, supplement_reversals
+from pointsbank.hours.holding import Held, is_capped
 from pointsbank.hours.line_verdicts import accepted_since
 from pointsbank.hours.model import RecordFields
 from pointsbank.hours.postings import (
@@ -117,7 +118,8 @@ class HoursService:
         self._preview_desk: HoursDesk | None = None
 
     def _fresh_desk(self) -> HoursDesk:
-        return HoursDesk(self._longest_session, directory_of(self._ledger))
+        held = Held() if self._unattended and is_capped(self._policies) else None
+        return HoursDesk(self._longest_session, directory_of(self._ledger), held)
 
     async def open_accounts(self, client: str = "system") -> None:
         """Open the accounts of the policies' funds and categories; those that are open stay as they are."""

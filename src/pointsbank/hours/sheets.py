@@ -333,7 +333,9 @@ class Sheet(msgspec.Struct):
         versions = self.desk.versions
         reads = ((person.subject, versions[person.id]), *((s, version + 1) for s, version in waiting.limits))
         used = self.desk.used(person.id, day)
-        draft, outcome, creditable = accept(filed, record, person, policy, used, reads, act, self.short)
+        draft, outcome, creditable = accept(
+            filed, record, person, policy, used, reads, act, self.short, self.desk.held
+        )
         self.desk.accept(person.id, day, creditable)
         for subject in draft.touches[1:]:
             self.short.versions[subject] += 1

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, select
 from pointsbank.activities.tables import activities, activity_sessions, attendances
 from pointsbank.engine.registry import Ledger
 from pointsbank.hours.funding import supplement_of, waiting_points
+from pointsbank.hours.holding import capped_by, is_capped
 from pointsbank.hours.objections import open_cases
 from pointsbank.hours.tables import record_trails, service_records, unfunded_credits
 from pointsbank.hours.trails import Filed, Step, filed_records
@@ -46,6 +47,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """Minutes of merit that earned no points: cut by a cap, by rounding, or because the class earns none."""
     unfunded: int
     """Points that wait for the fund to have some again, in hundredths."""
+    capped: int = 0
+    """Points that were not credited because the person held as many as one may, in hundredths."""
     next_step: str
     due_on: str
     """The latest date by law, or by policy, for the next step."""
@@ -63,6 +66,7 @@ class Standings:
         self._ledger = ledger
         self._policies = policies
         self._zone = policies.policies[-1].timezone
+        self._is_capped = is_capped(policies)
 
     async def of_record(self, record_id: str) -> Standing | None:
         """Where one record stands."""
@@ -80,6 +84,8 @@ class Standings:
         waiting = waiting_points(connection, ledger_id, ids)
         expiries = _expiries(connection, ledger_id, ids)
         withheld = withheld_of(connection, ledger_id, ids)
+        booked = [record.sequence for record in records.values() if record.sequence]
+        capped = capped_by(connection, ledger_id, booked) if self._is_capped else {}
         due = open_cases(connection, ledger_id, [id_ for id_, r in records.items() if r.state == "objected"])
         return [
             self._standing(
@@ -89,6 +95,7 @@ class Standings:
                 waiting.get(id_, 0),
                 expiries.get(id_, ""),
                 withheld.get(id_, (0, 0))[0],
+                capped.get(record.sequence, 0),
             )
             for id_, record in records.items()
         ]
@@ -151,7 +158,14 @@ class Standings:
         return found
 
     def _standing(
-        self, record: Filed, creditable: int, case_due: str, unfunded: int, expires_on: str, withheld: int
+        self,
+        record: Filed,
+        creditable: int,
+        case_due: str,
+        unfunded: int,
+        expires_on: str,
+        withheld: int,
+        capped: int,
     ) -> Standing:
         fields = parts_of(record.content)
         is_booked = record.state in ("pending", "objected", "credited")
@@ -165,6 +179,7 @@ class Standings:
             points=record.points - withheld,  # what it brings, or has brought
             cut_minutes=record.minutes - creditable if is_booked else 0,
             unfunded=unfunded,
+            capped=capped if is_booked else 0,
             next_step=NEXT.get(record.state, ""),
             due_on=self._due(record, case_due),
             available_on=record.available_on,

@@ -21,6 +21,7 @@ from pointsbank.hours.aliases import loaded_for
 from pointsbank.hours.debts import debts_of
 from pointsbank.hours.four_eyes import Ties, may_not_verify
 from pointsbank.hours.funding import funds_short, queue_subject
+from pointsbank.hours.holding import Held, is_capped, load_held
 from pointsbank.hours.model import ServiceRecord
 from pointsbank.hours.postings import HOURS
 from pointsbank.hours.refusals import ReasonInvalid, TooManyLines
@@ -59,6 +60,7 @@ class Verifying:
         self._policies = policies
         self._households = households
         self._zone = policies.policies[-1].timezone
+        self._is_capped = is_capped(policies)
 
     async def verify(self, ids: Sequence[str], by: By, command: Command) -> list[Outcome] | Refusal:
         """Verify records, in this order. Above limits the first person's word waits for a second person's."""
@@ -96,8 +98,9 @@ class Verifying:
                 return refusal
             homes = await self._homes(loaded, by)
             short = await self._short(loaded, unpaid)
+            held = await self._held(loaded) if verb == "verify" and self._is_capped else None
             act = Act(by, command.client, now, self._today())
-            drafts, outcomes = self._judge_all(verb, left, loaded, homes, reason, act, done, short)
+            drafts, outcomes = self._judge_all(verb, left, loaded, homes, reason, act, done, short, held)
             if drafts:
                 self._land(await self._ledger.submit(drafts, HOURS), outcomes, unpaid, done)
         return [done.get(id_, Outcome(id_, refusal="stale-read")) for id_ in wanted]
@@ -122,6 +125,13 @@ class Verifying:
         people = {person.id for person in loaded.people.values()} if at_once else set[str]()
         return Short(unpaid, *await self._ledger.database.read(queues, self._ledger.id, funds, people))
 
+    async def _held(self, loaded: Loaded) -> Held:
+        """What people hold, if anything caps it. Whoever adds to it raises their version, so a later word is stale."""
+        held = Held()
+        people = {person.id for person in loaded.people.values()}
+        await self._ledger.database.read(load_held, self._ledger.id, people, held)
+        return held
+
     def _judge_all(
         self,
         verb: Verb,
@@ -132,6 +142,7 @@ class Verifying:
         act: Act,
         done: dict[str, Outcome],
         short: Short,
+        held: Held | None,
     ) -> tuple[list[Draft], list[Outcome]]:
         drafts: list[Draft] = []
         outcomes: list[Outcome] = []
@@ -152,7 +163,7 @@ class Verifying:
                 )
                 continue
             if verb == "verify":
-                draft, outcome = self._verified(record, loaded, act, short)
+                draft, outcome = self._verified(record, loaded, act, short, held)
             else:
                 draft, outcome = self._ended(verb, record, loaded, reason, act)
             drafts.append(draft)
@@ -180,7 +191,9 @@ class Verifying:
     def _as_it_stands(self, record: Filed) -> Outcome:
         return Outcome(record.record_id, record.state, record.points, record.available_on, record.sequence)
 
-    def _verified(self, record: Filed, loaded: Loaded, act: Act, short: Short) -> tuple[Draft, Outcome]:
+    def _verified(
+        self, record: Filed, loaded: Loaded, act: Act, short: Short, held: Held | None
+    ) -> tuple[Draft, Outcome]:
         policy = self._policy(record)
         total = loaded.sums.most(
             record.activity_id, record.recorder, record.submitted_on, record.person_id, record.week
@@ -198,7 +211,7 @@ class Verifying:
         person, used, day = loaded.people[record.person_id], loaded.used, date.fromisoformat(record.day)
         so_far = (used[person.id, day], used[person.id, day.year])
         draft, outcome, creditable = accept(
-            record, _service_record(record, policy), person, policy, so_far, reads, act, short
+            record, _service_record(record, policy), person, policy, so_far, reads, act, short, held
         )
         used[person.id, day] += creditable
         used[person.id, day.year] += creditable
@@ -241,7 +254,7 @@ class Verifying:
             elif not isinstance(result, Refusal):
                 o = outcome
                 done[o.record_id] = Outcome(
-                    o.record_id, o.state, o.points, o.available_on, result.sequence, o.unfunded
+                    o.record_id, o.state, o.points, o.available_on, result.sequence, o.unfunded, o.capped
                 )
             elif not result.retry:
                 done[outcome.record_id] = Outcome(outcome.record_id, refusal=result.code)

@@ -17,6 +17,7 @@ BasketVerdict = Literal[
     "accepted",
     "malformed",
     "unknown_station",
+    "below_minimum",
 ]
 BASKET_VERDICTS: Final[tuple[BasketVerdict, ...]] = (
     "duplicate",

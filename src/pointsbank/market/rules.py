@@ -20,7 +20,7 @@ from pointsbank.market.model import (
     ReturnVerdict,
 )
 from pointsbank.policy.calendar import local_second
-from pointsbank.policy.model import Policy
+from pointsbank.policy.model import MINOR_UNITS_PER_POINT, Policy
 
 BasketRule = Callable[[Basket, BasketContext, Policy], BasketVerdict | None]
 ReturnRule = Callable[[ReturnLine, PaidReceipt, Policy], ReturnVerdict | None]
@@ -174,6 +174,14 @@ def insufficient_points(basket: Basket, context: BasketContext, policy: Policy) 
     return "insufficient_points" if price > context.points(basket.volunteer) else None
 
 
+def below_minimum(basket: Basket, context: BasketContext, policy: Policy) -> BasketVerdict | None:
+    """Nobody redeems less at a time than the city's minimum; who takes only goods for nothing redeems nothing."""
+    least = policy.limits.min_redeem_points * MINOR_UNITS_PER_POINT
+    if not least:
+        return None
+    return "below_minimum" if 0 < price_of(pieces_of(basket), policy) < least else None
+
+
 BASKET_RULES: Final[tuple[BasketRule, ...]] = (
     malformed,
     number_taken,
@@ -184,6 +192,7 @@ BASKET_RULES: Final[tuple[BasketRule, ...]] = (
     over_limit,
     out_of_stock,
     insufficient_points,
+    below_minimum,  # after those of the specification, whose order it leaves untouched
 )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from pointsbank.policy.load import PolicyErrors, load_policy
-from pointsbank.policy.model import COUNTER_OFF, SAFEGUARDS_OFF, Policy
+from pointsbank.policy.model import COUNTER_OFF, NO_LIMITS, SAFEGUARDS_OFF, Policy
 from pointsbank.policy.reading import PolicyError
 
 
@@ -48,10 +48,12 @@ class PolicyBook:
         return self.in_force(min(max(on, first.valid_from), last.valid_to))
 
     def without_safeguards(self) -> "PolicyBook":
-        """The same policies with every safeguard off: for a ledger of invented or replayed people, never a live one."""
-        return PolicyBook(
-            [replace(policy, safeguards=SAFEGUARDS_OFF, counter=COUNTER_OFF) for policy in self.policies]
-        )
+        """The same policies with every safeguard off: for a ledger of invented or replayed people, never a live one.
+
+        How much one may hold and what one redeems at least is off too, so that the rules are those of a data set.
+        """
+        off = {"safeguards": SAFEGUARDS_OFF, "counter": COUNTER_OFF, "limits": NO_LIMITS}
+        return PolicyBook([replace(policy, **off) for policy in self.policies])
 
     def require_safeguards(self) -> None:
         """Raise `PolicyErrors`, naming each safeguard that is off: a live ledger takes no such policy."""

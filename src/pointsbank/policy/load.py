@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pointsbank.policy.model import (
     COUNTER_OFF,
+    NO_LIMITS,
     SAFEGUARDS_OFF,
     Campaign,
     Caps,
@@ -20,6 +21,7 @@ from pointsbank.policy.model import (
     Fund,
     Good,
     HourClass,
+    Limits,
     PeopleRules,
     Policy,
 )
@@ -128,6 +130,7 @@ def _read_policy(values: Mapping[str, object], errors: list[PolicyError], *, of_
         cases=CaseRules() if of_data_set else _cases(top),
         people=PeopleRules() if of_data_set else read_people(top),
         counter=COUNTER_OFF if of_data_set else read_counter(top),
+        limits=NO_LIMITS if of_data_set else _limits(top),
         digest=sha256(canonical_content(values)).hexdigest(),
         unimplemented=read_unimplemented(top),
     )
@@ -252,6 +255,13 @@ def _cases(top: TableReader) -> CaseRules:
     )
     cases.finish()
     return read
+
+
+def _limits(top: TableReader) -> Limits:
+    return Limits(
+        balance_cap_points=top.integer("balance_cap_points", 0, _MOST_POINTS),
+        min_redeem_points=top.integer("min_redeem_points", 0, _MOST_POINTS),
+    )
 
 
 def _campaigns(top: TableReader) -> dict[str, Campaign]:

@@ -173,6 +173,20 @@ COUNTER_OFF = CounterRules()
 """What the replay of a data set has at a counter."""
 
 
+class Limits(Struct, frozen=True, kw_only=True):
+    """How much one may hold and what one redeems at least. 0 is no such rule; any ledger takes it."""
+
+    balance_cap_points: int = 0
+    """Most that a person holds, available and on notice, in whole points; what a record brings beyond is not credited."""
+
+    min_redeem_points: int = 0
+    """A basket that costs less is not sold, in whole points; goods for nothing redeem nothing."""
+
+
+NO_LIMITS = Limits()
+"""What the replay of a data set has."""
+
+
 class Policy(Struct, frozen=True, kw_only=True):
     """Everything that a rule may ask; nothing of it is a constant in code."""
 
@@ -207,6 +221,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     cases: CaseRules = CaseRules()
     people: PeopleRules = PeopleRules()
     counter: CounterRules = COUNTER_OFF
+    limits: Limits = NO_LIMITS
 
     digest: str
     """SHA-256 (hex) of the canonical content of the file."""

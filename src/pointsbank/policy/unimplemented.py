@@ -5,8 +5,6 @@ from typing import Final
 from pointsbank.policy.reading import TableReader
 
 NEUTRAL: Final[dict[str, object]] = {
-    "balance_cap_points": 0,  # 0 = no cap
-    "min_redeem_points": 0,
     "false_hours_bar_years": 0,
     "offline.volunteer_day_points": 0,
     "offline.terminal_day_points": 0,

@@ -71,6 +71,7 @@ SELLING = (
     "over-limit",
     "out-of-stock",
     "insufficient-points",
+    "below-minimum",
     "stale-read",
     "insufficient-balance",
     "duplicate",

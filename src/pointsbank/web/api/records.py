@@ -101,6 +101,7 @@ class StandingOut(msgspec.Struct, frozen=True):
     points: int
     cut_minutes: int
     unfunded: int
+    capped: int
     next_step: str
     due_on: str
     available_on: str
@@ -353,6 +354,7 @@ def standing_out(standing: Standing) -> StandingOut:
         standing.points,
         standing.cut_minutes,
         standing.unfunded,
+        standing.capped,
         standing.next_step,
         standing.due_on,
         standing.available_on,
