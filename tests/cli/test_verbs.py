@@ -130,7 +130,7 @@ def test_the_report_and_the_standing_say_how_many_points_a_cap_on_holdings_cut(
         told.append(report.read_text("utf-8-sig"))
     assert told[0] == told[1]
     assert "积分 10.00。另有 5.00 积分超出个人持有上限，未计入。" in told[0]
-    wallet = json.loads(invoke("balance", "V1", "--json", "--database", small_city).output)
+    wallet = wallet_of(small_city)
     assert (wallet["merit_minutes"], wallet["pending"]) == (115, 1000)
     shown = invoke("activities", "standing", "R1", "--database", small_city).output
     assert "5.00 points were not credited" in shown
