@@ -166,17 +166,7 @@ async def _serve(b: _Builder) -> None:
     await _earn(b, "R1", "v1", 120, 1200, EARLY)
     await _earn(b, "R2", "v1", 60, 600, LATE)
     await _earn(b, "R3", "v2", 60, 600, LATE, "pending")
-    await b.post(
-        "release",
-        "release",
-        _paid("volunteer:v2:pending", "volunteer:v2:available", 600, LATE),
-        documents=(
-            attach(
-                "service-record", "R3", _salt("R3"), "\x1f".join(("R3", "v2", "2026-11-20", "care", "60"))
-            ),
-        ),
-        changes=(Change("service_records", ("R3",), "pending", "credited", (("released_by", SEQUENCE),)),),
-    )
+    await _release(b, "release", "R3", 600)
     await _earn(b, "R4", "v2", 30, 300, EARLY)
     await b.post(
         "R4-reversed",
@@ -250,16 +240,18 @@ async def _take_back(b: _Builder) -> None:
     await _earn(b, "R7", "v2", 10, 100, EARLY, "pending")
     await _clawback(b, "R6", 30, 300, "credited", LATE, withheld="R5")
     await _clawback(b, "R7", 10, 100, "pending", EARLY)
+    await _release(b, "release-R5", "R5", 300)
+
+
+async def _release(b: _Builder, key: str, record: str, points: int) -> None:
+    """An hour of care that v2 has served comes off its notice, with so many of its points."""
+    content = "\x1f".join((record, "v2", "2026-11-20", "care", "60"))
     await b.post(
-        "release-R5",
+        key,
         "release",
-        _paid("volunteer:v2:pending", "volunteer:v2:available", 300, LATE),
-        documents=(
-            attach(
-                "service-record", "R5", _salt("R5"), "\x1f".join(("R5", "v2", "2026-11-20", "care", "60"))
-            ),
-        ),
-        changes=(Change("service_records", ("R5",), "pending", "credited", (("released_by", SEQUENCE),)),),
+        _paid("volunteer:v2:pending", "volunteer:v2:available", points, LATE),
+        documents=(attach("service-record", record, _salt(record), content),),
+        changes=(Change("service_records", (record,), "pending", "credited", (("released_by", SEQUENCE),)),),
     )
 
 

@@ -93,11 +93,11 @@ class PeopleDesk:
         day = city_day(self.store.clock.now(), self.zone)
         places = await self._ledger.database.read(standing.places_above, self._ledger.id, place, day)
         refusal = await self._may(actor, "people:register", Resource("person", "", places or ()))
-        return refusal or await self.registry.register(person, _by(actor))
+        return refusal or await self.registry.register(person, actor.seen_as)
 
     async def find(self, actor: Actor, kind: IndexKind, number: str) -> list[Found] | Refusal:
         """Who has this whole number, of those who are at home where the actor has a role. Misses count."""
-        found = await self.registry.find(kind, number, _by(actor))
+        found = await self.registry.find(kind, number, actor.seen_as)
         if isinstance(found, Refusal):
             return found
         return [
@@ -114,7 +114,7 @@ class PeopleDesk:
         if refusal is not None:
             return refusal
         may_open = await self.may_open_minors(actor, person_id)
-        return await self.registry.profile(person_id, _by(actor), reason=reason, may_open_minors=may_open)
+        return await self.registry.profile(person_id, actor.seen_as, reason=reason, may_open_minors=may_open)
 
     async def may_open_minors(self, actor: Actor, person_id: str) -> bool:
         """Whether a manager gave the actor leave to open the profile of this minor, and it still runs."""
@@ -129,7 +129,7 @@ class PeopleDesk:
             return refusal
         may_open = await self.may_open_minors(actor, person_id)
         return await self.registry.unmask(
-            person_id, field, _by(actor), permitted=True, reason=reason, may_open_minors=may_open
+            person_id, field, actor.seen_as, permitted=True, reason=reason, may_open_minors=may_open
         )
 
     async def export(self, actor: Actor, person_id: str, reason: str) -> bytes | Refusal:
@@ -144,7 +144,7 @@ class PeopleDesk:
         seen = await self.profile(actor, person_id, reason)
         if isinstance(seen, Refusal):
             return seen
-        return await export_own_data(self.store, person_id, _by(actor))
+        return await export_own_data(self.store, person_id, actor.seen_as)
 
     async def sightings(self, actor: Actor, person_id: str, limit: int = 100) -> list[Seen] | Refusal:
         """Who saw somebody, when and why: for auditors."""
@@ -154,7 +154,7 @@ class PeopleDesk:
     async def freeze(self, actor: Actor, person_id: str) -> Refusal | None:
         """Stop everything that somebody could do, at once. One is enough."""
         refusal = await self._may_about(actor, "people:freeze", person_id)
-        return refusal or await self.registry.freeze(person_id, _by(actor))
+        return refusal or await self.registry.freeze(person_id, actor.seen_as)
 
     # consents
 
@@ -169,14 +169,14 @@ class PeopleDesk:
         """Take a consent down, of the person or under 14 of a recorded guardian."""
         refusal = await self._may_about(actor, "people:register", person_id)
         return refusal or await Consents(self.store, zone=self.zone).give(
-            person_id, purpose, wording=wording, given_by=given_by or person_id, taken_by=_by(actor)
+            person_id, purpose, wording=wording, given_by=given_by or person_id, taken_by=actor.seen_as
         )
 
     async def withdraw(self, actor: Actor, person_id: str, consent_id: str) -> Refusal | None:
         """End a consent from now on."""
         refusal = await self._may_about(actor, "people:register", person_id)
         return refusal or await Consents(self.store, zone=self.zone).withdraw(
-            person_id, consent_id, _by(actor)
+            person_id, consent_id, actor.seen_as
         )
 
     # what takes two
@@ -194,7 +194,7 @@ class PeopleDesk:
         refusal = await self._may(actor, "people:propose", about.resource)
         refusal = refusal or await self._is_staff_there(kind, holder_id, about.resource.places)
         return refusal or await self._links().propose(
-            kind, holder_id, person_id, _by(actor), evidence=evidence, household=about.household
+            kind, holder_id, person_id, actor.seen_as, evidence=evidence, household=about.household
         )
 
     async def confirm_link(self, actor: Actor, person_id: str, link_id: str) -> Link | Refusal:
@@ -208,12 +208,12 @@ class PeopleDesk:
                 refused = await self._is_staff_there(link.kind, link.holder_id, about.resource.places)
                 if refused is not None:
                     return refused
-        return await self._links().confirm(person_id, link_id, _by(actor), household=about.household)
+        return await self._links().confirm(person_id, link_id, actor.seen_as, household=about.household)
 
     async def end_link(self, actor: Actor, person_id: str, link_id: str) -> Refusal | None:
         """End a link at once; one is enough."""
         refusal = await self._may_about(actor, "people:freeze", person_id)
-        return refusal or await self._links().end(person_id, link_id, _by(actor))
+        return refusal or await self._links().end(person_id, link_id, actor.seen_as)
 
     async def propose_change(
         self,
@@ -227,7 +227,7 @@ class PeopleDesk:
         refusal = await self._may(actor, "people:propose", about.resource)
         if refusal is not None:
             return refusal
-        desk, by = self._changes(), _by(actor)
+        desk, by = self._changes(), actor.seen_as
         if kind == "phone":
             return await desk.propose_phone(person_id, value, by, household=about.household)
         if kind == "unfreeze":
@@ -239,7 +239,7 @@ class PeopleDesk:
         about = await self.about(actor, person_id)
         refusal = await self._may(actor, "people:confirm", about.resource)
         return refusal or await self._changes().confirm(
-            person_id, change_id, _by(actor), household=about.household
+            person_id, change_id, actor.seen_as, household=about.household
         )
 
     async def propose_card(self, actor: Actor, person_id: str, *, unfreezes: bool = False) -> Act | Refusal:
@@ -248,7 +248,7 @@ class PeopleDesk:
         refusal = await self._may(actor, "people:propose", about.resource)
         if refusal is not None:
             return refusal
-        desk, by = self._cards(), _by(actor)
+        desk, by = self._cards(), actor.seen_as
         if unfreezes:
             return await desk.propose_unfreezing(person_id, by, household=about.household)
         return await desk.propose(person_id, by, household=about.household)
@@ -258,7 +258,7 @@ class PeopleDesk:
         about = await self.about(actor, person_id)
         refusal = await self._may(actor, "people:confirm", about.resource)
         return refusal or await self._cards().confirm(
-            person_id, act_id, _by(actor), household=about.household
+            person_id, act_id, actor.seen_as, household=about.household
         )
 
     async def propose_pin(self, actor: Actor, person_id: str) -> Act | Refusal:
@@ -285,7 +285,7 @@ class PeopleDesk:
         refusal = await self._may(actor, "people:confirm", about.resource)
         if refusal is not None:
             return refusal
-        by, household = _by(actor), about.household
+        by, household = actor.seen_as, about.household
         kind = await acts.kind_of(self.store, person_id, act_id)
         if kind == "card-unfreezing":
             return await self._cards().confirm_unfreezing(person_id, act_id, by, household=household)
@@ -306,7 +306,7 @@ class PeopleDesk:
         self, actor: Actor, person_id: str, act_id: str, household: frozenset[str]
     ) -> Refusal | None:
         """The membership first, under the act's own key: what is confirmed has happened."""
-        vault, by = self.store.vault, _by(actor)
+        vault, by = self.store.vault, actor.seen_as
         payload = await self.store.read(
             lambda c: acts.ready(c, vault, person_id, act_id, ("household",), by, household)
         )
@@ -341,7 +341,7 @@ class PeopleDesk:
             return refusal
         now, vault = self.store.clock.now(), self.store.vault
         return await self.store.write(
-            lambda c: acts.propose(c, vault, person_id, kind, payload, _by(actor), about.household, now)
+            lambda c: acts.propose(c, vault, person_id, kind, payload, actor.seen_as, about.household, now)
         )
 
     async def cards(self, actor: Actor, person_id: str) -> list[Card] | Refusal:
@@ -355,7 +355,7 @@ class PeopleDesk:
         refusal = await self._may(actor, "people:freeze", about.resource)
         if refusal is not None and await self._may(actor, "people:freeze", await self._here(actor)) is None:
             refusal = None  # V2: at any station, wherever the person is at home
-        return refusal or await self._cards().freeze(person_id, _by(actor))
+        return refusal or await self._cards().freeze(person_id, actor.seen_as)
 
     async def freeze_number(self, actor: Actor, number: str) -> str | Refusal:
         """Stop the card with this printed number, at any desk, whoever's it is; the person's id."""
@@ -365,7 +365,7 @@ class PeopleDesk:
         holder = await self._cards().holder_of_number(number)
         if holder is None:
             return UnknownCard()
-        return await self._cards().freeze(holder, _by(actor)) or holder
+        return await self._cards().freeze(holder, actor.seen_as) or holder
 
     # closing
 
@@ -376,7 +376,7 @@ class PeopleDesk:
         about = await self.about(actor, person_id)
         refusal = await self._may(actor, "people:close", about.resource)
         return refusal or await close_account(
-            self.store, person_id, settle, by=_by(actor), settlement=settlement, household=about.household
+            self.store, person_id, settle, by=actor.seen_as, settlement=settlement, household=about.household
         )
 
     async def confirm_closing(
@@ -387,7 +387,7 @@ class PeopleDesk:
         refusal = await self._may(actor, "people:close", about.resource)
         if refusal is not None:
             return refusal
-        now, vault, by = self.store.clock.now(), self.store.vault, _by(actor)
+        now, vault, by = self.store.clock.now(), self.store.vault, actor.seen_as
         confirmed = await self.store.write(
             lambda c: acts.confirm(
                 c, vault, person_id, act_id, ("closing",), by, about.household, now, self.delay
@@ -410,7 +410,7 @@ class PeopleDesk:
     async def call_closing_off(self, actor: Actor, person_id: str) -> Refusal | None:
         """Call a closing off that still waits; one is enough."""
         refusal = await self._may_about(actor, "people:freeze", person_id)
-        return refusal or await call_off(self.store, person_id, _by(actor))
+        return refusal or await call_off(self.store, person_id, actor.seen_as)
 
     # who may
 
@@ -487,8 +487,3 @@ def _kind_of(connection: Connection, ledger_id: int, code: str, day: date) -> st
 
 def _first(confirmed: acts.Confirmed) -> Act | Refusal:
     return confirmed[0] if isinstance(confirmed, tuple) else confirmed
-
-
-def _by(actor: Actor) -> str:
-    """How the people store names who acts."""
-    return actor.seen_as

@@ -79,6 +79,9 @@ _CHARITY: Final = ("charity-federation", "never")
 _GRAIN: Final = ("grain-chamber", "")
 """Donors, and the best-before date of what they give; empty for food, which has one."""
 
+MarketDays = list[tuple[int, range]]
+"""Some days, by their places in the plan, each with the numbers of its baskets."""
+
 Progress = Callable[[str, int, int], None]
 """Called with what is being loaded, how much of it is done, and how much there is."""
 
@@ -271,9 +274,7 @@ class _Load:
         first = asyncio.create_task(self._baskets(handed_in[0], shops)) if handed_in else None
         try:
             if first is not None and not self.policy.public_notice_days:
-                await asyncio.wait(
-                    [first]
-                )  # else what is typed in stands on notice, and nobody has it to spend
+                await asyncio.wait([first])  # without a notice, what is typed in could be spent at once
             await self._type_in(week, sheets)
             if first is not None:
                 await self._shop(handed_in, await first, shops)
@@ -334,9 +335,9 @@ class _Load:
                 )
                 yield chunk
 
-    def _market_days(self, week: range) -> list[list[tuple[int, range]]]:
+    def _market_days(self, week: range) -> list[MarketDays]:
         """The numbers of the week's baskets by day, as many days together as are handed in at once."""
-        together: list[list[tuple[int, range]]] = []
+        together: list[MarketDays] = []
         for at in week:
             numbers = self.plan.baskets_of(at)
             for start in range(numbers.start, numbers.stop, CHUNK):
@@ -346,7 +347,7 @@ class _Load:
                 together[-1].append((at, some))
         return together
 
-    async def _baskets(self, days: list[tuple[int, range]], shops: Shops) -> list[Basket]:
+    async def _baskets(self, days: MarketDays, shops: Shops) -> list[Basket]:
         """The baskets of some days, for the points that there are now: with those before them sold, and no others."""
         plan, last = self.plan, self.plan.days[days[-1][0]]
         dice = [plan.dice("baskets", some.start) for _, some in days]
@@ -362,9 +363,7 @@ class _Load:
             baskets += filled
         return baskets
 
-    async def _shop(
-        self, handed_in: list[list[tuple[int, range]]], baskets: list[Basket], shops: Shops
-    ) -> None:
+    async def _shop(self, handed_in: list[MarketDays], baskets: list[Basket], shops: Shops) -> None:
         """Sell a week's baskets; those that are handed in together in one commit, so that a break leaves all or none.
 
         `baskets` are the first of them, which were filled already.

@@ -32,8 +32,7 @@ from pointsbank.store.database import Database
 from pointsbank.store.port import StoreError
 
 ROOMY: Final = Limits(memory=1_000_000)
-"""A load touches most of a city: twenty thousand people are some 300,000 accounts, versions
-and states to remember."""
+"""A load touches most of a city: twenty thousand people are some 300,000 accounts, versions and states to remember."""
 
 
 class WriterApart:

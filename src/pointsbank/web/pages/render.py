@@ -102,7 +102,7 @@ def draw(
                 LANGUAGE_COOKIE, value=asked, max_age=365 * 86_400, httponly=True, samesite="lax", path="/"
             )
         )
-    content = _draw(request, template, {"again": again or {}, **facts})
+    content = _draw(request, template, {"again": again, **facts})
     headers = {"Cache-Control": "private, no-cache" if keeps else "no-store", "Vary": "Cookie"}
     return Response(content, status_code=status, headers=headers, media_type=HTML, cookies=cookies)
 
@@ -126,7 +126,7 @@ def _draw(request: Request[Any, Any, Any], template: str, facts: dict[str, Any])
         "profile": bank.profile if bank is not None else "",
         "actor": actor,
         "form_token": form_token(token) if token else "",
-        "again": {},
+        "again": None,
     }
     return _environment.get_template(template).render({**frame, **facts}).encode()
 
