@@ -19,11 +19,36 @@ from pointsbank.people.directory import Directory
 from pointsbank.people.merged import resolved
 from pointsbank.people.volunteers import Volunteer, registered
 from pointsbank.places.stations import Station, StationDays, station_days
-from pointsbank.points.lots import HeldLot, accounts_at, lots_named
-from pointsbank.store.lists import fetched, is_one_of
-from pointsbank.store.tables import balances, subjects
+from pointsbank.points.lots import HeldLot, accounts_at, held_on, lots_named
+from pointsbank.store.questions import LEDGER, Question
+from pointsbank.store.tables import subjects
 
 REFUSED_MARK: Final = "hmac:"
+
+_r, _l, _s = receipts.c, receipt_lines.c, subjects.c
+
+_CONTENTS = Question(
+    lambda one_of: select(_r.reference, _r.content).where(
+        _r.ledger_id == LEDGER, one_of(_r.reference, "references")
+    )
+)
+_BOUGHT = Question(
+    lambda one_of: (
+        select(_l.volunteer, _l.sku, _l.month, func.sum(_l.pieces))
+        .where(
+            _l.ledger_id == LEDGER,
+            one_of(_l.volunteer, "people"),
+            one_of(_l.month, "months"),
+            _l.state == "sold",
+        )
+        .group_by(_l.volunteer, _l.sku, _l.month)
+    )
+)
+_VERSIONS = Question(
+    lambda one_of: select(_s.subject, _s.version).where(
+        _s.ledger_id == LEDGER, one_of(_s.subject, "subjects")
+    )
+)
 
 
 class Catalogue:
@@ -179,15 +204,9 @@ class Counterfoil:
     def _load_contents(self, connection: Connection, ledger_id: int, references: set[str]) -> None:
         if not references:
             return
-        t = receipts.c
         self._contents |= dict.fromkeys(references)
         filed = {filed_id(reference): reference for reference in references}
-        rows = fetched(
-            connection,
-            select(t.reference, t.content).where(
-                t.ledger_id == ledger_id, is_one_of(connection, t.reference, filed)
-            ),
-        )
+        rows = _CONTENTS.fetched(connection, ledger_id, references=filed)
         self._contents |= {filed[reference]: content for reference, content in rows}
 
     def _load_people(
@@ -219,13 +238,7 @@ class Counterfoil:
         if not by_path and not by_wallet:
             return
         paths = accounts_at(connection, ledger_id, [*by_path, *by_wallet])
-        b = balances.c
-        rows = fetched(
-            connection,
-            select(b.account, b.lot, b.balance, b.version).where(
-                b.ledger_id == ledger_id, is_one_of(connection, b.account, paths), b.balance > 0
-            ),
-        )
+        rows = held_on(connection, ledger_id, paths)
         named = self.catalogue.lots_named(connection, ledger_id, {row[1] for row in rows})
         for account, lot, balance, version in rows:
             path, (commodity, code, expires_on) = paths[account], named[lot]
@@ -240,17 +253,8 @@ class Counterfoil:
         if not months:
             return
         self._months |= months
-        t = receipt_lines.c
-        rows = connection.execute(
-            select(t.volunteer, t.sku, t.month, func.sum(t.pieces))
-            .where(
-                t.ledger_id == ledger_id,
-                is_one_of(connection, t.volunteer, {person for person, _ in months}),
-                is_one_of(connection, t.month, {month for _, month in months}),
-                t.state == "sold",
-            )
-            .group_by(t.volunteer, t.sku, t.month)
-        )
+        people, of = {person for person, _ in months}, {month for _, month in months}
+        rows = _BOUGHT.rows(connection, ledger_id, people=people, months=of)
         for person, sku, month, pieces in rows:
             if (person, month) in months:
                 self._bought[person, sku, month] += int(pieces)
@@ -271,12 +275,6 @@ def versions_of(connection: Connection, ledger_id: int, people: Mapping[str, Vol
     """Versions of volunteers' subjects, by id."""
     if not people:
         return {}
-    t = subjects.c
     by_subject = {person.subject: id_ for id_, person in people.items()}
-    rows = fetched(
-        connection,
-        select(t.subject, t.version).where(
-            t.ledger_id == ledger_id, is_one_of(connection, t.subject, by_subject)
-        ),
-    )
+    rows = _VERSIONS.fetched(connection, ledger_id, subjects=by_subject)
     return dict.fromkeys(people, 0) | {by_subject[subject]: version for subject, version in rows}

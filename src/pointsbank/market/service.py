@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
+from types import MappingProxyType
 
 import msgspec
 
@@ -49,6 +50,7 @@ from pointsbank.market.sold import (
     return_on_file,
 )
 from pointsbank.people.directory import directory_of
+from pointsbank.people.volunteers import Volunteer
 from pointsbank.points.lots import expiry
 from pointsbank.policy.book import NoPolicyError, PolicyBook
 from pointsbank.policy.calendar import city_day, local_day, local_second
@@ -80,6 +82,8 @@ class Sale(msgspec.Struct, frozen=True):
     receipt: Receipt | None = None
     number: int = 0
     """The terminal's own receipt number."""
+    unit_prices: tuple[tuple[str, int], ...] = ()
+    """Of each SKU, in hundredths of a point; empty of an earlier command's sale."""
 
 
 class GoodsBack(msgspec.Struct, frozen=True):
@@ -93,6 +97,14 @@ class GoodsBack(msgspec.Struct, frozen=True):
 
 Order = tuple[Place | None, Basket, Command]
 """A basket, where it stands in a file if it comes from one, and the command to sell it."""
+
+
+class _Waiting(msgspec.Struct, frozen=True):
+    """An order at a till, who waits for it, and who holds the number if that was looked up just now."""
+
+    order: Order
+    future: asyncio.Future[Sale]
+    holder: Volunteer | None
 
 
 class MarketService:
@@ -118,16 +130,17 @@ class MarketService:
         self._catalogue = Catalogue()
         self._foil: Counterfoil | None = None
         """What is remembered between two calls of `sell_all`. Who sells with it takes it away meanwhile."""
-        self._waiting: deque[tuple[Order, asyncio.Future[Sale]]] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._tills: set[asyncio.Task[None]] = set()
 
-    async def sell(self, basket: Basket, command: Command) -> Sale:
+    async def sell(self, basket: Basket, command: Command, holder: Volunteer | None = None) -> Sale:
         """Sell one basket at a till: as a whole or not at all. A key that sold before gives that sale again.
 
-        Baskets that wait at one moment are looked up and posted together. Raises MarketRefused, WriterError.
+        Baskets that wait at one moment are looked up and posted together. `holder` is who has the basket's number, if
+        the caller looked that up just now. Raises MarketRefused, WriterError.
         """
         future: asyncio.Future[Sale] = asyncio.get_running_loop().create_future()
-        self._waiting.append(((None, basket, command), future))
+        self._waiting.append(_Waiting((None, basket, command), future, holder))
         if len(self._tills) < TILLS:
             self._tills.add(asyncio.create_task(self._sell_waiting()))
         return await future
@@ -143,22 +156,23 @@ class MarketService:
             assert till is not None
             self._tills.discard(till)
 
-    async def _sell_together(self, waiting: list[tuple[Order, asyncio.Future[Sale]]]) -> None:
+    async def _sell_together(self, waiting: list[_Waiting]) -> None:
         """Sell baskets of several callers; one that is refused for good is set apart and fails alone."""
+        holders = {one.order[1].volunteer: one.holder for one in waiting if one.holder}
         try:
-            sales, _ = await self._sell([order for order, _ in waiting], None)
+            sales, _ = await self._sell([one.order for one in waiting], None, holders)
         except Exception as error:
             if isinstance(error, MarketRefused) and len(waiting) > 1:
                 for one in waiting:
                     await self._sell_together([one])
                 return
-            for _, future in waiting:
-                if not future.done():
-                    future.set_exception(error)
+            for one in waiting:
+                if not one.future.done():
+                    one.future.set_exception(error)
             return
-        for (_, future), sale in zip(waiting, sales, strict=True):
-            if not future.done():
-                future.set_result(sale)
+        for one, sale in zip(waiting, sales, strict=True):
+            if not one.future.done():
+                one.future.set_result(sale)
 
     async def sell_all(self, orders: Sequence[Order]) -> list[Sale]:
         """Judge and sell baskets in the order given, each as a whole or not at all.
@@ -170,9 +184,15 @@ class MarketService:
         return sales
 
     async def _sell(
-        self, orders: Sequence[Order], foil: Counterfoil | None
+        self,
+        orders: Sequence[Order],
+        foil: Counterfoil | None,
+        holders: Mapping[str, Volunteer] = MappingProxyType({}),
     ) -> tuple[list[Sale], Counterfoil | None]:
-        """Sell with a counterfoil, or a fresh one; gives it back if what it remembers is right."""
+        """Sell with a counterfoil, or a fresh one; gives it back if what it remembers is right.
+
+        `holders` were looked up just now, by number; for another try they are looked up again.
+        """
         sales: dict[int, Sale] = {}
         refusal: Refusal | None = None
         for _ in range(ATTEMPTS):
@@ -181,9 +201,9 @@ class MarketService:
                 break
             if foil is None or foil.size > FOIL_SIZE:
                 foil = Counterfoil(self._catalogue, directory_of(self._ledger))
-            refusal = await self._try_to_sell(foil, orders, left, sales)
+            refusal = await self._try_to_sell(foil, orders, left, sales, holders)
             if refusal is not None:
-                foil = None
+                foil, holders = None, {}
                 sales |= await self._earlier_sales(orders, [i for i in left if orders[i][0] is not None])
         else:
             assert refusal is not None
@@ -191,12 +211,19 @@ class MarketService:
         return [sales[i] for i in range(len(orders))], foil
 
     async def _try_to_sell(
-        self, foil: Counterfoil, orders: Sequence[Order], left: list[int], sales: dict[int, Sale]
+        self,
+        foil: Counterfoil,
+        orders: Sequence[Order],
+        left: list[int],
+        sales: dict[int, Sale],
+        holders: Mapping[str, Volunteer],
     ) -> Refusal | None:
         """One try; gives the refusal after which those that were not sold must be tried again."""
         baskets = [orders[i][1] for i in left]
         lacking = foil.lacks(baskets)
-        people = await directory_of(self._ledger).by_number(lacking) if lacking else {}
+        people = {number: holders[number] for number in lacking & holders.keys()}
+        if lacking - people.keys():
+            people |= await directory_of(self._ledger).by_number(lacking - people.keys())
         await self._ledger.database.read(foil.load, self._ledger.id, baskets, people)
         drafts: list[Draft] = []
         handed: list[tuple[int, JudgedBasket, int]] = []
@@ -424,7 +451,13 @@ class MarketService:
 
 def _sale(judged: JudgedBasket, receipt: Receipt) -> Sale:
     accepted = judged.judgement.verdict == "accepted"
-    return Sale(judged.basket, judged.judgement, receipt if accepted else None, _number(receipt, "receipt:"))
+    return Sale(
+        judged.basket,
+        judged.judgement,
+        receipt if accepted else None,
+        _number(receipt, "receipt:"),
+        judged.unit_prices,
+    )
 
 
 def _number(receipt: Receipt, prefix: str) -> int:

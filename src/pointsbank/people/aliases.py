@@ -9,9 +9,16 @@ from sqlalchemy import Connection, select
 
 from pointsbank.people.store import PeopleStore
 from pointsbank.people.store_tables import persons
-from pointsbank.people.vault import chunks
+from pointsbank.store.questions import LEDGER, Question
 
 MOST_ALIASES: Final = 100
+
+_p = persons.c
+_STEPS = Question(
+    lambda one_of: select(_p.person_id, _p.merged_into).where(
+        _p.ledger_id == LEDGER, one_of(_p.person_id, "people"), _p.state == "merged"
+    )
+)
 
 
 async def survivors(store: PeopleStore, person_ids: Iterable[str]) -> dict[str, str]:
@@ -22,19 +29,13 @@ async def survivors(store: PeopleStore, person_ids: Iterable[str]) -> dict[str, 
 
 def surviving(connection: Connection, ledger_id: int, person_ids: Iterable[str]) -> dict[str, str]:
     """The same, over a connection: follows merges of merged ids to their end."""
-    p = persons.c
     merged: dict[str, str] = {}
     asked = set(person_ids)
-    wanted = sorted(asked)
+    wanted = asked
     while wanted:
-        steps: dict[str, str] = {}
-        for some in chunks(wanted):
-            query = select(p.person_id, p.merged_into).where(
-                p.ledger_id == ledger_id, p.person_id.in_(some), p.state == "merged"
-            )
-            steps.update((old, into) for old, into in connection.execute(query))
-        merged.update(steps)
-        wanted = sorted(set(steps.values()) - merged.keys())
+        steps = {str(row[0]): str(row[1]) for row in _STEPS.rows(connection, ledger_id, people=wanted)}
+        merged |= steps
+        wanted = set(steps.values()) - merged.keys()
     return {one: _end(merged, one) for one in asked & merged.keys()}
 
 

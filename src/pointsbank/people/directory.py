@@ -11,7 +11,7 @@ from datetime import date
 from typing import Final
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, and_, insert, select
 
 from pointsbank.engine.commands import Command
 from pointsbank.engine.ids import new_id
@@ -26,16 +26,45 @@ from pointsbank.people.refusals import PersonDataInvalid, PersonExists
 from pointsbank.people.registration import Checked
 from pointsbank.people.sealing import SealBroken
 from pointsbank.people.store import PeopleStore
-from pointsbank.people.store_tables import blind_indexes, person_roles, sealed_values
+from pointsbank.people.store_tables import (
+    blind_indexes,
+    person_keys,
+    person_roles,
+    persons,
+    sealed_values,
+)
 from pointsbank.people.vault import PersonKey, Vault, chunks
 from pointsbank.people.volunteers import PEOPLE, Volunteer
 from pointsbank.people.volunteers import registration as registration_draft
 from pointsbank.policy.calendar import city_day
+from pointsbank.store.questions import LEDGER, Question
 
 NUMBER: Final = "volunteer-number"
 
 MOST_KNOWN: Final = 200_000
 """People whom a load remembers before it begins anew."""
+
+_n, _k, _v, _p = blind_indexes.c, person_keys.c, sealed_values.c, persons.c
+_BIRTH = and_(_v.ledger_id == LEDGER, _v.person_id == _k.person_id, _v.field == "birth")
+
+_BY_DIGEST = Question(
+    lambda one_of: (
+        select(_n.digest, _n.person_id, _p.state, _k.key_id, _k.master_id, _k.wrapped, _v.sealed)
+        .join(persons, and_(_p.ledger_id == LEDGER, _p.person_id == _n.person_id))
+        .outerjoin(person_keys, and_(_k.ledger_id == LEDGER, _k.person_id == _n.person_id))
+        .outerjoin(sealed_values, _BIRTH)
+        .where(_n.ledger_id == LEDGER, _n.kind == NUMBER, one_of(_n.digest, "digests"))
+    )
+)
+"""Who holds numbers, with key and birth date in one way to the store and back: a till asks it for each basket."""
+
+_BY_ID = Question(
+    lambda one_of: (
+        select(_k.person_id, _k.key_id, _k.master_id, _k.wrapped, _v.sealed)
+        .outerjoin(sealed_values, _BIRTH)
+        .where(_k.ledger_id == LEDGER, one_of(_k.person_id, "people"))
+    )
+)
 
 _OPEN: WeakKeyDictionary[Ledger, Directory] = WeakKeyDictionary()
 
@@ -230,30 +259,32 @@ class Directory:
         )
 
     def _load(self, connection: Connection, digests: Sequence[bytes]) -> dict[bytes, Volunteer]:
-        t, ledger_id = blind_indexes.c, self.store.ledger_id
-        holders: dict[bytes, str] = {}
+        ledger_id = self.store.ledger_id
+        found: dict[bytes, Volunteer] = {}
+        merged: dict[bytes, str] = {}
         for some in chunks(digests):
-            query = select(t.digest, t.person_id).where(
-                t.ledger_id == ledger_id, t.kind == NUMBER, t.digest.in_(some)
-            )
-            holders.update((bytes(digest), person) for digest, person in connection.execute(query))
-        merged = surviving(connection, ledger_id, set(holders.values()))
-        people = self._people(connection, sorted({merged.get(one, one) for one in holders.values()}))
-        return {
-            digest: people[id_] for digest, one in holders.items() if (id_ := merged.get(one, one)) in people
-        }
+            for digest, holder, state, *row in _BY_DIGEST.rows(connection, ledger_id, digests=some):
+                if state == "merged":
+                    merged[bytes(digest)] = holder
+                elif row[0] is not None:
+                    found[bytes(digest)] = self._volunteer(holder, *row)
+        if merged:
+            into = surviving(connection, ledger_id, set(merged.values()))
+            people = self._people(connection, into.values())
+            found |= {digest: people[id_] for digest, one in merged.items() if (id_ := into[one]) in people}
+        return found
 
-    def _people(self, connection: Connection, person_ids: Sequence[str]) -> dict[str, Volunteer]:
-        vault, t = self.store.vault, sealed_values.c
-        keys = vault.keys_of(connection, person_ids)
-        born: dict[str, date] = {}
-        for some in chunks(list(keys)):
-            query = select(t.person_id, t.sealed).where(
-                t.ledger_id == vault.ledger_id, t.person_id.in_(some), t.field == "birth"
-            )
-            for id_, sealed in connection.execute(query):
-                born[id_] = date.fromisoformat(vault.open(keys[id_], "birth", sealed))
-        return {id_: Volunteer(id_, born.get(id_), key) for id_, key in keys.items()}
+    def _people(self, connection: Connection, person_ids: Iterable[str]) -> dict[str, Volunteer]:
+        rows = _BY_ID.rows(connection, self.store.ledger_id, people=set(person_ids))
+        return {row[0]: self._volunteer(*row) for row in rows}
+
+    def _volunteer(
+        self, person_id: str, key_id: str, master_id: str, wrapped: bytes, birth: bytes | None
+    ) -> Volunteer:
+        vault = self.store.vault
+        key = vault.key_in(person_id, key_id, master_id, wrapped)
+        born = None if birth is None else date.fromisoformat(vault.open(key, "birth", birth))
+        return Volunteer(person_id, born, key)
 
 
 def _complete(

@@ -13,9 +13,23 @@ from sqlalchemy import Connection, select
 
 from pointsbank.people.merged_tables import merged_people
 from pointsbank.people.volunteers import Volunteer
-from pointsbank.store.lists import fetched, is_one_of
+from pointsbank.store.questions import LEDGER, Question
 
 Key = TypeVar("Key")
+
+_t = merged_people.c
+
+_ANY = Question(lambda one_of: select(_t.merge_id).where(_t.ledger_id == LEDGER).limit(1))
+_STEPS = Question(
+    lambda one_of: select(_t.old_id, _t.into_id).where(
+        _t.ledger_id == LEDGER, one_of(_t.old_id, "ids"), _t.state == "merged"
+    )
+)
+_INTO = Question(
+    lambda one_of: select(_t.old_id, _t.into_id).where(
+        _t.ledger_id == LEDGER, one_of(_t.into_id, "ids"), _t.state == "merged"
+    )
+)
 
 
 def survivors(connection: Connection, ledger_id: int, ids: Iterable[str]) -> dict[str, str]:
@@ -42,13 +56,7 @@ def groups(connection: Connection, ledger_id: int, ids: Iterable[str]) -> dict[s
     members: dict[str, set[str]] = {root: {root} for root in root_of.values()}
     reached = {root: root for root in members}
     while reached:
-        t = merged_people.c
-        rows = fetched(
-            connection,
-            select(t.old_id, t.into_id).where(
-                t.ledger_id == ledger_id, is_one_of(connection, t.into_id, reached), t.state == "merged"
-            ),
-        )
+        rows = _INTO.fetched(connection, ledger_id, ids=reached)
         reached = {str(old): reached[str(into)] for old, into in rows}
         for old, root in reached.items():
             members[root].add(old)
@@ -75,18 +83,11 @@ def was_merged(connection: Connection, ledger_id: int, person_id: str) -> bool:
 
 def _some(connection: Connection, ledger_id: int) -> bool:
     """Whether anybody was ever merged: where nobody was, a batch of a thousand asks nothing more."""
-    t = merged_people.c
-    return connection.execute(select(t.merge_id).where(t.ledger_id == ledger_id).limit(1)).first() is not None
+    return bool(_ANY.rows(connection, ledger_id))
 
 
 def _steps(connection: Connection, ledger_id: int, ids: Iterable[str]) -> dict[str, str]:
-    t = merged_people.c
-    rows = fetched(
-        connection,
-        select(t.old_id, t.into_id).where(
-            t.ledger_id == ledger_id, is_one_of(connection, t.old_id, ids), t.state == "merged"
-        ),
-    )
+    rows = _STEPS.fetched(connection, ledger_id, ids=ids)
     return {str(old): str(into) for old, into in rows}
 
 

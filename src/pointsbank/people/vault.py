@@ -14,6 +14,7 @@ from pointsbank.people.master import MasterKeys
 from pointsbank.people.refusals import MasterKeyInUse
 from pointsbank.people.sealing import BlindIndexes, derive, new_key, seal, unseal, unwrap, wrap
 from pointsbank.people.store_tables import person_keys, sealed_values, store_secrets
+from pointsbank.store.questions import LEDGER, Question
 
 T = TypeVar("T")
 
@@ -21,6 +22,19 @@ CHUNK: Final = 500
 """Most values in one list of a statement."""
 
 _ROOT: Final = "index-root"
+
+_k, _v = person_keys.c, sealed_values.c
+
+_KEYS = Question(
+    lambda one_of: select(_k.person_id, _k.key_id, _k.master_id, _k.wrapped).where(
+        _k.ledger_id == LEDGER, one_of(_k.person_id, "people")
+    )
+)
+_VALUES = Question(
+    lambda one_of: select(_v.person_id, _v.field, _v.sealed).where(
+        _v.ledger_id == LEDGER, one_of(_v.person_id, "people"), one_of(_v.field, "fields")
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +76,13 @@ class Vault:
 
     def keys_of(self, connection: Connection, person_ids: Iterable[str]) -> dict[str, PersonKey]:
         """The keys of persons. Who is forgotten has none. Raises MasterKeyError, SealBroken."""
-        t = person_keys.c
-        found = {}
-        for some in chunks(sorted(set(person_ids))):
-            query = select(t.person_id, t.key_id, t.master_id, t.wrapped).where(
-                t.ledger_id == self.ledger_id, t.person_id.in_(some)
-            )
-            for person_id, key_id, master_id, wrapped in connection.execute(query):
-                about = _about_key(self.ledger_id, person_id, key_id)
-                found[person_id] = PersonKey(person_id, key_id, unwrap(self.keys, master_id, wrapped, about))
-        return found
+        rows = _KEYS.rows(connection, self.ledger_id, people=set(person_ids))
+        return {row[0]: self.key_in(*row) for row in rows}
+
+    def key_in(self, person_id: str, key_id: str, master_id: str, wrapped: bytes) -> PersonKey:
+        """The key in a row of keys. Raises MasterKeyError, SealBroken."""
+        about = _about_key(self.ledger_id, person_id, key_id)
+        return PersonKey(person_id, key_id, unwrap(self.keys, master_id, wrapped, about))
 
     def seal(self, key: PersonKey, what: str, value: str, nonce: bytes = b"") -> bytes:
         """A value under a person's key, bound to the ledger, the person, the field and the key."""
@@ -86,14 +97,10 @@ class Vault:
     ) -> dict[str, dict[str, str]]:
         """Fields of persons in plain, by person and field; what is not on file is not listed."""
         keys = self.keys_of(connection, person_ids)
-        t = sealed_values.c
         found: dict[str, dict[str, str]] = {person_id: {} for person_id in keys}
-        for some in chunks(list(keys)):
-            query = select(t.person_id, t.field, t.sealed).where(
-                t.ledger_id == self.ledger_id, t.person_id.in_(some), t.field.in_(fields)
-            )
-            for person_id, what, sealed in connection.execute(query):
-                found[person_id][what] = self.open(keys[person_id], what, sealed)
+        rows = _VALUES.rows(connection, self.ledger_id, people=keys, fields=fields)
+        for person_id, what, sealed in rows:
+            found[person_id][what] = self.open(keys[person_id], what, sealed)
         return found
 
     def _about(self, key: PersonKey, what: str) -> tuple[str, ...]:

@@ -12,9 +12,14 @@ from pointsbank.engine.commands import Command, request_digest
 from pointsbank.ledger.model import RECORDED_AT, Draft, OpenAccount, Row
 from pointsbank.people.tables import volunteers
 from pointsbank.people.vault import PersonKey
-from pointsbank.store.lists import fetched, is_one_of
+from pointsbank.store.questions import LEDGER, Question
 
 PEOPLE = frozenset(["people"])
+
+_t = volunteers.c
+_REGISTERED = Question(
+    lambda one_of: select(_t.volunteer_id).where(_t.ledger_id == LEDGER, one_of(_t.volunteer_id, "ids"))
+)
 
 
 class Volunteer(msgspec.Struct, frozen=True):
@@ -62,11 +67,5 @@ def registration(person_id: str, command: Command) -> Draft:
 
 def registered(connection: Connection, ledger_id: int, person_ids: Iterable[str]) -> set[str]:
     """Which of these people are volunteers of this ledger."""
-    t = volunteers.c
-    rows = fetched(
-        connection,
-        select(t.volunteer_id).where(
-            t.ledger_id == ledger_id, is_one_of(connection, t.volunteer_id, person_ids)
-        ),
-    )
+    rows = _REGISTERED.fetched(connection, ledger_id, ids=person_ids)
     return {str(row[0]) for row in rows}

@@ -14,9 +14,22 @@ from pointsbank.ledger.model import Draft, OpenAccount, Row
 from pointsbank.places.atlas import term_row
 from pointsbank.places.model import OPEN_END, SINCE_EVER, PlaceHistory, Term
 from pointsbank.places.tables import place_terms, places
-from pointsbank.store.lists import fetched, is_one_of
+from pointsbank.store.lists import is_one_of
+from pointsbank.store.questions import LEDGER, Question
 
 PLACES = frozenset(["places"])
+
+_p, _d = places.c, place_terms.c
+_DAYS = Question(
+    lambda one_of: select(_p.code, _p.place_id, _p.name, _d.from_day, _d.to_day).where(
+        _p.ledger_id == LEDGER,
+        _p.kind == "station",
+        one_of(_p.code, "codes"),
+        _d.ledger_id == LEDGER,
+        _d.place_id == _p.place_id,
+        _d.state == "open",
+    )
+)
 
 
 class Station(msgspec.Struct, frozen=True):
@@ -118,18 +131,7 @@ class StationDays(msgspec.Struct, frozen=True):
 
 def station_days(connection: Connection, ledger_id: int, codes: Iterable[str]) -> dict[str, StationDays]:
     """Stations by code with their days, those that have closed too: what is judged may be of any day."""
-    t, terms = places.c, place_terms.c
-    rows = fetched(
-        connection,
-        select(t.code, t.place_id, t.name, terms.from_day, terms.to_day).where(
-            t.ledger_id == ledger_id,
-            t.kind == "station",
-            is_one_of(connection, t.code, codes),
-            terms.ledger_id == ledger_id,
-            terms.place_id == t.place_id,
-            terms.state == "open",
-        ),
-    )
+    rows = _DAYS.fetched(connection, ledger_id, codes=codes)
     found: dict[str, StationDays] = {}
     for code, place_id, name, first, end in rows:
         days = found[code].days if code in found else ()

@@ -12,7 +12,8 @@ from sqlalchemy import Connection, select
 from pointsbank.engine.commands import request_digest
 from pointsbank.ledger.chart import POINT
 from pointsbank.ledger.model import Draft, Movement, OpenAccount, lot_name
-from pointsbank.store.lists import fetched, is_one_of
+from pointsbank.store.lists import is_one_of
+from pointsbank.store.questions import LEDGER, Question
 from pointsbank.store.tables import accounts, balances, lots
 
 POINTS = frozenset(["points"])
@@ -91,14 +92,7 @@ def lots_of(connection: Connection, ledger_id: int, wallets: list[str]) -> dict[
     """Every lot that is not 0 in the given wallets, the first-expiring first."""
     # Three look-ups, not a join: no planner may read a whole table for the lots of one wallet.
     paths = accounts_at(connection, ledger_id, wallets)
-    rows = fetched(
-        connection,
-        select(balances.c.account, balances.c.lot, balances.c.balance, balances.c.version).where(
-            balances.c.ledger_id == ledger_id,
-            is_one_of(connection, balances.c.account, paths),
-            balances.c.balance > 0,
-        ),
-    )
+    rows = held_on(connection, ledger_id, paths)
     named = lots_named(connection, ledger_id, {row[1] for row in rows})
     found: dict[str, list[HeldLot]] = {}
     for account, number, balance, version in rows:
@@ -111,26 +105,40 @@ def lots_of(connection: Connection, ledger_id: int, wallets: list[str]) -> dict[
     return found
 
 
+_ACCOUNTS = Question(
+    lambda one_of: select(accounts.c.account, accounts.c.path).where(
+        accounts.c.ledger_id == LEDGER, one_of(accounts.c.path, "paths")
+    )
+)
+_LOTS = Question(
+    lambda one_of: select(lots.c.lot, lots.c.commodity, lots.c.code, lots.c.expires_on).where(
+        lots.c.ledger_id == LEDGER, one_of(lots.c.lot, "numbers")
+    )
+)
+
+_HELD = Question(
+    lambda one_of: select(balances.c.account, balances.c.lot, balances.c.balance, balances.c.version).where(
+        balances.c.ledger_id == LEDGER, one_of(balances.c.account, "accounts"), balances.c.balance > 0
+    )
+)
+
+
 def accounts_at(connection: Connection, ledger_id: int, paths: Sequence[str]) -> dict[int, str]:
     """The numbers of the accounts with these paths."""
-    rows = fetched(
-        connection,
-        select(accounts.c.account, accounts.c.path).where(
-            accounts.c.ledger_id == ledger_id, is_one_of(connection, accounts.c.path, paths)
-        ),
-    )
+    rows = _ACCOUNTS.fetched(connection, ledger_id, paths=paths)
     return {row[0]: row[1] for row in rows}
+
+
+def held_on(connection: Connection, ledger_id: int, numbers: Iterable[int]) -> Sequence[Sequence[Any]]:
+    """Account, lot, balance and version of what accounts hold, by their numbers, where it is more than 0."""
+    return _HELD.fetched(connection, ledger_id, accounts=numbers)
 
 
 def lots_named(
     connection: Connection, ledger_id: int, numbers: Iterable[int]
 ) -> dict[int, tuple[str, str, str]]:
     """Commodity, code and last day of lots by their numbers."""
-    rows = connection.execute(
-        select(lots.c.lot, lots.c.commodity, lots.c.code, lots.c.expires_on).where(
-            lots.c.ledger_id == ledger_id, is_one_of(connection, lots.c.lot, numbers)
-        )
-    )
+    rows = _LOTS.fetched(connection, ledger_id, numbers=numbers)
     return {row[0]: (row[1], row[2], row[3]) for row in rows}
 
 

@@ -19,14 +19,14 @@ from pointsbank.engine.commands import Command
 from pointsbank.engine.ids import new_id
 from pointsbank.ledger.refusals import KeyConflict
 from pointsbank.market.model import Basket, BasketLine, ReturnLine
-from pointsbank.market.service import MarketRefused
+from pointsbank.market.service import MarketRefused, Sale
 from pointsbank.people.directory import directory_of
 from pointsbank.people.identity import masked_number
 from pointsbank.policy.calendar import city_second, second_text
 from pointsbank.web.api.answers import answered, replayed
 from pointsbank.web.api.deliveries import receive
 from pointsbank.web.api.describe import READING, WRITING, IdempotencyKey, operation, problems
-from pointsbank.web.api.slips import ReceiptSlip, ReturnSlip, made_by_key, receipt_slip, return_slip
+from pointsbank.web.api.slips import ReceiptSlip, ReturnSlip, made_by_key, receipt_slip, return_slip, slip_of
 from pointsbank.web.bank import Bank
 from pointsbank.web.bounds import require_at
 from pointsbank.web.guard import actor_in, needs
@@ -116,11 +116,14 @@ async def sell_basket(
         raise ProblemError("holder-not-present")
     command = Command(actor.client, idempotency_key, actor.name, data.station)
 
+    sold: list[Sale] = []
+
     async def sell() -> str | None:
         lines = tuple(BasketLine(line.sku, str(line.quantity)) for line in data.lines)
         basket = Basket(new_id(), _now(bank), data.terminal, data.station, data.volunteer, lines)
-        sale = await bank.market.sell(basket, command)
+        sale = await bank.market.sell(basket, command, known)
         if sale.receipt is not None:
+            sold.append(sale)
             return None if sale.receipt.replayed else basket.receipt_no
         slug = sale.judgement.verdict.replace("_", "-")
         raise ProblemError(
@@ -133,8 +136,10 @@ async def sell_basket(
         person,
         *(x for ln in data.lines for x in (ln.sku, str(ln.quantity))),
     )
-    reference, again = await once(bank, command, "receipt", sell, asked)
-    slip = msgspec.structs.replace(await bank.ask(receipt_slip, reference), volunteer=data.volunteer)
+    # a till seldom asks twice: whether the key has sold before, the ledger says in the same breath
+    reference, again = await once(bank, command, "receipt", sell, asked, looks_first=False)
+    slip = await bank.ask(receipt_slip, reference) if again else slip_of(sold[0])
+    slip = msgspec.structs.replace(slip, volunteer=data.volunteer)
     headers = {"Location": f"/api/v1/market/baskets/{reference}", **replayed(again)}
     return answered(slip, 201, headers)
 
@@ -226,13 +231,16 @@ async def once(
     document: str,
     act: Callable[[], Awaitable[str | None]],
     asked: tuple[str, ...],
+    *,
+    looks_first: bool = True,
 ) -> tuple[str, bool]:
     """Act unless the key has acted before; the reference of the document, and whether it is from before.
 
     Two repetitions at one moment may both begin: who comes second finds the first one's document afterwards.
-    `act` gives the reference of what it made, None if the ledger knew the key already.
+    `act` gives the reference of what it made, None if the ledger knew the key already; it may begin without a look at
+    earlier documents if it does nothing else that a repetition must not do.
     """
-    earlier = await _earlier(bank, command, document, asked)
+    earlier = await _earlier(bank, command, document, asked) if looks_first else None
     if earlier is not None:
         return earlier, True
     refusal: ProblemError | None = None

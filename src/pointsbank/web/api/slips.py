@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
-from pointsbank.intake.lines import parts_of
+from pointsbank.intake.lines import filed_id, parts_of
+from pointsbank.market.service import Sale
 from pointsbank.market.tables import receipt_lines, receipts, returns
 from pointsbank.readers.journal import entry_by_key
+from pointsbank.store.questions import LEDGER, Question
+
+_t, _ln = receipts.c, receipt_lines.c
+
+_SLIP = Question(
+    lambda one_of: select(
+        _t.reference, _t.terminal, _t.number, _t.station, _t.volunteer, _t.at, _t.price, _t.state, _t.sequence
+    ).where(_t.ledger_id == LEDGER, _t.reference == bindparam("reference"), _t.sequence > 0)
+)
+_LINES = Question(
+    lambda one_of: (
+        select(_ln.sku, _ln.pieces, _ln.unit_price)
+        .where(_ln.ledger_id == LEDGER, _ln.reference == bindparam("reference"))
+        .order_by(_ln.sku)
+    )
+)
 
 
 class SoldLine(msgspec.Struct, frozen=True):
@@ -54,20 +71,30 @@ class ReturnSlip(msgspec.Struct, frozen=True):
 
 def receipt_slip(connection: Connection, ledger_id: int, reference: str) -> ReceiptSlip | None:
     """A receipt that was sold, with its lines."""
-    t, ln = receipts.c, receipt_lines.c
-    row = connection.execute(
-        select(
-            t.reference, t.terminal, t.number, t.station, t.volunteer, t.at, t.price, t.state, t.sequence
-        ).where(t.ledger_id == ledger_id, t.reference == reference, t.sequence > 0)
-    ).one_or_none()
-    if row is None:
+    rows = _SLIP.rows(connection, ledger_id, reference=reference)
+    if not rows:
         return None
-    lines = connection.execute(
-        select(ln.sku, ln.pieces, ln.unit_price)
-        .where(ln.ledger_id == ledger_id, ln.reference == reference)
-        .order_by(ln.sku)
+    lines = _LINES.rows(connection, ledger_id, reference=reference)
+    return ReceiptSlip(*rows[0], [SoldLine(*line) for line in lines])  # type: ignore[call-arg]
+
+
+def slip_of(sale: Sale) -> ReceiptSlip:
+    """The receipt of a sale that was made just now, as `receipt_slip` would find it."""
+    basket, receipt = sale.basket, sale.receipt
+    assert receipt is not None, "a basket that was refused has no receipt"
+    prices = dict(sale.unit_prices)
+    return ReceiptSlip(
+        filed_id(basket.receipt_no),
+        filed_id(basket.terminal),
+        sale.number,
+        filed_id(basket.station),
+        basket.volunteer,
+        basket.at,
+        sale.judgement.price,
+        "sold",
+        receipt.sequence,
+        [SoldLine(sku, pieces, prices[sku]) for sku, pieces in sorted(sale.judgement.pieces.items())],
     )
-    return ReceiptSlip(*row, lines=[SoldLine(*line) for line in lines])
 
 
 def return_slip(connection: Connection, ledger_id: int, reference: str) -> ReturnSlip | None:

@@ -1,0 +1,117 @@
+"""Queries that are written once and asked with values: to write one anew costs three times as much as to ask it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, TypeVar
+
+import msgspec
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Dialect,
+    Integer,
+    LargeBinary,
+    Select,
+    Text,
+    any_,
+    bindparam,
+    column,
+    func,
+    select,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, BIGINT, BYTEA, TEXT
+from sqlalchemy.types import TypeDecorator
+
+Shape = TypeVar("Shape", bound=msgspec.Struct)
+
+OneOf = Callable[[ColumnElement[Any], str], ColumnElement[bool]]
+"""Whether a column has one of the values that are asked with under this name."""
+
+
+LEDGER: Final[BindParameter[int]] = bindparam("ledger", type_=Integer)
+"""The ledger that is asked about."""
+
+
+class Question:
+    """A query about values that come later, by name: `LEDGER`, a `bindparam`, or `one_of(column, "name")` for a list.
+
+    A list is one array on PostgreSQL and one JSON text on SQLite, so that its length changes nothing; octets, which
+    JSON cannot carry, are listed one by one there.
+    """
+
+    def __init__(self, write: Callable[[OneOf], Select[Any]]) -> None:
+        self._write = write
+        self._written: dict[str, Select[Any]] = {}
+        self._as_json: Select[Any] | None = None
+
+    def rows(self, connection: Connection, ledger_id: int, **values: object) -> Sequence[Sequence[Any]]:
+        """All rows of the answer."""
+        return connection.execute(self._on(connection.dialect), {"ledger": ledger_id, **values}).all()
+
+    def fetched(self, connection: Connection, ledger_id: int, **values: object) -> Sequence[Sequence[Any]]:
+        """All rows in any order, where columns are integers and texts; on SQLite in one text (see `lists.fetched`)."""
+        if connection.dialect.name == "postgresql":
+            return self.rows(connection, ledger_id, **values)
+        return msgspec.json.decode(
+            self._text(connection, ledger_id, values), type=list[list[int | str | None]]
+        )
+
+    def fetched_as(
+        self, connection: Connection, ledger_id: int, shape: type[Shape], **values: object
+    ) -> list[Shape]:
+        """Like `fetched`, each row as an `array_like` struct whose first fields are the columns."""
+        if connection.dialect.name == "postgresql":
+            return [shape(*row) for row in self.rows(connection, ledger_id, **values)]
+        return msgspec.json.decode(self._text(connection, ledger_id, values), type=list[shape])  # type: ignore[valid-type]
+
+    def _on(self, dialect: Dialect) -> Select[Any]:
+        name = dialect.name
+        if name not in self._written:
+            self._written[name] = self._write(_in_array if name == "postgresql" else _in_json)
+        return self._written[name]
+
+    def _text(self, connection: Connection, ledger_id: int, values: dict[str, object]) -> str:
+        if self._as_json is None:
+            rows = self._on(connection.dialect).subquery("rows")
+            self._as_json = select(func.json_group_array(func.json_array(*rows.c)))
+        return str(connection.execute(self._as_json, {"ledger": ledger_id, **values}).scalar_one())
+
+
+class _Listed(TypeDecorator[Iterable[object]]):
+    """Any iterable as a JSON text."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Iterable[object] | None, dialect: Dialect) -> str:
+        return json.dumps(list(value or ()), ensure_ascii=False)
+
+
+class _Array(TypeDecorator[Iterable[object]]):
+    """Any iterable as an array."""
+
+    impl = ARRAY
+    cache_ok = True
+
+    def process_bind_param(self, value: Iterable[object] | None, dialect: Dialect) -> list[object]:
+        return list(value or ())
+
+
+def _in_array(sought: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+    match sought.type:
+        case Integer():
+            return sought == any_(bindparam(name, type_=_Array(BIGINT())))
+        case LargeBinary():
+            return sought == any_(bindparam(name, type_=_Array(BYTEA())))
+        case _:
+            return sought == any_(bindparam(name, type_=_Array(TEXT())))
+
+
+def _in_json(sought: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+    if isinstance(sought.type, LargeBinary):
+        return sought.in_(bindparam(name, expanding=True))
+    listed = func.json_each(bindparam(name, type_=_Listed())).table_valued(column("value"))
+    return sought.in_(select(listed.c.value))
