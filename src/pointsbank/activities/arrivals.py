@@ -9,16 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, FromClause, bindparam, column, func, select
-from sqlalchemy.dialects.postgresql import ARRAY, TEXT
+from sqlalchemy import Connection, Select, select
 
 from pointsbank.activities.model import Session, Way
 from pointsbank.activities.tables import activities, activity_sessions, attendances, sign_ups
 from pointsbank.engine.registry import Ledger
-from pointsbank.store.lists import fetched
+from pointsbank.store.questions import LEDGER, OneOf, Question
 
 TOGETHER, AT_ONCE = 16, 256
 """People in one look-up: so many at least if they are there, so many at most. Half of those who wait are looked up while
@@ -89,52 +88,52 @@ class Arrivals:
                 future.set_result(found.get(asked))
 
 
-def _arrivals(connection: Connection, ledger_id: int, asked: Sequence[Asked]) -> dict[Asked, Arrival]:
-    """In one statement: each look-up more would be another way to the database and back."""
-    pairs = _pairs(connection, asked)
+_NAMES = Session.__struct_fields__
+
+
+def _written(one_of: OneOf) -> Select[Any]:
+    asked = one_of.pairs("session", "person")
     s, a, t, u = activity_sessions.c, activities.c, attendances.c, sign_ups.c
-    names = Session.__struct_fields__
     joined = (
-        pairs.join(activity_sessions, (s.ledger_id == ledger_id) & (s.session_id == pairs.c.session))
-        .join(activities, (a.ledger_id == ledger_id) & (a.activity_id == s.activity_id))
+        asked.join(activity_sessions, (s.ledger_id == LEDGER) & (s.session_id == asked.c.session))
+        .join(activities, (a.ledger_id == LEDGER) & (a.activity_id == s.activity_id))
         .outerjoin(
             attendances,
-            (t.ledger_id == ledger_id) & (t.session_id == pairs.c.session) & (t.person_id == pairs.c.person),
+            (t.ledger_id == LEDGER) & (t.session_id == asked.c.session) & (t.person_id == asked.c.person),
         )
         .outerjoin(
             sign_ups,
-            (u.ledger_id == ledger_id) & (u.session_id == pairs.c.session) & (u.person_id == pairs.c.person),
+            (u.ledger_id == LEDGER) & (u.session_id == asked.c.session) & (u.person_id == asked.c.person),
         )
     )
-    query = select(
-        pairs.c.person,
+    return select(
+        asked.c.person,
         t.state.label("came"),
         t.in_at,
         t.in_way,
         u.state.label("signed"),
-        *(activity_sessions.c[name].label(f"session_{name}") for name in names),
+        *(activity_sessions.c[name].label(f"session_{name}") for name in _NAMES),
     ).select_from(joined)
+
+
+_ARRIVALS = Question(_written)
+"""In one statement: each look-up more would be another way to the database and back."""
+
+
+def _arrivals(connection: Connection, ledger_id: int, asked: Sequence[Asked]) -> dict[Asked, Arrival]:
+    ids, people = zip(*asked, strict=True)
+    sessions: dict[str, Session] = {}
     found: dict[Asked, Arrival] = {}
-    for person, came, in_at, in_way, signed, *values in fetched(connection, query):
-        session = msgspec.convert(dict(zip(names, values, strict=True)), Session)
+    for row in _ARRIVALS.fetched(connection, ledger_id, session=ids, person=people):
+        person, came, in_at, in_way, signed, *values = row
+        session = sessions.get(values[0])
+        if session is None:
+            session = msgspec.convert(dict(zip(_NAMES, values, strict=True)), Session)
+            sessions[session.session_id] = session
         there = (
             None if came is None else msgspec.convert({"state": came, "in_at": in_at, "in_way": in_way}, Came)
         )
-        state = None if signed is None else str(signed)
-        found[session.session_id, str(person)] = Arrival(session, there, state)
-    return found
-
-
-def _pairs(connection: Connection, asked: Sequence[Asked]) -> FromClause:
-    """What is asked as rows of a session and a person."""
-    if connection.dialect.name == "postgresql":
-        sessions, people = (
-            bindparam(None, list(column_), type_=ARRAY(TEXT())) for column_ in zip(*asked, strict=True)
+        found[session.session_id, str(person)] = Arrival(
+            session, there, None if signed is None else str(signed)
         )
-        return func.unnest(sessions, people).table_valued("session", "person").render_derived()
-    text = msgspec.json.encode(asked).decode()
-    listed = func.json_each(text).table_valued(column("value"))
-    return select(
-        func.json_extract(listed.c.value, "$[0]").label("session"),
-        func.json_extract(listed.c.value, "$[1]").label("person"),
-    ).subquery("asked")
+    return found

@@ -7,6 +7,7 @@ tenth of that, so integers go as array literals, texts as one text with separato
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -160,11 +161,13 @@ _TYPES = {
 }
 
 
+@cache
 def pg_type(table: str, name: str) -> str:
     """PostgreSQL's name of a column's type."""
     return _TYPES[str(metadata.tables[table].c[name].type).upper()]
 
 
+@cache
 def insert_statement(table: str, conflict: str = "", first: int = 2) -> str:
     """Rows of a ledger (`$1`) from one array a column, the first of which is the argument `first`."""
     names = [c.name for c in metadata.tables[table].columns][1:]
@@ -223,6 +226,22 @@ def _like_column(table: str, name: str) -> str:
     return f'x.{name} COLLATE "C"' if pg_type(table, name) == "text" else f"x.{name}"
 
 
+@cache
+def _update_statement(table: str, names: tuple[str, ...]) -> str:
+    """Changes of documents of a ledger (`$1`) from one array a column: the key, the state before and after, the rest."""
+    keys = key_columns(table)
+    columns = (*keys, "old_state", "state", *names)
+    arrays = ", ".join(
+        f"${i}::{'text' if name == 'old_state' else pg_type(table, name)}[]"
+        for i, name in enumerate(columns, 2)
+    )
+    return (
+        f"UPDATE {table} t SET {', '.join(f'{n} = x.{n}' for n in ('state', *names))}"
+        f" FROM unnest({arrays}) AS x({', '.join(columns)}) WHERE t.ledger_id = $1 AND t.state = x.old_state AND "
+        + " AND ".join(f"t.{n} = {_like_column(table, n)}" for n in keys)
+    )
+
+
 async def _write_changes(
     connection: Any,
     ledger_id: int,
@@ -230,17 +249,7 @@ async def _write_changes(
     names: tuple[str, ...],
     changes: list[tuple[Change, tuple[Any, ...]]],
 ) -> None:
-    keys = key_columns(table)
-    columns = (*keys, "old_state", "state", *names)
-    arrays = ", ".join(
-        f"${i}::{'text' if name == 'old_state' else pg_type(table, name)}[]"
-        for i, name in enumerate(columns, 2)
-    )
-    statement = (
-        f"UPDATE {table} t SET {', '.join(f'{n} = x.{n}' for n in ('state', *names))}"
-        f" FROM unnest({arrays}) AS x({', '.join(columns)}) WHERE t.ledger_id = $1 AND t.state = x.old_state AND "
-        + " AND ".join(f"t.{n} = {_like_column(table, n)}" for n in keys)
-    )
+    statement = _update_statement(table, names)
     rows = [(*change.key, change.old, change.new, *values) for change, values in changes]
     done = await connection.execute(statement, ledger_id, *zip(*rows, strict=True))
     if done != f"UPDATE {len(rows)}":

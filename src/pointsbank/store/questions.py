@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 from sqlalchemy import (
@@ -12,9 +12,11 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Dialect,
+    FromClause,
     Integer,
     LargeBinary,
     Select,
+    TableValuedAlias,
     Text,
     any_,
     bindparam,
@@ -27,8 +29,15 @@ from sqlalchemy.types import TypeDecorator
 
 Shape = TypeVar("Shape", bound=msgspec.Struct)
 
-OneOf = Callable[[ColumnElement[Any], str], ColumnElement[bool]]
-"""Whether a column has one of the values that are asked with under this name."""
+
+class OneOf(Protocol):
+    """Lists of values in a question, by the names under which they are asked with."""
+
+    def __call__(self, sought: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+        """Whether a column has one of these values."""
+
+    def pairs(self, first: str, second: str) -> FromClause:
+        """Two lists of texts of one length, as rows of two columns of their names."""
 
 
 LEDGER: Final[BindParameter[int]] = bindparam("ledger", type_=Integer)
@@ -70,7 +79,7 @@ class Question:
     def _on(self, dialect: Dialect) -> Select[Any]:
         name = dialect.name
         if name not in self._written:
-            self._written[name] = self._write(_in_array if name == "postgresql" else _in_json)
+            self._written[name] = self._write(_Arrays() if name == "postgresql" else _Texts())
         return self._written[name]
 
     def _text(self, connection: Connection, ledger_id: int, values: dict[str, object]) -> str:
@@ -100,18 +109,35 @@ class _Array(TypeDecorator[Iterable[object]]):
         return list(value or ())
 
 
-def _in_array(sought: ColumnElement[Any], name: str) -> ColumnElement[bool]:
-    match sought.type:
-        case Integer():
-            return sought == any_(bindparam(name, type_=_Array(BIGINT())))
-        case LargeBinary():
-            return sought == any_(bindparam(name, type_=_Array(BYTEA())))
-        case _:
-            return sought == any_(bindparam(name, type_=_Array(TEXT())))
+class _Arrays:
+    """Lists as PostgreSQL takes them."""
+
+    def __call__(self, sought: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+        match sought.type:
+            case Integer():
+                return sought == any_(bindparam(name, type_=_Array(BIGINT())))
+            case LargeBinary():
+                return sought == any_(bindparam(name, type_=_Array(BYTEA())))
+            case _:
+                return sought == any_(bindparam(name, type_=_Array(TEXT())))
+
+    def pairs(self, first: str, second: str) -> FromClause:
+        both = (bindparam(name, type_=_Array(TEXT())) for name in (first, second))
+        return func.unnest(*both).table_valued(first, second).render_derived()
 
 
-def _in_json(sought: ColumnElement[Any], name: str) -> ColumnElement[bool]:
-    if isinstance(sought.type, LargeBinary):
-        return sought.in_(bindparam(name, expanding=True))
-    listed = func.json_each(bindparam(name, type_=_Listed())).table_valued(column("value"))
-    return sought.in_(select(listed.c.value))
+class _Texts:
+    """Lists as SQLite takes them."""
+
+    def __call__(self, sought: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+        if isinstance(sought.type, LargeBinary):
+            return sought.in_(bindparam(name, expanding=True))
+        return sought.in_(select(self._each(name).c.value))
+
+    def pairs(self, first: str, second: str) -> FromClause:
+        ones, others = self._each(first), bindparam(second, type_=_Listed())
+        beside = func.json_extract(others, func.format("$[%d]", ones.c.key))
+        return select(ones.c.value.label(first), beside.label(second)).subquery()
+
+    def _each(self, name: str) -> TableValuedAlias:
+        return func.json_each(bindparam(name, type_=_Listed())).table_valued(column("key"), column("value"))

@@ -9,6 +9,7 @@ from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter
 
+from pointsbank.access.model import Actor
 from pointsbank.activities.attendance import Shown
 from pointsbank.activities.model import Activity, ActivityPlan, DeviceEvent, Paper, Session, SessionPlan
 from pointsbank.activities.reading import sessions_of
@@ -38,7 +39,7 @@ from pointsbank.web.api.activity_shapes import (
 )
 from pointsbank.web.api.answers import answered, replayed
 from pointsbank.web.api.describe import READING, WRITING, IdempotencyKey, operation, problems
-from pointsbank.web.api.desks import by_of, desks_of
+from pointsbank.web.api.desks import by_actor, by_of, desks_of
 from pointsbank.web.api.shapes import micros, when
 from pointsbank.web.bank import Bank
 from pointsbank.web.bounds import require_at, require_found
@@ -47,6 +48,8 @@ from pointsbank.web.problems import FieldError, ProblemError, refused
 from pointsbank.web.validation import BankRequest
 
 T = TypeVar("T")
+
+SESSIONS_PATH: Final = "/api/v1/activity-sessions"
 
 PathId = Annotated[str, PathParameter(min_length=1, max_length=64, pattern="^[A-Za-z0-9._-]+$")]
 
@@ -213,13 +216,8 @@ async def check_in(
     await require_found(
         bank, actor_in(request), "attendance:record", of_sessions, [session_id], person=data.person
     )
-    command = _command(request, idempotency_key)
-    return _noted(
-        await desks_of(bank).attendance.check_in(
-            session_id, data.person, _shown(data), by_of(request), command
-        ),
-        201,
-    )
+    noted, headers = await meet(bank, actor_in(request), session_id, data, idempotency_key, is_in=True)
+    return answered(noted, 201, headers)
 
 
 @post(
@@ -238,13 +236,21 @@ async def check_out(
     await require_found(
         bank, actor_in(request), "attendance:record", of_sessions, [session_id], person=data.person
     )
-    command = _command(request, idempotency_key)
-    return _noted(
-        await desks_of(bank).attendance.check_out(
-            session_id, data.person, _shown(data), by_of(request), command
-        ),
-        201,
+    noted, headers = await meet(bank, actor_in(request), session_id, data, idempotency_key, is_in=False)
+    return answered(noted, 201, headers)
+
+
+async def meet(
+    bank: Bank, actor: Actor, session_id: str, data: CheckIn, key: str, *, is_in: bool
+) -> tuple[Noted, dict[str, str]]:
+    """Somebody comes or leaves, noted by who may do so there: the answer with its headers. Raises ProblemError."""
+    desk = desks_of(bank).attendance
+    receipt = done(
+        await (desk.check_in if is_in else desk.check_out)(
+            session_id, data.person, _shown(data), by_actor(actor), Command(actor.client, key, actor.name)
+        )
     )
+    return Noted(when(receipt.recorded_at)), replayed(receipt.replayed)
 
 
 @post(

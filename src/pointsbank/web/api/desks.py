@@ -96,7 +96,11 @@ def desks_of(bank: Bank) -> Desks:
 
 def by_of(request: BankRequest) -> By:
     """Who acts: the natural person behind the key or session; a key of nobody is a machine, and its own device."""
-    actor: Any = actor_in(request)
+    return by_actor(actor_in(request))
+
+
+def by_actor(actor: Any) -> By:
+    """As `by_of`, of somebody whom the door has let in."""
     person = getattr(actor, "person", "")
     places = [grant.place for grant in getattr(actor, "grants", ())]
     place = "" if not places or "" in places else places[0]

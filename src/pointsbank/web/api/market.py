@@ -15,6 +15,7 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter
 from msgspec import Meta
 
+from pointsbank.access.model import Actor
 from pointsbank.engine.commands import Command
 from pointsbank.engine.ids import new_id
 from pointsbank.ledger.refusals import KeyConflict
@@ -22,6 +23,7 @@ from pointsbank.market.model import Basket, BasketLine, ReturnLine
 from pointsbank.market.service import MarketRefused, Sale
 from pointsbank.people.directory import directory_of
 from pointsbank.people.identity import masked_number
+from pointsbank.people.volunteers import Volunteer
 from pointsbank.policy.calendar import city_second, second_text
 from pointsbank.web.api.answers import answered, replayed
 from pointsbank.web.api.deliveries import receive
@@ -32,6 +34,8 @@ from pointsbank.web.bounds import require_at
 from pointsbank.web.guard import actor_in, needs
 from pointsbank.web.problems import ProblemError, refused
 from pointsbank.web.validation import BankRequest
+
+BASKETS_PATH = "/api/v1/market/baskets"
 
 Name = Annotated[str, Meta(min_length=1, max_length=64, pattern="^[A-Za-z0-9._-]+$")]
 Pieces = Annotated[int, Meta(ge=1, le=10_000)]
@@ -114,7 +118,16 @@ async def sell_basket(
     await require_at(bank, actor, "market:sell", station=data.station, person=person)
     if actor.person and bank.profile == "live":  # a number is no proof that its holder stands here
         raise ProblemError("holder-not-present")
-    command = Command(actor.client, idempotency_key, actor.name, data.station)
+    slip, headers = await sell_at_till(bank, actor, data, known, idempotency_key)
+    return answered(slip, 201, headers)
+
+
+async def sell_at_till(
+    bank: Bank, actor: Actor, data: BasketIn, known: Volunteer | None, key: str
+) -> tuple[ReceiptSlip, dict[str, str]]:
+    """Sell to who has the number, at a till that may sell there: the receipt with its headers. Raises ProblemError."""
+    person = known.id if known is not None else ""
+    command = Command(actor.client, key, actor.name, data.station)
 
     sold: list[Sale] = []
 
@@ -141,7 +154,7 @@ async def sell_basket(
     slip = await bank.ask(receipt_slip, reference) if again else slip_of(sold[0])
     slip = msgspec.structs.replace(slip, volunteer=data.volunteer)
     headers = {"Location": f"/api/v1/market/baskets/{reference}", **replayed(again)}
-    return answered(slip, 201, headers)
+    return slip, headers
 
 
 @get(
