@@ -19,6 +19,7 @@ from pointsbank.hours.model import BOOKED, HOLDING, Interval
 from pointsbank.hours.tables import objections, record_steps, record_trails, service_records
 from pointsbank.people.volunteers import Volunteer
 from pointsbank.store.lists import fetched, fetched_as, in_hex, is_one_of
+from pointsbank.store.questions import by_index
 
 ACTS: Final = ("submitted", "verified", "approved")
 """Steps by which somebody acts for the beneficiary of a record."""
@@ -312,6 +313,7 @@ def loaded_records(
     connection: Connection, ledger_id: int, ids: Sequence[str], actor: str, since: int, hour_ago: int
 ) -> Loaded:
     """Records with everything that verifying them asks for. `since` bounds who credited whom, `hour_ago` the velocity."""
+    by_index(connection)
     records = filed_records(connection, ledger_id, ids)
     people = volunteers_by_id(connection, ledger_id, {r.person_id for r in records.values()})
     subjects = {subject for r in records.values() for subject in subjects_of(r, people)}

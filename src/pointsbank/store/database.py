@@ -111,6 +111,8 @@ class Database:
                         "default_transaction_read_only": "on",
                         "jit": "off",
                         "plan_cache_mode": "force_custom_plan",
+                        # few rows of a table that grows, from memory or a fast disk: an index, never the whole table
+                        "random_page_cost": "1.1",
                     }
                 },
             )

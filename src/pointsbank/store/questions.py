@@ -89,6 +89,15 @@ class Question:
         return str(connection.execute(self._as_json, {"ledger": ledger_id, **values}).scalar_one())
 
 
+def by_index(connection: Connection) -> None:
+    """No plan of this snapshot reads a whole table: for look-ups of a thousand things in tables that will be large.
+
+    While they are small, PostgreSQL thinks that cheaper than a thousand look-ups, and it takes three times as long.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+
+
 class _Listed(TypeDecorator[Iterable[object]]):
     """Any iterable as a JSON text."""
 
