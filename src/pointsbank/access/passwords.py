@@ -45,6 +45,7 @@ class Passwords:
         self._free = deque(self.hashers)
         self._threads = ThreadPoolExecutor(self.workers, "passwords")
         self.waiting = 0
+        self._is_closed = False
         self._nobodys = _hash_of_nothing()
 
     async def hash(self, password: str) -> str:
@@ -60,6 +61,7 @@ class Passwords:
 
     def close(self) -> None:
         """End the processes; what is being hashed or waits is told that it is busy."""
+        self._is_closed = True
         for hasher in self.hashers:
             hasher.stop()
         self._threads.shutdown()
@@ -70,7 +72,7 @@ class Passwords:
         return self._pepper.derive("password", password.encode("utf-8", "surrogatepass"))
 
     async def _run(self, work: Callable[[Hasher], T]) -> T:
-        if self.waiting >= self.workers + MOST_WAITING:
+        if self._is_closed or self.waiting >= self.workers + MOST_WAITING:
             raise PasswordsBusy("too many log-ins wait")
         self.waiting += 1
         try:
