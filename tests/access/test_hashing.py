@@ -183,6 +183,7 @@ async def test_nothing_of_a_password_nor_of_our_settings_stands_in_arguments_or_
     passwords: Passwords, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("POINTSBANK_MASTER_KEY", "canary of the key")
+    monkeypatch.setenv("PGPASSWORD", "canary of the database")
     kept = await passwords.hash("canary of a password")
     assert await passwords.check(kept, "canary of a password")
     folder = Path("/proc") / str(pid_of(passwords))

@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 from typing import Final
 
+from pointsbank.settings import for_an_interpreter
+
 PATIENCE_SECONDS: Final = 1.0
 """A process that gives way gets hardly any processor on a machine that is fully busy (3 shares where others have
 1,024). After so long somebody who logs in has given way enough: a process of ordinary priority does it."""
@@ -113,7 +115,7 @@ class Hasher:
                 bufsize=0,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                env=_environment(),
+                env=for_an_interpreter() | _KEEPS_MEMORY,
                 # a group of its own: a terminal's Ctrl-C is for whoever asks. But no session of its own: Linux shares
                 # the processor between sessions evenly, whatever the priority of what runs in them
                 process_group=0 if os.name == "posix" else None,
@@ -151,9 +153,3 @@ def _answers_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
     waiting = select.poll()
     waiting.register(process.stdout, select.POLLIN)
     return bool(waiting.poll(seconds * 1000))
-
-
-def _environment() -> dict[str, str]:
-    """Ours without our settings, among which there are secrets."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith("POINTSBANK_")}
-    return _KEEPS_MEMORY | own
