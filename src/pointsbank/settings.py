@@ -100,6 +100,12 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def for_an_interpreter() -> dict[str, str]:
+    """What of the environment another interpreter needs to start, and nothing else: there are secrets in it."""
+    kept = ("PATH", "HOME", "PYTHON", "LD_", "DYLD_", "SYSTEMROOT")
+    return {name: value for name, value in os.environ.items() if name.startswith(kept)}
+
+
 def settings_from(environment: Mapping[str, str] | None = None, **overrides: object) -> Settings:
     """Settings from the environment; `overrides` (a command's options) go before it, None means not given.
 

@@ -36,6 +36,9 @@ from pointsbank.ledger.refusals import Refusal
 
 ISSUER = "pointsbank"
 
+SWEEP_EVERY_SECONDS = 60
+"""How often a process looks for what is over at the door; what is over counts for nothing meanwhile."""
+
 
 class OpenedSession(msgspec.Struct, frozen=True):
     """A session that was opened or renewed: the token for the cookie, shown to nobody else. Times in microseconds."""
@@ -77,6 +80,7 @@ class LogIns:
         self._passwords = passwords
         self._rules = rights().log_in
         self._known = known
+        self._swept_at = 0
         self.store, self.pepper, self.passwords = store, pepper, passwords
 
     # credentials
@@ -93,7 +97,7 @@ class LogIns:
             return WeakPassword(why, self._rules.password_shortest)
         login = login if is_login(login) else ""
         limits = throttle.limits_of(self._pepper, self._rules, f"enrol {login}", address)
-        wait = await self._attempt(limits)
+        wait, _ = await self._attempt(limits)
         if wait:
             return TooManyAttempts(wait)
         kept, nonce = await self._passwords.hash(password), os.urandom(16)
@@ -114,12 +118,11 @@ class LogIns:
         """
         login = login if is_login(login) else ""
         limits = throttle.limits_of(self._pepper, self._rules, login, address)
-        wait = await self._attempt(limits)
+        account = await self._ledger.database.read_one(standing.account_named, self._ledger.id, login)
+        person = account.person if account is not None and account.state == "active" else ""
+        wait, own = await self._attempt(limits, person)
         if wait:
             return TooManyAttempts(wait)
-        account = await self._ledger.database.read(standing.account_named, self._ledger.id, login)
-        person = account.person if account is not None and account.state == "active" else ""
-        own = await self._store.run(rows.credentials_of, self._ledger.id, person)
         is_right = await self._passwords.check(own.password if own else None, password)
         now = self._now()
         secret = self._secret(person, own.nonce if own else b"")
@@ -129,7 +132,7 @@ class LogIns:
             opened, row = _new_session(person, now, self._rules)
             if await self._store.run(rows.open_session, self._ledger.id, row, step, limits, before, where):
                 return opened
-        await self._store.run(rows.note, self._ledger.id, now, person, "refused", "", where)
+        await self._store.run_one(rows.note, self._ledger.id, now, person, "refused", "", where)
         return LogInRefused()
 
     async def open_linked(
@@ -137,11 +140,10 @@ class LogIns:
     ) -> OpenedSession | Refusal:
         """Open a session for who came by the city's log-in, which stands in for the password: the code is asked for."""
         limits = throttle.limits_of(self._pepper, self._rules, f"linked {person}", address)
-        wait = await self._attempt(limits)
+        wait, own = await self._attempt(limits, person)
         if wait:
             return TooManyAttempts(wait)
-        account = await self._ledger.database.read(standing.account_of, self._ledger.id, person)
-        own = await self._store.run(rows.credentials_of, self._ledger.id, person)
+        account = await self._ledger.database.read_one(standing.account_of, self._ledger.id, person)
         now, where = self._now(), self._where(address)
         step = None
         if own is not None and account is not None and account.state == "active":
@@ -150,19 +152,18 @@ class LogIns:
             opened, row = _new_session(person, now, self._rules)
             if await self._store.run(rows.open_session, self._ledger.id, row, step, limits, before, where):
                 return opened
-        await self._store.run(rows.note, self._ledger.id, now, person, "refused", "", where)
+        await self._store.run_one(rows.note, self._ledger.id, now, person, "refused", "", where)
         return LogInRefused()
 
     async def step_up(self, token: str, code: str, address: str) -> OpenedSession | Refusal:
         """Renew a session with a fresh code: for some minutes it may do what matters. The token changes."""
-        line = await self._store.run(rows.session_of, self._ledger.id, rows.hash_of(token))
-        if line is None or await self.actor(token) is None:
+        line = await self._line(token)
+        if line is None or await self._behind(line, token) is None:
             return UnknownSession()
         limits = throttle.limits_of(self._pepper, self._rules, f"code {line.person}", address)
-        wait = await self._attempt(limits)
+        wait, own = await self._attempt(limits, line.person)
         if wait:
             return TooManyAttempts(wait)
-        own = await self._store.run(rows.credentials_of, self._ledger.id, line.person)
         now, where = self._now(), self._where(address)
         secret = self._secret(line.person, own.nonce if own else b"")
         step = matching_step(secret, code, now, self._rules.code_drift_steps)
@@ -171,28 +172,31 @@ class LogIns:
             tokens = (rows.hash_of(token), rows.hash_of(renewed))
             if await self._store.run(rows.renew, self._ledger.id, line, tokens, now, step, limits, where):
                 return OpenedSession(renewed, line.id, line.person, line.expires_at)
-        await self._store.run(rows.note, self._ledger.id, now, line.person, "code-refused", line.id, where)
+        await self._store.run_one(
+            rows.note, self._ledger.id, now, line.person, "code-refused", line.id, where
+        )
         return CodeRefused()
 
     async def change_password(
         self, token: str, current: str, new: str, address: str
     ) -> OpenedSession | Refusal:
         """Replace one's own password; every other session of the person ends, and this one gets a new token."""
-        line = await self._store.run(rows.session_of, self._ledger.id, rows.hash_of(token))
-        own = await self._store.run(rows.credentials_of, self._ledger.id, line.person if line else "")
-        if line is None or own is None or await self.actor(token) is None:
+        line = await self._line(token)
+        if line is None or await self._behind(line, token) is None:
             return UnknownSession()
-        account = await self._ledger.database.read(standing.account_of, self._ledger.id, line.person)
+        account = await self._ledger.database.read_one(standing.account_of, self._ledger.id, line.person)
         why = weakness(new, account.login if account is not None else "", self._rules, self._known)
         if why:
             return WeakPassword(why, self._rules.password_shortest)
         limits = throttle.limits_of(self._pepper, self._rules, f"password {line.person}", address)
-        wait = await self._attempt(limits)
+        wait, own = await self._attempt(limits, line.person)
         if wait:
             return TooManyAttempts(wait)
+        if own is None:
+            return UnknownSession()
         where = self._where(address)
         if not await self._passwords.check(own.password, current):
-            await self._store.run(
+            await self._store.run_one(
                 rows.note, self._ledger.id, self._now(), line.person, "password-refused", line.id, where
             )
             return LogInRefused()
@@ -213,19 +217,24 @@ class LogIns:
 
     async def actor(self, token: str) -> Actor | None:
         """Who is behind a token, with the roles that hold now; None if the session is over or never was."""
-        line = await self._store.run(rows.session_of, self._ledger.id, rows.hash_of(token))
-        if line is None:
-            return None
+        line = await self._line(token)
+        return None if line is None else await self._behind(line, token)
+
+    async def _line(self, token: str) -> rows.Line | None:
+        return await self._store.run_one(rows.session_of, self._ledger.id, rows.hash_of(token))
+
+    async def _behind(self, line: rows.Line, token: str) -> Actor | None:
+        """Who is behind a session that was found by its token."""
         now = self._now()
         own = await self._ring.standing(line.person)
         is_over = now >= line.expires_at or now - line.touched_at >= self._rules.idle_minutes * rows.MINUTE
         if own is None or own.account.state != "active" or line.opened_at <= own.account.sessions_from:
             is_over = True
         if is_over or own is None:
-            await self._store.run(rows.end, self._ledger.id, line.person, line.id)
+            await self._store.run_one(rows.end, self._ledger.id, line.person, line.id)
             return None
         if now - line.touched_at >= self._rules.touch_seconds * 1_000_000:
-            await self._store.run(rows.touch, self._ledger.id, rows.hash_of(token), line.touched_at, now)
+            await self._store.run_one(rows.touch, self._ledger.id, rows.hash_of(token), line.touched_at, now)
         fresh = (
             line.stepped_up_at > 0 and now - line.stepped_up_at < self._rules.step_up_minutes * rows.MINUTE
         )
@@ -236,7 +245,7 @@ class LogIns:
 
     async def attempt_at(self, door: str, address: str) -> TooManyAttempts | None:
         """Count an attempt at another door against the address; why to wait, if it is one too many."""
-        wait = await self._attempt(throttle.limits_of(self._pepper, self._rules, f"door {door}", address))
+        wait, _ = await self._attempt(throttle.limits_of(self._pepper, self._rules, f"door {door}", address))
         return TooManyAttempts(wait) if wait else None
 
     async def list(self, person: str) -> list[SessionLine]:
@@ -244,7 +253,7 @@ class LogIns:
         now = self._now()
         own = await self._ring.standing(person)
         idle = self._rules.idle_minutes * rows.MINUTE
-        lines = await self._store.run(rows.sessions_of, self._ledger.id, person)
+        lines = await self._store.run_one(rows.sessions_of, self._ledger.id, person)
         return [
             SessionLine(line.id, line.opened_at, line.touched_at, line.expires_at)
             for line in lines
@@ -256,18 +265,22 @@ class LogIns:
 
     async def end(self, person: str, session: str) -> UnknownSession | None:
         """End one of a person's own sessions, from now on."""
-        ended = await self._store.run(rows.end, self._ledger.id, person, session)
+        ended = await self._store.run_one(rows.end, self._ledger.id, person, session)
         if not ended:
             return UnknownSession()
-        await self._store.run(rows.note, self._ledger.id, self._now(), person, "ended", session, "")
+        await self._store.run_one(rows.note, self._ledger.id, self._now(), person, "ended", session, "")
         return None
 
     def _now(self) -> int:
         return self._ring.clock.now()
 
-    async def _attempt(self, limits: dict[str, int]) -> int:
-        window = self._rules.window_minutes
-        return await self._store.run(throttle.attempt, self._ledger.id, limits, self._now(), window)
+    async def _attempt(self, limits: dict[str, int], person: str = "") -> tuple[int, rows.Credentials | None]:
+        """Count an attempt; the seconds to wait if it is one too many, and the person's credentials if it is not."""
+        now, window = self._now(), self._rules.window_minutes
+        if now - self._swept_at >= SWEEP_EVERY_SECONDS * 1_000_000:
+            self._swept_at = now
+            await self._store.run(rows.sweep, self._ledger.id, now)
+        return await self._store.run(rows.attempt, self._ledger.id, limits, now, window, person)
 
     def _secret(self, person: str, nonce: bytes) -> bytes:
         """The secret of a person's codes: derived, so neither store nor backup holds it."""

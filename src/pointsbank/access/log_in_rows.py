@@ -1,11 +1,15 @@
-"""Rows of log-ins: credentials, sessions and what happened at the door, each function in one short transaction."""
+"""Rows of log-ins: credentials, sessions and what happened at the door, each function in one short transaction.
+
+What every log-in and every request of staff asks is written as SQL, the same on both engines: a statement that is put
+together anew costs more in Python than in the database.
+"""
 
 from __future__ import annotations
 
 from hashlib import sha256
 
 import msgspec
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, select, text, update
 
 from pointsbank.access import throttle
 from pointsbank.access.logins import credentials, events, sessions
@@ -29,13 +33,39 @@ class Line(msgspec.Struct, frozen=True):
     expires_at: int
 
 
-LINE = (
-    sessions.c.session_id,
-    sessions.c.person_id,
-    sessions.c.opened_at,
-    sessions.c.touched_at,
-    sessions.c.stepped_up_at,
-    sessions.c.expires_at,
+_CREDENTIALS = text(
+    "SELECT password, code_nonce FROM credentials WHERE ledger_id = :ledger AND person_id = :person"
+)
+_USE_STEP = text(
+    "UPDATE credentials SET last_step = :step"
+    " WHERE ledger_id = :ledger AND person_id = :person AND last_step < :step"
+)
+_SESSION = text(
+    "SELECT session_id, person_id, opened_at, touched_at, stepped_up_at, expires_at FROM sessions"
+    " WHERE ledger_id = :ledger AND token_hash = :token"
+)
+_OPEN = text(
+    "INSERT INTO sessions"
+    " (ledger_id, token_hash, session_id, person_id, opened_at, touched_at, stepped_up_at, expires_at)"
+    " VALUES (:ledger, :token, :session, :person, :now, :now, :now, :until)"
+)
+_LEAVE = text("DELETE FROM sessions WHERE ledger_id = :ledger AND token_hash = :token")
+_LEAVE_OLDEST = text(
+    "DELETE FROM sessions WHERE ledger_id = :ledger AND token_hash IN ("
+    "SELECT token_hash FROM sessions WHERE ledger_id = :ledger AND person_id = :person"
+    " ORDER BY opened_at DESC, session_id DESC LIMIT 1000 OFFSET :most)"
+)
+_RENEW = text(
+    "UPDATE sessions SET token_hash = :renewed, touched_at = :now, stepped_up_at = :now"
+    " WHERE ledger_id = :ledger AND token_hash = :token"
+)
+_TOUCH = text(
+    "UPDATE sessions SET touched_at = :now"
+    " WHERE ledger_id = :ledger AND token_hash = :token AND touched_at = :seen"
+)
+_NOTE = text(
+    "INSERT INTO events (ledger_id, event_id, at, person_id, what, session_id, address)"
+    " VALUES (:ledger, :event, :now, :person, :what, :session, :address)"
 )
 
 
@@ -68,15 +98,20 @@ def keep(
     connection.execute(
         delete(sessions).where(sessions.c.ledger_id == ledger_id, sessions.c.person_id == person)
     )
-    throttle.succeeded(connection, ledger_id, limits)
+    throttle.succeeded(connection, ledger_id, limits, now)
     note(connection, ledger_id, now, person, "enrolled", "", "")
 
 
+def attempt(
+    connection: Connection, ledger_id: int, limits: dict[str, int], now: int, window_minutes: int, person: str
+) -> tuple[int, Credentials | None]:
+    """Count an attempt of a person; the seconds to wait if it is one too many, else 0 and what to check it against."""
+    wait = throttle.attempt(connection, ledger_id, limits, now, window_minutes)
+    return (wait, None) if wait else (0, credentials_of(connection, ledger_id, person))
+
+
 def credentials_of(connection: Connection, ledger_id: int, person: str) -> Credentials | None:
-    c = credentials.c
-    row = connection.execute(
-        select(c.password, c.code_nonce).where(c.ledger_id == ledger_id, c.person_id == person)
-    ).one_or_none()
+    row = connection.execute(_CREDENTIALS, {"ledger": ledger_id, "person": person}).one_or_none()
     return None if row is None else Credentials(row.password, bytes(row.code_nonce))
 
 
@@ -93,38 +128,36 @@ def open_session(
     token_hash, session, person, now, until = opened
     if not use_step(connection, ledger_id, person, step):
         return False
-    s = sessions.c
+    if before:
+        connection.execute(_LEAVE, {"ledger": ledger_id, "token": hash_of(before)})
     connection.execute(
-        delete(sessions).where(
-            s.ledger_id == ledger_id, s.token_hash.in_([hash_of(before)]) | (s.expires_at <= now)
-        )
+        _OPEN,
+        {
+            "ledger": ledger_id,
+            "token": token_hash,
+            "session": session,
+            "person": person,
+            "now": now,
+            "until": until,
+        },
     )
-    connection.execute(
-        sessions.insert().values(
-            ledger_id=ledger_id,
-            token_hash=token_hash,
-            session_id=session,
-            person_id=person,
-            opened_at=now,
-            touched_at=now,
-            stepped_up_at=now,
-            expires_at=until,
-        )
-    )
-    oldest = (
-        select(s.token_hash)
-        .where(s.ledger_id == ledger_id, s.person_id == person)
-        .order_by(s.opened_at.desc(), s.session_id.desc())
-        .offset(rights().log_in.most_sessions)
-    )
-    for over in connection.execute(oldest).scalars().all():
-        connection.execute(delete(sessions).where(s.ledger_id == ledger_id, s.token_hash == over))
-    throttle.succeeded(connection, ledger_id, limits)
-    throttle.sweep(connection, ledger_id, now, rights().log_in.window_minutes)
-    old = now - rights().log_in.events_days * 24 * 60 * MINUTE
-    connection.execute(delete(events).where(events.c.ledger_id == ledger_id, events.c.at < old))
+    most = rights().log_in.most_sessions
+    connection.execute(_LEAVE_OLDEST, {"ledger": ledger_id, "person": person, "most": most})
+    throttle.succeeded(connection, ledger_id, limits, now)
     note(connection, ledger_id, now, person, "opened", session, where)
     return True
+
+
+def sweep(connection: Connection, ledger_id: int, now: int) -> None:
+    """Forget what is over: windows of failures, sessions past their time, old events."""
+    rules = rights().log_in
+    throttle.sweep(connection, ledger_id, now, rules.window_minutes)
+    s, e = sessions.c, events.c
+    over = select(s.token_hash).where(s.ledger_id == ledger_id, s.expires_at <= now)
+    free = over.with_for_update(skip_locked=True)
+    connection.execute(delete(sessions).where(s.ledger_id == ledger_id, s.token_hash.in_(free)))
+    old = now - rules.events_days * 24 * 60 * MINUTE
+    connection.execute(delete(events).where(e.ledger_id == ledger_id, e.at < old))
 
 
 def renew(
@@ -140,13 +173,9 @@ def renew(
     """Give a session a new token and a fresh code's leave, unless the code's step was used."""
     if not use_step(connection, ledger_id, line.person, step):
         return False
-    s = sessions.c
-    renewed = connection.execute(
-        update(sessions)
-        .where(s.ledger_id == ledger_id, s.token_hash == tokens[0])
-        .values(token_hash=tokens[1], touched_at=now, stepped_up_at=now)
-    )
-    throttle.succeeded(connection, ledger_id, limits)
+    tokens_then = {"token": tokens[0], "renewed": tokens[1]}
+    renewed = connection.execute(_RENEW, {"ledger": ledger_id, "now": now, **tokens_then})
+    throttle.succeeded(connection, ledger_id, limits, now)
     note(connection, ledger_id, now, line.person, "stepped-up", line.id, where)
     return renewed.rowcount == 1
 
@@ -179,42 +208,30 @@ def replace_password(
         .where(s.ledger_id == ledger_id, s.token_hash == tokens[0])
         .values(token_hash=tokens[1], touched_at=now)
     )
-    throttle.succeeded(connection, ledger_id, limits)
+    throttle.succeeded(connection, ledger_id, limits, now)
     note(connection, ledger_id, now, line.person, "password", line.id, where)
 
 
 def use_step(connection: Connection, ledger_id: int, person: str, step: int) -> bool:
     """Whether the step of a code is newer than every one used before; it is used now."""
-    c = credentials.c
-    used = connection.execute(
-        update(credentials)
-        .where(c.ledger_id == ledger_id, c.person_id == person, c.last_step < step)
-        .values(last_step=step)
-    )
+    used = connection.execute(_USE_STEP, {"ledger": ledger_id, "person": person, "step": step})
     return used.rowcount == 1
 
 
 def session_of(connection: Connection, ledger_id: int, token_hash: str) -> Line | None:
-    s = sessions.c
-    row = connection.execute(
-        select(*LINE).where(s.ledger_id == ledger_id, s.token_hash == token_hash)
-    ).one_or_none()
+    row = connection.execute(_SESSION, {"ledger": ledger_id, "token": token_hash}).one_or_none()
     return None if row is None else Line(*row)
 
 
 def sessions_of(connection: Connection, ledger_id: int, person: str) -> list[Line]:
     s = sessions.c
-    query = select(*LINE).where(s.ledger_id == ledger_id, s.person_id == person)
+    line = (s.session_id, s.person_id, s.opened_at, s.touched_at, s.stepped_up_at, s.expires_at)
+    query = select(*line).where(s.ledger_id == ledger_id, s.person_id == person)
     return [Line(*row) for row in connection.execute(query.order_by(s.opened_at.desc(), s.session_id))]
 
 
 def touch(connection: Connection, ledger_id: int, token_hash: str, seen: int, now: int) -> None:
-    s = sessions.c
-    connection.execute(
-        update(sessions)
-        .where(s.ledger_id == ledger_id, s.token_hash == token_hash, s.touched_at == seen)
-        .values(touched_at=now)
-    )
+    connection.execute(_TOUCH, {"ledger": ledger_id, "token": token_hash, "seen": seen, "now": now})
 
 
 def end(connection: Connection, ledger_id: int, person: str, session: str) -> bool:
@@ -230,13 +247,14 @@ def note(
 ) -> None:
     """Write down what happened at the door."""
     connection.execute(
-        events.insert().values(
-            ledger_id=ledger_id,
-            event_id=new_id(),
-            at=now,
-            person_id=person,
-            what=what,
-            session_id=session,
-            address=where,
-        )
+        _NOTE,
+        {
+            "ledger": ledger_id,
+            "event": new_id(),
+            "now": now,
+            "person": person,
+            "what": what,
+            "session": session,
+            "address": where,
+        },
     )

@@ -175,6 +175,7 @@ class LoginStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._engine: Engine | AsyncEngine | None = None
+        self._one_by_one: AsyncEngine | None = None
         self._thread: ThreadPoolExecutor | None = None
 
     @property
@@ -192,8 +193,13 @@ class LoginStore:
             return
         url = "postgresql+asyncpg" + self._database.url.removeprefix("postgresql")
         self._engine = create_async_engine(
-            url, hide_parameters=True, pool_size=5, execution_options=_IN_SCHEMA
+            url,
+            hide_parameters=True,
+            pool_size=5,
+            # every table that is reached on these connections stands there
+            connect_args={"server_settings": {"search_path": SCHEMA, "jit": "off"}},
         )
+        self._one_by_one = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         await self.run(make_tables)
 
     async def close(self) -> None:
@@ -203,7 +209,7 @@ class LoginStore:
             self._engine.dispose()
         if self._thread is not None:
             self._thread.shutdown()
-        self._engine = self._thread = None
+        self._engine = self._one_by_one = self._thread = None
 
     async def run(
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -216,6 +222,16 @@ class LoginStore:
         assert engine is not None, "open the store first"
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, lambda: _run_sqlite(engine, work, *args, **kwargs))
+
+    async def run_one(
+        self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a function that puts one statement only: it is its own transaction, and on PostgreSQL two ways to the
+        server and back are saved that begin and end one."""
+        if self._one_by_one is None:
+            return await self.run(work, *args, **kwargs)
+        async with self._one_by_one.connect() as connection:
+            return await connection.run_sync(lambda c: work(c, *args, **kwargs))
 
 
 def _run_sqlite(

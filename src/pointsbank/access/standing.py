@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
-from typing import Any
+from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from pointsbank.access.model import CITY, Grant
 from pointsbank.access.tables import enrolments, role_grants, staff_accounts
@@ -22,6 +22,26 @@ FOUNDING = "founding"
 
 ADMINISTRATORS = "administrators"
 """The subject that moves with everything that changes how many administrators there are."""
+
+# put together once: what every log-in and every session asks
+
+_ACCOUNTS: Final = select(*list(staff_accounts.c)[1:])
+_ACCOUNT_OF: Final = _ACCOUNTS.where(
+    staff_accounts.c.ledger_id == bindparam("ledger"), staff_accounts.c.person_id == bindparam("person")
+)
+_ACCOUNT_NAMED: Final = _ACCOUNTS.where(
+    staff_accounts.c.ledger_id == bindparam("ledger"), staff_accounts.c.login == bindparam("login")
+)
+_GRANTS_ON: Final = select(role_grants.c.role, role_grants.c.place_id).where(
+    role_grants.c.ledger_id == bindparam("ledger"),
+    role_grants.c.person_id == bindparam("person"),
+    role_grants.c.state == "active",
+    role_grants.c.from_day <= bindparam("day"),
+    role_grants.c.to_day >= bindparam("day"),
+)
+_VERSION: Final = select(subjects.c.version).where(
+    subjects.c.ledger_id == bindparam("ledger"), subjects.c.subject == bindparam("subject")
+)
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -83,10 +103,7 @@ def rights_of(person: str) -> str:
 
 def version_of(connection: Connection, ledger_id: int, subject: str) -> int:
     """How often a subject was touched."""
-    s = subjects.c
-    found = connection.execute(
-        select(s.version).where(s.ledger_id == ledger_id, s.subject == subject)
-    ).scalar_one_or_none()
+    found = connection.execute(_VERSION, {"ledger": ledger_id, "subject": subject}).scalar_one_or_none()
     return int(found or 0)
 
 
@@ -95,34 +112,27 @@ def standing_of(connection: Connection, ledger_id: int, person: str, day: str) -
     account = account_of(connection, ledger_id, person)
     if account is None:
         return None
-    g = role_grants.c
-    rows = connection.execute(
-        select(g.role, g.place_id).where(
-            g.ledger_id == ledger_id,
-            g.person_id == person,
-            g.state == "active",
-            g.from_day <= day,
-            g.to_day >= day,
-        )
-    )
+    rows = connection.execute(_GRANTS_ON, {"ledger": ledger_id, "person": person, "day": day})
     grants = () if account.state != "active" else tuple(sorted({Grant(r, p) for r, p in rows}, key=_order))
     return Standing(account, grants, version_of(connection, ledger_id, rights_of(person)))
 
 
 def account_of(connection: Connection, ledger_id: int, person: str) -> Account | None:
     """The account of a person."""
-    return _account(connection, _accounts(ledger_id).where(staff_accounts.c.person_id == person))
+    row = connection.execute(_ACCOUNT_OF, {"ledger": ledger_id, "person": person}).one_or_none()
+    return None if row is None else Account(*row)
 
 
 def account_named(connection: Connection, ledger_id: int, login: str) -> Account | None:
     """The account with this login name."""
-    return _account(connection, _accounts(ledger_id).where(staff_accounts.c.login == login))
+    row = connection.execute(_ACCOUNT_NAMED, {"ledger": ledger_id, "login": login}).one_or_none()
+    return None if row is None else Account(*row)
 
 
 def accounts_after(connection: Connection, ledger_id: int, after: str, limit: int) -> list[Account]:
     """Accounts in the order of their login names."""
     s = staff_accounts.c
-    query = _accounts(ledger_id).where(s.login > after).order_by(s.login).limit(limit)
+    query = _ACCOUNTS.where(s.ledger_id == ledger_id, s.login > after).order_by(s.login).limit(limit)
     return [Account(*row) for row in connection.execute(query)]
 
 
@@ -197,15 +207,6 @@ def members_of_staff(connection: Connection, ledger_id: int) -> int:
     s = staff_accounts.c
     query = select(func.count()).where(s.ledger_id == ledger_id, s.state == "active")
     return int(connection.execute(query).scalar_one())
-
-
-def _accounts(ledger_id: int) -> Select[Any]:
-    return select(*list(staff_accounts.c)[1:]).where(staff_accounts.c.ledger_id == ledger_id)
-
-
-def _account(connection: Connection, query: Select[Any]) -> Account | None:
-    row = connection.execute(query).one_or_none()
-    return None if row is None else Account(*row)
 
 
 def _enrolment(row: Iterable[object]) -> Enrolment:

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import count, cycle
 from os import sched_getaffinity
 from pathlib import Path
@@ -75,9 +76,7 @@ class Pool:
 
     async def ask(self, request: bytes) -> int:
         """Send a request; the status of the answer."""
-        reader, writer = (
-            self._free.pop() if self._free else await asyncio.open_connection("127.0.0.1", self._port)
-        )
+        reader, writer = self._kept() or await asyncio.open_connection("127.0.0.1", self._port)
         writer.write(request)
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
         at = head.find(b"content-length: ")
@@ -87,6 +86,15 @@ class Pool:
         if status >= 300:
             raise RuntimeError(f"the server answered {head[:20]!r} {body[:400]!r}")
         return status
+
+    def _kept(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        """A connection that is still open: one that lay idle for long the service has closed."""
+        while self._free:
+            reader, writer = self._free.pop()
+            if not reader.at_eof() and not writer.is_closing():
+                return reader, writer
+            writer.close()
+        return None
 
     def close(self) -> None:
         for _, writer in self._free:
@@ -100,26 +108,25 @@ async def steady(
 
     Raises RuntimeError if the service falls behind by more than it may catch up.
     """
-    pool, latencies, tasks = Pool(port), list[float](), set[asyncio.Task[None]]()
+    pool, latencies = Pool(port), list[float]()
 
     async def one(due: float) -> None:
         await pool.ask(make())
         latencies.append(time.perf_counter() - due)
 
     started = time.perf_counter()
-    for number in range(int(a_second * seconds)):
-        if meanwhile is not None and meanwhile.done():
-            break
-        due = started + number / a_second
-        await asyncio.sleep(max(0.0, due - time.perf_counter()))
-        task = asyncio.create_task(one(due))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-        if len(tasks) > a_second * BEHIND_SECONDS:
-            raise RuntimeError(
-                f"{len(tasks)} requests wait: the service does not keep up with {a_second} a second"
-            )
-    await asyncio.gather(*tasks)
+    async with asyncio.TaskGroup() as tasks:  # one that fails ends all, and is what is told
+        for number in range(int(a_second * seconds)):
+            if meanwhile is not None and meanwhile.done():
+                break
+            due = started + number / a_second
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            tasks.create_task(one(due))
+            waiting = number + 1 - len(latencies)
+            if waiting > a_second * BEHIND_SECONDS:
+                raise RuntimeError(
+                    f"{waiting} requests wait: the service does not keep up with {a_second} a second"
+                )
     took = time.perf_counter() - started
     pool.close()
     return _done(latencies, took)
@@ -136,7 +143,9 @@ async def in_turn(port: int, make: Iterator[bytes], at_a_time: int) -> Done:
             latencies.append(time.perf_counter() - began)
 
     started = time.perf_counter()
-    await asyncio.gather(*(one() for _ in range(at_a_time)))
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(at_a_time):
+            tasks.create_task(one())
     took = time.perf_counter() - started
     pool.close()
     return _done(latencies, took)
@@ -300,8 +309,10 @@ def balances(port: int, token: str, staff: Staff | None, accounts: int, seconds:
             return await steady(port, balance, BALANCES_A_SECOND, seconds)
         busy = asyncio.create_task(in_turn(port, log_ins(staff), AT_A_TIME))
         done = await steady(port, balance, BALANCES_A_SECOND, seconds, busy)
-        busy.cancel()
-        await asyncio.gather(busy, return_exceptions=True)
+        if not busy.cancel():
+            busy.result()  # they have all logged in, or one failed, which is raised here
+        with suppress(asyncio.CancelledError):
+            await busy
         return done
 
     return uvloop.run(run())
