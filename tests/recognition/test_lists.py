@@ -5,7 +5,9 @@ from datetime import date
 from sqlalchemy import Connection, select
 from tests.points.town import Town, book, micros, open_town, policy
 
+from pointsbank.activities.ports import By
 from pointsbank.engine.commands import Command
+from pointsbank.hours.merging import MergePostings
 from pointsbank.ledger.model import Receipt
 from pointsbank.ledger.refusals import KeyConflict, StateChanged
 from pointsbank.places.model import Joining, Opening, Transfer
@@ -81,6 +83,32 @@ async def test_all_who_share_the_last_place_are_on_the_list_and_marked(database:
         short = await recognition(town).freeze(prizes(), 2025, 1, Command("office", "one"))
         assert isinstance(short, CandidateList)
         assert [(c.rank, c.tied) for c in short.candidates] == [(1, False)]
+
+
+async def test_h14_who_was_merged_stands_once_with_the_hours_of_all_ids(database: Database) -> None:
+    """Three registrations of one person, merged one into the next, against somebody with more hours than each."""
+    async with open_town(database) as town:
+        await serve(town, "V1", "2025-02-02", "2025-02-03")
+        await serve(town, "V2", "2025-03-02", "2025-03-03")
+        await serve(town, "V3", "2025-04-02", "2025-04-03", "2025-04-04")
+        ids = {n: (await town.person(n)).id for n in ("V1", "V2", "V3")}
+        posting = MergePostings(town.ledger, town.policies, By("desk", "head"))
+        assert await posting.post(ids["V1"], ids["V2"], "merge:1") is None
+        read, ledger = town.ledger.database.read, town.ledger.id
+        assert await read(year_minutes, ledger, 2025, ids.values()) == {
+            ids["V1"]: 960, ids["V2"]: 960, ids["V3"]: 720,
+        }  # fmt: skip
+        made = await recognition(town).freeze(prizes(), 2025, 1, KEY)
+        assert isinstance(made, CandidateList)
+        assert [(c.subject, c.rank, c.minutes) for c in made.candidates] == [(ids["V2"], 1, 960)]
+        assert await posting.post(ids["V2"], ids["V3"], "merge:2") is None
+        anew = await recognition(town).freeze(prizes(), 2025, 5, Command("office", "later"))
+        assert isinstance(anew, CandidateList)
+        assert [(c.subject, c.minutes) for c in anew.candidates] == [(ids["V3"], 1680)]
+        assert await posting.post(ids["V2"], "", "unmerge:2") is None
+        back = await recognition(town).freeze(prizes(), 2025, 5, Command("office", "undone"))
+        assert isinstance(back, CandidateList)
+        assert [(c.subject, c.minutes) for c in back.candidates] == [(ids["V2"], 960), (ids["V3"], 720)]
 
 
 async def test_a_frozen_list_stays_as_it_is_when_a_record_is_reversed(database: Database) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Subquery, select
 
 from pointsbank.people.merged_tables import merged_people
 from pointsbank.people.volunteers import Volunteer
@@ -20,7 +20,7 @@ Key = TypeVar("Key")
 
 def survivors(connection: Connection, ledger_id: int, ids: Iterable[str]) -> dict[str, str]:
     """For each id that is merged, the id under which the person goes on. Ids that are not are not listed."""
-    if not _some(connection, ledger_id):
+    if not any_merged(connection, ledger_id):
         return {}
     asked = set(ids)
     steps: dict[str, str] = {}
@@ -34,7 +34,7 @@ def survivors(connection: Connection, ledger_id: int, ids: Iterable[str]) -> dic
 
 def groups(connection: Connection, ledger_id: int, ids: Iterable[str]) -> dict[str, frozenset[str]]:
     """All ids of the person behind each id that shares the person with others. Ids that are alone are not listed."""
-    if not _some(connection, ledger_id):
+    if not any_merged(connection, ledger_id):
         return {}
     asked = set(ids)
     roots = dict.fromkeys(asked) | survivors(connection, ledger_id, asked)
@@ -55,6 +55,27 @@ def groups(connection: Connection, ledger_id: int, ids: Iterable[str]) -> dict[s
     return {one: frozenset(members[root]) for one, root in root_of.items() if len(members[root]) > 1}
 
 
+def roots(ledger_id: int) -> Subquery:
+    """Every merged id (`old_id`) with the id under which the person goes on (`root`): to join where people are added up."""
+    t, later, still = merged_people.c, merged_people.alias("later").c, merged_people.alias("still").c
+    into = (
+        select(t.old_id.label("old_id"), t.into_id.label("root"))
+        .where(t.ledger_id == ledger_id, t.state == "merged")
+        .cte("merged_into", recursive=True)
+    )
+    into = into.union_all(
+        select(into.c.old_id, later.into_id).where(
+            later.ledger_id == ledger_id, later.state == "merged", later.old_id == into.c.root
+        )
+    )
+    goes_on = (
+        select(still.old_id)
+        .where(still.ledger_id == ledger_id, still.state == "merged", still.old_id == into.c.root)
+        .exists()
+    )
+    return select(into.c.old_id, into.c.root).where(~goes_on).subquery("merged_roots")
+
+
 def resolved(connection: Connection, ledger_id: int, people: Mapping[Key, Volunteer]) -> dict[Key, Volunteer]:
     """The same people, those who are merged with the accounts and the version of whom they were merged into."""
     into = survivors(connection, ledger_id, {person.id for person in people.values()})
@@ -73,7 +94,7 @@ def was_merged(connection: Connection, ledger_id: int, person_id: str) -> bool:
     return connection.execute(query).first() is not None
 
 
-def _some(connection: Connection, ledger_id: int) -> bool:
+def any_merged(connection: Connection, ledger_id: int) -> bool:
     """Whether anybody was ever merged: where nobody was, a batch of a thousand asks nothing more."""
     t = merged_people.c
     return connection.execute(select(t.merge_id).where(t.ledger_id == ledger_id).limit(1)).first() is not None
