@@ -8,7 +8,6 @@ from litestar.params import JSONBody
 
 from pointsbank.activities.ports import By
 from pointsbank.engine.commands import Command
-from pointsbank.hours.debts import debts_of
 from pointsbank.hours.objections import Objection
 from pointsbank.web.api.answers import answered
 from pointsbank.web.api.describe import READING, WRITING, IdempotencyKey, operation, problems
@@ -30,9 +29,8 @@ from pointsbank.web.validation import BankRequest
 async def records(bank: NamedDependency[Bank], request: BankRequest) -> Response[StandingsOut]:
     visit = visit_in(request)
     person = visit.ward or visit.person
-    found = await desks_of(bank).standings.of_person(person)
-    debts = (await bank.ask(debts_of, [person])).get(person, [])
-    return answered(StandingsOut([standing_out(one) for one in found], sum(lot.balance for lot in debts)))
+    found = await desks_of(bank).standings.account_of(person)
+    return answered(StandingsOut(found.as_of, [standing_out(one) for one in found.hours], found.owed))
 
 
 @post(
