@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from tests.activities.centre import HEAD, SECOND, VERIFIER, Centre, done, open_centre, refused
 from tests.activities.test_clawback import FUND, debt, decided, false_activity, holds, spend, with_shop
 from tests.activities.test_settling import live_together
+from tests.verify.uncommitted import uncommitted
 
 from pointsbank.hours.giving import Gift, Giving
 from pointsbank.hours.refusals import DebtLeft, GiftDecided, NotOfHousehold
 from pointsbank.ledger.refusals import AmountOutOfRange, InsufficientBalance, KeyConflict, Refusal
 from pointsbank.points.lots import lots_of
 from pointsbank.store.database import Database
+from pointsbank.verify import verify
 
 
 def giving(centre: Centre) -> Giving:
@@ -107,3 +110,24 @@ async def test_v6_a_gift_is_given_once_whoever_confirms_at_the_same_moment(datab
         assert await desk.give(other, HEAD, centre.key()) == GiftDecided(other.gift_id, "called-off")
         assert [one.state for one in await desk.of(giver)].count("given") == 1
         await centre.holds()
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ("points = points + 1", "document-amounts"),
+        ("content = content || 'x'", "document-digest"),
+        ("sequence = sequence - 1", "document-entry"),
+    ],
+)
+async def test_v6_a_gift_that_was_changed_afterwards_is_found(
+    database: Database, change: str, named: str
+) -> None:
+    async with open_centre(database, with_shop()) as centre:
+        await earned(centre, "V1", "2026-03-02")
+        done(await given(centre, "V1", "", 700))
+        assert (await verify(centre.ledger.database, centre.ledger.name)).findings == ()
+    async with uncommitted(database.url) as books:
+        await books.execute(f"UPDATE gifts SET {change}")
+        found = (await verify(books, "centre")).findings
+    assert named in {finding.code for finding in found}, found
