@@ -8,7 +8,7 @@ import pytest
 from tests.activities.centre import HEAD, SECOND, VERIFIER, Centre, done, open_centre, refused
 from tests.activities.test_clawback import FUND, debt, decided, false_activity, holds, spend, with_shop
 from tests.activities.test_settling import live_together
-from tests.verify.uncommitted import uncommitted
+from tests.verify.uncommitted import close_engines, uncommitted
 
 from pointsbank.hours.giving import Gift, Giving
 from pointsbank.hours.refusals import DebtLeft, GiftDecided, NotOfHousehold
@@ -130,4 +130,5 @@ async def test_v6_a_gift_that_was_changed_afterwards_is_found(
     async with uncommitted(database.url) as books:
         await books.execute(f"UPDATE gifts SET {change}")
         found = (await verify(books, "centre")).findings
+    await close_engines()
     assert named in {finding.code for finding in found}, found

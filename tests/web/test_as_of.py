@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 from tests.access.bureau import DAY, PIN
-from tests.access.test_people_api import Town, _card, _with_points, town
+from tests.access.test_people_api import PHONE, Town, _card, _with_points, town
+
+from pointsbank.people import code_outbox
 
 __all__ = ["town"]
 
@@ -72,3 +75,33 @@ async def test_v5_all_screens_name_the_sequence_and_agree_at_the_same_one(town: 
     balance = f"/api/v1/accounts/volunteer:{person}:available/balance"
     then = (await town.service.get(f"{balance}?sequence={before}", town.machine)).json()
     assert (then["sequence"], then["commodities"]) == first[balance], "the older screen was right at its time"
+
+
+async def test_v5_on_ones_own_telephone_all_screens_agree_too(town: Town) -> None:
+    person, _ = await _with_points(town)
+    change = await town.made("boss", f"/people/{person}/changes", {"kind": "phone", "value": PHONE})
+    await town.made("vice", f"/people/{person}/changes/{change['id']}/confirmation")
+    town.clock.time += 60_000_000  # what was opened before a new phone is over
+    transport = httpx.ASGITransport(town.service.app, raise_app_exceptions=False, client=("192.0.2.8", 5))
+    async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as phone:
+        assert (await phone.post("/api/v1/me/codes", json={"phone": PHONE})).status_code == 201
+        [message] = await code_outbox.take(town.service.bank.people.store)
+        opened = await phone.post("/api/v1/me/sessions", json={"phone": PHONE, "code": message.code})
+        assert opened.status_code == 201, opened.text
+        wallet = (await phone.get("/api/v1/me/wallet")).json()
+        hours = (await phone.get("/api/v1/me/records")).json()
+        lines = (await phone.get("/api/v1/me/statement")).json()
+        stars = (await phone.get("/api/v1/me/recognition")).json()
+        data = (await phone.get("/api/v1/me/data")).json()
+    now = await head(town)
+    assert {
+        wallet["sequence"],
+        lines["sequence"],
+        hours["as_of"],
+        stars["as_of"],
+        data["books"]["as_of"],
+    } == {now}
+    assert lines["lines"][0]["total"] == wallet["available"] > 0
+    assert {one["minutes"] for one in stars["standings"]} == {wallet["merit_minutes"]}
+    assert [one["record_id"] for one in hours["hours"]] == ["R1"]
+    assert [one["record_id"] for one in data["books"]["service_records"]] == ["R1"]

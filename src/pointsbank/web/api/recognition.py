@@ -213,6 +213,11 @@ async def standing(
     bank: NamedDependency[Bank], request: BankRequest, person_id: PersonId
 ) -> Response[StandingsOut]:
     await require_at(bank, actor_in(request), "recognition:read", person=person_id)
+    return answered(await standings_of(bank, person_id))
+
+
+async def standings_of(bank: Bank, person_id: str) -> StandingsOut:
+    """Where somebody stands in every scheme in force, and the honours, from one snapshot."""
     day = today(bank)
     as_of, (lifetime, this_year, honours) = await bank.as_of(_merits, person_id, day.year)
     standings = [
@@ -220,7 +225,7 @@ async def standing(
         for scheme in _schemes().schemes
         if scheme.valid_from <= day <= scheme.valid_to
     ]
-    return answered(StandingsOut(as_of, standings, honours))
+    return StandingsOut(as_of, standings, honours)
 
 
 @post(
