@@ -105,7 +105,8 @@ class Standings:
 
     def _sequence(self, connection: Connection) -> int:
         t = heads.c
-        return connection.execute(select(t.sequence).where(t.ledger_id == self._ledger.id)).scalar_one()
+        query = select(t.sequence).where(t.ledger_id == self._ledger.id)
+        return int(connection.execute(query).scalar_one())
 
     def _load(self, connection: Connection, ids: list[str]) -> list[Standing]:
         ledger_id = self._ledger.id

@@ -18,11 +18,10 @@ from pointsbank.access.tables import role_grants, staff_accounts
 from pointsbank.activities.tables import activities, activity_sessions, attendances, papers, sign_ups
 from pointsbank.hours.case_tables import clawback_lines, gifts
 from pointsbank.hours.tables import objections, record_steps, record_trails, service_records
-from pointsbank.ledger.refusals import Refusal
 from pointsbank.market.tables import receipt_lines, receipts
 from pointsbank.people.export import Typed
 from pointsbank.places.tables import memberships, places
-from pointsbank.readers.statements import MAX_LINES, statement
+from pointsbank.readers.statements import MAX_LINES, StatementPage, statement
 from pointsbank.recognition.tables import award_candidates, award_lists, honours
 from pointsbank.record_sheets.tables import record_sheets
 from pointsbank.store.lists import is_one_of
@@ -195,7 +194,7 @@ def _account(connection: Connection, ledger_id: int, person_id: str, what: str) 
     path, lines, cursor = f"volunteer:{person_id}:{what}", list[dict[str, Any]](), ""
     while len(lines) < MOST:
         page = statement(connection, ledger_id, path, cursor=cursor, limit=MAX_LINES)
-        if isinstance(page, Refusal):
+        if not isinstance(page, StatementPage):
             return None
         lines += [
             {

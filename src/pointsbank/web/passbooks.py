@@ -32,8 +32,7 @@ async def passbook_of(desk: PeopleDesk, actor: Actor, person_id: str, reason: st
     held, page = await desk.ledger.database.read(_told, desk.ledger.id, person)
     if isinstance(held, Refusal):
         return held
-    if isinstance(page, Refusal):
-        return page
+    assert isinstance(page, StatementPage), page
     figures = (
         Figure("姓名", "Name", profile.name),
         Figure("编号", "Number", profile.volunteer_number),
@@ -59,12 +58,8 @@ async def passbook_of(desk: PeopleDesk, actor: Actor, person_id: str, reason: st
     return Passbook(today.isoformat(), held.sequence, figures, lines, page.next is not None)
 
 
-def _told(
-    connection: Connection, ledger_id: int, person: str
-) -> tuple[Wallet | Refusal, StatementPage | Refusal]:
+def _told(connection: Connection, ledger_id: int, person: str) -> tuple[Wallet | Refusal, object]:
     """Wallet and newest lines from one snapshot."""
-    path = f"volunteer:{person}:available"
-    only = StatementFilter(commodity=POINT.code)
-    return wallet(connection, ledger_id, person), statement(
-        connection, ledger_id, path, limit=LINES, only=only
-    )
+    path, only = f"volunteer:{person}:available", StatementFilter(commodity=POINT.code)
+    lines = statement(connection, ledger_id, path, limit=LINES, only=only)
+    return wallet(connection, ledger_id, person), lines
