@@ -2,7 +2,7 @@
 
 Whoever could make somebody's gifts alone could empty a wallet without forging an hour (ruling 8). So one proposes, the
 giver at the phone on file and the helpers are told, anybody of the staff may stop it, and another confirms it once the
-delay is over; a household that was changed gives nothing before its own delay.
+delay is over. Both must live together when it is proposed and still when it is confirmed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from pointsbank.engine.commands import Command
 from pointsbank.hours.giving import Gift, Giving, gift_of
 from pointsbank.hours.refusals import GiftWaits, UnknownCase
 from pointsbank.ledger.refusals import Refusal
-from pointsbank.people.acts import effective_from
 from pointsbank.people.links import outsider
 from pointsbank.people.notices import enqueue, tell_helpers
 from pointsbank.people.refusals import PersonNotActive
@@ -38,9 +37,8 @@ class GiftDesk:
         refusal = outsider(actor.seen_as, (giver, taker), household) or await self._not_active(giver, taker)
         if refusal is not None:
             return refusal
+        # who joins a household to be given its points waits as long as ruling 8 asks: no gift is proposed before
         ready_at = self._desk.store.clock.now() + self._desk.delay
-        for person in (giver, taker) if taker else ():
-            ready_at = max(ready_at, await effective_from(self._desk.store, person, ("household",)))
         is_known = await self._giving.find(gift_of(command)) is not None
         gift = await self._giving.propose(giver, taker, points, ready_at, _by(actor), command)
         if isinstance(gift, Gift) and not is_known:
