@@ -64,6 +64,7 @@ from pointsbank.web.frontdoor import FrontDoor
 from pointsbank.web.guard import enforce
 from pointsbank.web.lane import FastLane
 from pointsbank.web.metrics import Metrics
+from pointsbank.web.own_books import own_books
 from pointsbank.web.pages import pages_router
 from pointsbank.web.pages.render import problem_page
 from pointsbank.web.validation import BankRequest
@@ -193,7 +194,7 @@ async def open_bank(
             logins=logins,
             sheets=sheets,
             terminals=terminals,
-            people=PeopleDesk(ledger, store, policies, zone=zone, seen=attended),
+            people=PeopleDesk(ledger, store, policies, zone=zone, seen=attended, books=own_books),
             visits=visits,
             oidc=city_log_in(settings, ledger, log_ins, clock),
             outbox=outbox,

@@ -370,7 +370,12 @@ async def test_a_volunteer_logs_in_with_the_code_that_the_phone_got(town: Town) 
         body = {"lines": [{"sku": "G001", "quantity": 1}]}
         goods = await phone.post("/api/v1/me/baskets", json=body, headers=csrf)
         assert goods.status_code == 403, "goods are redeemed at the terminal"
-        assert (await phone.get("/api/v1/me/records")).json() == {"hours": [], "owed": 0}
+        hours = (await phone.get("/api/v1/me/records")).json()
+        assert (hours["hours"], hours["owed"]) == ([], 0)
+        nothing = await phone.get("/api/v1/me/statement")
+        assert nothing.json()["type"] == "/problems/no-such-account"
+        stars = (await phone.get("/api/v1/me/recognition")).json()
+        assert {one["minutes"] for one in stars["standings"]} == {0}
         objecting = "/api/v1/me/records/R1/objection"
         other = await phone.post(objecting, json={"reason": "not-there"}, headers=csrf)
         assert other.json()["type"] == "/problems/unknown-record", "of somebody else, or of nobody"

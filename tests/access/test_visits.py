@@ -520,6 +520,21 @@ async def test_codes_are_capped_for_a_phone_an_address_and_the_day(bureau: Burea
     assert isinstance(await bureau.visits.ask_code("13700000000", "198.51.100.2"), AskedCode)
 
 
+async def test_codes_of_the_whole_city_are_capped_for_the_day(
+    bureau: Bureau, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = msgspec.structs.replace(RULES, codes_day=3)
+    monkeypatch.setattr(bureau.visits.phone_codes, "_rules", few)
+    for number in range(3):
+        told = await bureau.visits.ask_code(f"139{number:08}", f"198.51.100.{number}")
+        assert isinstance(told, AskedCode)
+    refused = await bureau.visits.ask_code("13700000000", "198.51.100.9")
+    assert isinstance(refused, TooManyAttempts)
+    assert 23 * 3600 < refused.seconds <= 24 * 3600 + 1
+    bureau.office.clock.time += DAY
+    assert isinstance(await bureau.visits.ask_code("13700000000", "198.51.100.9"), AskedCode)
+
+
 async def test_a_shared_phone_asks_for_the_volunteer_number_and_a_child_has_no_log_in(bureau: Bureau) -> None:
     both = [
         await bureau.person(f"人{n}", phone=PHONE, volunteer_number=f"N{n}", born=date(1980, 1, 1))

@@ -99,11 +99,11 @@ async def test_points_go_to_the_one_other_of_the_household(database: Database) -
     async with open_centre(database, with_shop()) as centre:
         await earned(centre)
         assert refused(await settle(centre, "V1", "household")) == NoHousehold(0)
-        await _live_together(centre, "V1", "V2")
+        await live_together(centre, "V1", "V2")
         assert await settle(centre, "V1", "household") is None
         assert (await centre.points("V1"), await centre.points("V2")) == (0, 2000)
         await centre.holds()
-        await _live_together(centre, "V3", "TEEN", "CHILD")
+        await live_together(centre, "V3", "TEEN", "CHILD")
         centre.at("2026-03-09 06:00:00")
         await centre.credited("V3", "2026-03-09")
         await centre.release("2026-03-16")
@@ -112,7 +112,7 @@ async def test_points_go_to_the_one_other_of_the_household(database: Database) -
         )
 
 
-async def _live_together(centre: Centre, *names: str) -> None:
+async def live_together(centre: Centre, *names: str) -> None:
     """These people are a household from the first day of the test's year on."""
     places, code = PlacesService(centre.ledger), f"HOME-{names[0]}"
     start = date(2026, 1, 1)

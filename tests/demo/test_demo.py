@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Connection, func, select
 from tests.people_of import store_of
 
+from pointsbank.access.logins import LoginStore, pins
 from pointsbank.access.service import KeyRing
 from pointsbank.demo import DemoRefused, DemoSummary, demo_credentials, load_demo
 from pointsbank.demo.places import all_places, shop_codes, station_codes
@@ -93,6 +94,17 @@ async def test_the_city_holds_exactly_what_it_promises_and_a_second_call_changes
     await tables_agree_with_the_books(database, first)
     await history_lies_in_the_quarter(database)
     await keys_open_and_are_renewed(database, first)
+    await nobody_has_a_pin(database)
+
+
+async def nobody_has_a_pin(database: Database) -> None:
+    """Ruling 9: no card of an invented person opens anything; what is printed are keys."""
+    store = LoginStore(database)
+    await store.open()
+    try:
+        assert await store.run(lambda c: c.execute(select(pins.c.person_id)).all()) == []
+    finally:
+        await store.close()
 
 
 async def tables_agree_with_the_books(database: Database, summary: DemoSummary) -> None:

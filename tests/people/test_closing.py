@@ -7,8 +7,10 @@ import os
 import shutil
 import signal
 import sys
+from base64 import b64encode, urlsafe_b64encode
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 from sqlalchemy import Connection, insert, select, text
@@ -40,6 +42,7 @@ from pointsbank.people.store import PeopleStore
 from pointsbank.people.store_tables import people_metadata, person_keys
 from pointsbank.people.volunteers import Volunteer
 from pointsbank.points.lots import lots_of
+from pointsbank.store.backup import back_up
 from pointsbank.verify import verify
 
 from .closing_town import BORN, STEPS, close_in, settle_in, town_with_people
@@ -278,6 +281,27 @@ async def test_a_copy_from_before_a_retired_master_key_stays_shut(
     with pytest.raises(MasterKeyError, match=old.id):
         async with town_with_people(database_url, people_beside, folder):
             pass
+
+
+async def test_no_copy_of_the_books_or_of_the_people_holds_a_master_key(
+    database_url: str, people_beside: str, folder: Path, tmp_path: Path
+) -> None:
+    """Ruling 6: whoever takes a backup away takes nothing away that opens a name."""
+    await settled_town(database_url, people_beside, folder)
+    async with town_with_people(database_url, people_beside, folder) as (town, store):
+        rows = await copy_of(store, tmp_path / "people.copy")
+        await back_up(town.ledger.database, tmp_path / "books.backup", lambda what, done, total: None)
+        held = read_file(folder / "master.key").current
+        files = raw_bytes(tmp_path) | await store.read(everything)
+    secret = held.secret
+    texts = (b64encode(secret), urlsafe_b64encode(secret))
+    forms = (secret, secret.hex().encode(), held.text.encode(), *(text.rstrip(b"=") for text in texts))
+    assert {Path(name) for name, _ in found_in(files, *forms)} == {folder / "master.key"}, "the test sees it"
+    with ZipFile(tmp_path / "books.backup") as backup:
+        for name in backup.namelist():
+            assert found_in({name: backup.read(name)}, *forms) == []
+    values = [value for table in rows.values() for row in table for value in row.values()]
+    assert found_in({"rows": b"".join(_octets(value) for value in values)}, *forms) == []
 
 
 # what closing asks for

@@ -157,6 +157,32 @@ async def test_a_new_link_waits_a_day_and_the_ward_is_told(
     assert [one.template for one in await waiting(store)] == ["link-ended"]
 
 
+async def test_who_helps_already_hears_of_another_helper_and_of_a_merge(
+    registry: Registry, store: PeopleStore, clock: FixedClock
+) -> None:
+    """Ruling 8: whoever could notice a theft is told, at the numbers from before."""
+    ward = await put(registry, plain("老人", date(1940, 1, 1), phone="13600001111"))
+    double = await put(registry, plain("老人二", date(1940, 1, 1)))
+    first = await put(registry, plain("帮手", GROWN, "helper", "13600002222"))
+    second = await put(registry, plain("新帮手", GROWN, "helper", "13600003333"))
+    await linked(store, clock, "helper", first, ward)
+    await linked(store, clock, "helper", second, ward)
+    told = {(one.phone, one.template) for one in await waiting(store)}
+    assert told == {("+8613600001111", "helper-linked"), ("+8613600002222", "ward-helper-linked")}
+
+    async def post(old_id: str, into_id: str, key: str) -> None:
+        return None
+
+    proposed = await Merging(store).propose(double, ward, "clerk-1")
+    assert isinstance(proposed, Change)
+    assert isinstance(await Merging(store).confirm(double, proposed.id, "clerk-2", post), Change)
+    assert {(one.phone, one.template) for one in await waiting(store)} - told == {
+        ("+8613600001111", "account-merged"),
+        ("+8613600002222", "ward-account-merged"),
+        ("+8613600003333", "ward-account-merged"),
+    }
+
+
 async def test_a_helper_has_only_so_many_wards_even_of_two_confirmed_at_once(
     registry: Registry, store: PeopleStore
 ) -> None:

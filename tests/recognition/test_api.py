@@ -122,7 +122,9 @@ async def test_an_honour_is_kept_and_revoked_by_a_decision(service: Service) -> 
 
 async def test_totals_of_groups_count_members_on_the_date_of_service(service: Service) -> None:
     key = await service.key()
+    head = (await service.bank.ledger.writer.store.head()).sequence
     assert (await service.get(f"{ADDRESS}/groups/TEAM?year=2025", key)).json() == {
+        "as_of": head,
         "code": "TEAM",
         "name": "一队",
         "year": 2025,
@@ -130,7 +132,7 @@ async def test_totals_of_groups_count_members_on_the_date_of_service(service: Se
         "people": 1,
     }
     best = (await service.get(f"{ADDRESS}/groups?kind=team&year=2025", key)).json()
-    assert best == {"groups": [{"code": "TEAM", "name": "一队", "minutes": 480}]}
+    assert best == {"as_of": head, "groups": [{"code": "TEAM", "name": "一队", "minutes": 480}]}
     assert (await service.get(f"{ADDRESS}/groups/TEAM?year=2024", key)).json()["minutes"] == 0
     assert (await service.get(f"{ADDRESS}/groups/NONE?year=2025", key)).status_code == 404
 

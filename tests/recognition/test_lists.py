@@ -2,13 +2,16 @@
 
 from datetime import date
 
+import pytest
 from sqlalchemy import Connection, select
 from tests.points.town import Town, book, micros, open_town, policy
 
+from pointsbank.activities.ports import By
 from pointsbank.engine.commands import Command
+from pointsbank.hours.merging import MergePostings
 from pointsbank.ledger.model import Receipt
 from pointsbank.ledger.refusals import KeyConflict, StateChanged
-from pointsbank.places.model import Joining, Opening, Transfer
+from pointsbank.places.model import Joining, Kind, Opening, Transfer
 from pointsbank.places.service import PlacesService
 from pointsbank.places.tables import places
 from pointsbank.recognition.figures import lifetime_minutes, year_minutes
@@ -24,6 +27,7 @@ from pointsbank.recognition.service import (
 from pointsbank.store.database import Database
 
 KEY = Command("office", "list-2025", "person:1")
+ABOVE = {"team": "CORPS", "household": "S", "village": "B", "unit": "CITY"}
 
 
 def prizes() -> Scheme:
@@ -83,6 +87,32 @@ async def test_all_who_share_the_last_place_are_on_the_list_and_marked(database:
         assert [(c.rank, c.tied) for c in short.candidates] == [(1, False)]
 
 
+async def test_h14_who_was_merged_stands_once_with_the_hours_of_all_ids(database: Database) -> None:
+    """Three registrations of one person, merged one into the next, against somebody with more hours than each."""
+    async with open_town(database) as town:
+        await serve(town, "V1", "2025-02-02", "2025-02-03")
+        await serve(town, "V2", "2025-03-02", "2025-03-03")
+        await serve(town, "V3", "2025-04-02", "2025-04-03", "2025-04-04")
+        ids = {n: (await town.person(n)).id for n in ("V1", "V2", "V3")}
+        posting = MergePostings(town.ledger, town.policies, By("desk", "head"))
+        assert await posting.post(ids["V1"], ids["V2"], "merge:1") is None
+        read, ledger = town.ledger.database.read, town.ledger.id
+        assert await read(year_minutes, ledger, 2025, ids.values()) == {
+            ids["V1"]: 960, ids["V2"]: 960, ids["V3"]: 720,
+        }  # fmt: skip
+        made = await recognition(town).freeze(prizes(), 2025, 1, KEY)
+        assert isinstance(made, CandidateList)
+        assert [(c.subject, c.rank, c.minutes) for c in made.candidates] == [(ids["V2"], 1, 960)]
+        assert await posting.post(ids["V2"], ids["V3"], "merge:2") is None
+        anew = await recognition(town).freeze(prizes(), 2025, 5, Command("office", "later"))
+        assert isinstance(anew, CandidateList)
+        assert [(c.subject, c.minutes) for c in anew.candidates] == [(ids["V3"], 1680)]
+        assert await posting.post(ids["V2"], "", "unmerge:2") is None
+        back = await recognition(town).freeze(prizes(), 2025, 5, Command("office", "undone"))
+        assert isinstance(back, CandidateList)
+        assert [(c.subject, c.minutes) for c in back.candidates] == [(ids["V2"], 960), (ids["V3"], 720)]
+
+
 async def test_a_frozen_list_stays_as_it_is_when_a_record_is_reversed(database: Database) -> None:
     async with open_town(database) as town:
         await serve(town, "V1", "2025-02-02")
@@ -131,15 +161,19 @@ async def test_an_honour_is_revoked_once_by_a_record_that_names_it(database: Dat
         assert isinstance(await desk.revoke(other, day, "x", "y", town.key("r")), UnknownHonour)
 
 
-async def test_an_hour_counts_for_the_group_of_its_day(database: Database) -> None:
-    """Anna leaves team one for team two on 3 February 2025; Ben is in team two for one day only."""
+@pytest.mark.parametrize("kind", ["team", "household", "village", "unit"])
+async def test_an_hour_counts_for_the_group_of_its_day(database: Database, kind: Kind) -> None:
+    """Anna leaves group one for group two on 3 February 2025; Ben is in group two for one day only."""
     async with open_town(database) as town:
         atlas, first, change = PlacesService(town.ledger), date(2024, 1, 1), date(2025, 2, 3)
         anna, ben = (await town.person("V1")).id, (await town.person("V2")).id
         for act in (
             Opening("CITY", "city", "城市", "", first),
             Opening("CORPS", "corps", "总队", "CITY", first),
-            *(Opening(code, "team", code, "CORPS", first) for code in ("ONE", "TWO")),
+            Opening("C", "centre", "中心", "CITY", first),
+            Opening("B", "sub-centre", "所", "C", first),
+            Opening("S", "station", "站", "B", first),
+            *(Opening(code, kind, code, ABOVE[kind], first) for code in ("ONE", "TWO")),
         ):
             opened = await atlas.change(act, town.key("open"))
             assert isinstance(opened, Receipt), opened
@@ -152,7 +186,7 @@ async def test_an_hour_counts_for_the_group_of_its_day(database: Database) -> No
             assert isinstance(joined, Receipt), joined
         await serve(town, "V1", "2025-02-02", "2025-02-03")
         await serve(town, "V2", "2025-02-03", "2025-02-04")
-        made = await recognition(town).freeze(prizes(), 2025, 5, KEY, kind="team")
+        made = await recognition(town).freeze(prizes(), 2025, 5, KEY, kind=kind)
         assert isinstance(made, CandidateList)
         codes = await town.ledger.database.read(codes_of, town.ledger.id)
         assert [(codes[c.subject], c.rank, c.minutes) for c in made.candidates] == [

@@ -28,6 +28,7 @@ from pointsbank.record_sheets.reading import UNNAMED, Opening, with_names
 from pointsbank.record_sheets.refusals import (
     IssuerUnknown,
     NothingToCertify,
+    NotPrintable,
     PeriodInvalid,
     PersonWithoutName,
     SheetForgotten,
@@ -290,6 +291,31 @@ async def test_the_signature_is_over_the_content_and_breaks_with_a_sign(
         assert is_signed(first.content, first.signature, key.pem)  # type: ignore[union-attr]
         forged = first.content.replace(b"minutes: 240", b"minutes: 340")  # type: ignore[union-attr]
         assert not is_signed(forged, first.signature, key.pem)  # type: ignore[union-attr]
+
+
+async def test_the_qr_code_leads_to_the_public_page_with_the_token(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segno = pytest.importorskip("segno")
+    drawn, make = list[str](), segno.make
+
+    def seen(content: str, **how: object) -> object:
+        drawn.append(content)
+        return make(content, **how)
+
+    monkeypatch.setattr(segno, "make", seen)
+    async with office(database, tmp_path) as desk:
+        await desk.earn("W1", "2026-02-02")
+        sheet = await desk.issue()
+        token = await desk.token(sheet)
+        drawn.clear()
+        printed = await desk.desk.print(sheet.sheet_id, Opening(CLERK))
+        if isinstance(printed, NotPrintable):
+            pytest.skip(f"this machine cannot print Chinese: {printed.missing}")
+        [address] = drawn
+        assert address.endswith(f"/record-sheet?token={token}")
+        assert sheet.number not in address
+        assert sheet.person_id not in address
 
 
 async def test_the_books_hold_neither_name_nor_token_nor_activity_of_a_sheet(

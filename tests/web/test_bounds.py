@@ -147,6 +147,10 @@ AT: dict[str, Callable[[Things], Asked]] = {
         f"/api/v1/activity-sessions/{x.session}/code",
         None,
     ),
+    "GET /api/v1/activity-sessions/{session_id}/people": lambda x: (
+        f"/api/v1/activity-sessions/{x.session}/people",
+        None,
+    ),
     "POST /api/v1/activity-sessions/{session_id}/check-ins": lambda x: (
         f"/api/v1/activity-sessions/{x.session}/check-ins",
         {"person": x.person, "way": "card"},
@@ -331,6 +335,20 @@ AT: dict[str, Callable[[Things], Asked]] = {
         f"/api/v1/people/{x.resident}/merges/none/confirmation",
         None,
     ),
+    "POST /api/v1/people/{person_id}/passbook": lambda x: (f"/api/v1/people/{x.resident}/passbook", {}),
+    "POST /api/v1/people/{person_id}/gifts": lambda x: (
+        f"/api/v1/people/{x.resident}/gifts",
+        {"points": 100},
+    ),
+    "POST /api/v1/people/{person_id}/gifts/{gift_id}/confirmation": lambda x: (
+        f"/api/v1/people/{x.resident}/gifts/none/confirmation",
+        None,
+    ),
+    "DELETE /api/v1/people/{person_id}/gifts/{gift_id}": lambda x: (
+        f"/api/v1/people/{x.resident}/gifts/none",
+        None,
+    ),
+    "GET /api/v1/people/{person_id}/gifts": lambda x: (f"/api/v1/people/{x.resident}/gifts", None),
     "POST /api/v1/people/{person_id}/closing": lambda x: (
         f"/api/v1/people/{x.resident}/closing",
         {"settlement": "donate"},

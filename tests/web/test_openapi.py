@@ -68,6 +68,7 @@ NO_COMMANDS = {
     ("post", "/api/v1/people/{person_id}/profile"),
     ("post", "/api/v1/people/{person_id}/unmasking"),
     ("post", "/api/v1/people/{person_id}/export"),
+    ("post", "/api/v1/people/{person_id}/passbook"),
     ("post", "/api/v1/volunteers/wallet"),
     ("post", "/api/v1/record-sheets/{sheet_id}/pdf"),
 }

@@ -12,7 +12,7 @@ from typing import Literal
 from sqlalchemy import Connection
 
 from pointsbank.access import standing
-from pointsbank.access.about import About, Whereabouts, nowhere, places_and_household
+from pointsbank.access.about import About, OwnBooks, Whereabouts, no_books, nowhere, places_and_household
 from pointsbank.access.authorize import Resource, authorize
 from pointsbank.access.deciding import refusal_of, with_rights_of
 from pointsbank.access.model import Actor
@@ -30,7 +30,7 @@ from pointsbank.people.consents import Consent, Consents
 from pointsbank.people.export import export_own_data
 from pointsbank.people.links import Link, LinkKind, LinkRules, Links
 from pointsbank.people.model import Found, NewPerson, Profile, Purpose, Registered, SearchLimits, Seen
-from pointsbank.people.refusals import LinkNotAllowed, ReasonNeeded, UnknownCard
+from pointsbank.people.refusals import LinkNotAllowed, ReasonNeeded, UnknownCard, UnknownPerson
 from pointsbank.people.registry import Registry, Revealed, Shown
 from pointsbank.people.sealing import IndexKind
 from pointsbank.people.store import PeopleStore
@@ -45,7 +45,7 @@ ChangeKind = Literal["phone", "name", "volunteer-number", "birth", "unfreeze"]
 
 
 class PeopleDesk:
-    """What staff do with people. `store` must be open; `seen` tells where somebody attended lately.
+    """What staff do with people. `store` must be open; `seen` and `books` tell what other rooms know of somebody.
 
     How often one searches, how long a new means waits and how many wards a helper has says the policy of the day.
     """
@@ -58,16 +58,20 @@ class PeopleDesk:
         *,
         zone: str = standing.ZONE,
         seen: Whereabouts = nowhere,
+        books: OwnBooks = no_books,
     ) -> None:
         self._ledger = self.ledger = ledger
         self._policies = policies
         self._seen = seen
+        self._books = books
         self.store = store
         self.zone = zone
 
     def under(self, store: PeopleStore) -> PeopleDesk:
         """The same desk over a store that remembers a command."""
-        return PeopleDesk(self._ledger, store, self._policies, zone=self.zone, seen=self._seen)
+        return PeopleDesk(
+            self._ledger, store, self._policies, zone=self.zone, seen=self._seen, books=self._books
+        )
 
     @property
     def rules(self) -> PeopleRules:
@@ -133,7 +137,7 @@ class PeopleDesk:
         )
 
     async def export(self, actor: Actor, person_id: str, reason: str) -> bytes | Refusal:
-        """All that the store holds of somebody who asks for it at the desk: in full, so with a reason."""
+        """All that the bank holds of somebody who asks for it at the desk: in full, so with a reason."""
         about = await self.about(actor, person_id)
         refusal = await self._may(actor, "people:unmask", about.resource)
         if refusal is not None:
@@ -144,7 +148,14 @@ class PeopleDesk:
         seen = await self.profile(actor, person_id, reason)
         if isinstance(seen, Refusal):
             return seen
-        return await export_own_data(self.store, person_id, actor.seen_as)
+        return await self.own_data(person_id, actor.seen_as)
+
+    async def own_data(self, person_id: str, by: str) -> bytes | UnknownPerson:
+        """All that the bank holds of somebody, for whoever has shown to be that person or may ask for it."""
+        read, ledger_id = self._ledger.database.read, self._ledger.id
+        return await export_own_data(
+            self.store, person_id, by, zone=self.zone, books=lambda ids: read(self._books, ledger_id, ids)
+        )
 
     async def sightings(self, actor: Actor, person_id: str, limit: int = 100) -> list[Seen] | Refusal:
         """Who saw somebody, when and why: for auditors."""

@@ -22,6 +22,7 @@ from pointsbank.people.store import PeopleStore, people_store
 from pointsbank.settings import Settings, settings_from
 from pointsbank.store.port import ledger_id_of
 from pointsbank.web.closings import settle_and_forget
+from pointsbank.web.own_books import own_books
 from pointsbank.web.whereabouts import attended
 
 T = TypeVar("T")
@@ -43,7 +44,7 @@ async def at_desk(database_url: str, action: str, shown: Shown) -> AsyncIterator
     try:
         async with open_ledger(database, limits=PATIENT) as ledger, people_of(ledger, database_url) as people:
             actor = await who_acts(ledger, action, shown, bounded=True)
-            yield PeopleDesk(ledger, people.store, policies(), seen=attended), actor
+            yield PeopleDesk(ledger, people.store, policies(), seen=attended, books=own_books), actor
     finally:
         await database.close()
 

@@ -40,6 +40,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "terminals": "Devices at which card and PIN open something 终端",
         "people": "The people store: register, find, consent, forget 人员资料",
         "merge": "Two registrations of one person become one 合并重复登记",
+        "gifts": "Points given to the household or the fund 积分转赠",
         "policy": "Check a policy and name every error in it 规则检查",
     },
 }

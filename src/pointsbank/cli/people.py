@@ -25,6 +25,10 @@ from pointsbank.people.model import NewPerson, Purpose, Role
 from pointsbank.people.refusals import ClosingWaits, UnknownChange
 from pointsbank.people.registry import Shown as Shows
 from pointsbank.people.sealing import INDEX_KINDS, IndexKind
+from pointsbank.record_sheets.passbook import set_passbook
+from pointsbank.record_sheets.rules import rules_at
+from pointsbank.settings import settings_from
+from pointsbank.web.passbooks import passbook_of
 
 CHANGES = get_args(ChangeKind)
 
@@ -112,6 +116,23 @@ async def show(person_id: str, reason: str, shown: Shown, database_url: str) -> 
         say(f"{name:<18}{' '.join(value) if isinstance(value, tuple) else value}")
 
 
+@command.command("passbook", short_help="A passbook to print, as PDF 打印存折")
+@click.argument("person_id")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--reason", default="", help="Why; needed for somebody under 18, and kept.")
+@acting_options
+@database_option
+@as_coroutine
+async def passbook(person_id: str, file: Path, reason: str, shown: Shown, database_url: str) -> None:
+    """Write a passbook of a person, masked, to FILE: what there is and what moved lately. 打印积分存折。"""
+    async with at_desk(database_url, "people:read", shown) as (desk, actor):
+        book = granted(await passbook_of(desk, actor, person_id, reason))
+    settings = settings_from(database=database_url)
+    page = granted(set_passbook(book, rules_at(settings.record_sheets).fonts, settings.fonts))
+    _write_new(file, page)
+    say(f"已写入 / written  {file}")
+
+
 @command.command("unmask", short_help="One value in full, with a reason 查看完整信息")
 @click.argument("person_id")
 @click.argument("field", type=click.Choice(get_args(Shows)))
@@ -180,10 +201,15 @@ async def export(person_id: str, file: Path, reason: str, shown: Shown, database
     """Write all that the store knows of a person to FILE, readable by its owner only. 导出本人全部资料。"""
     async with at_desk(database_url, "people:unmask", shown) as (desk, actor):
         found = granted(await desk.export(actor, person_id, reason))
+    _write_new(file, found)
+    say(f"已写入 / written  {file}")
+
+
+def _write_new(file: Path, content: bytes) -> None:
+    """A new file that its owner alone reads."""
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as out:
-        out.write(found)
-    say(f"已写入 / written  {file}")
+        out.write(content)
 
 
 @command.command("propose", short_help="Propose what takes two members of staff 提议")

@@ -1,4 +1,4 @@
-"""Documents of the hours room's cases: hours taken back, samples of closed batches."""
+"""Documents of the hours room's cases: hours taken back, samples of closed batches, points given away."""
 
 from sqlalchemy import Index, LargeBinary, Text
 
@@ -92,3 +92,24 @@ withheld_points = table(
 """Points of a record on notice that the entry `sequence` took for another record, that of the case's line. `state`:
 taken."""
 Index("withheld_points_record_idx", withheld_points.c.ledger_id, withheld_points.c.record_id)
+
+gifts = table(
+    "gifts",
+    column("gift_id", Text),
+    column("giver", Text),
+    column("taker", Text),
+    column("points", Big),
+    column("content", Text),
+    column("proposed_by", Text),
+    column("proposed_at", Big),
+    column("ready_at", Big),
+    column("decided_by", Text),
+    column("decided_at", Big),
+    column("sequence", Big),
+    column("salt", LargeBinary),
+    column("state", Text),
+    key=("gift_id",),
+)
+"""Points given to `taker` of the household, or to the fund where that is empty, by two members of staff. `state`:
+proposed, given (by the entry `sequence`), called-off."""
+Index("gifts_giver_idx", gifts.c.ledger_id, gifts.c.giver, gifts.c.proposed_at)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pointsbank.ledger.refusals import Refusal
 
 
@@ -60,6 +62,26 @@ class NoHousehold(Refusal, frozen=True, tag="no-household"):
     """Points go to a household only if exactly one other member has an account."""
 
     members: int
+
+
+class NotOfHousehold(Refusal, frozen=True, tag="not-of-household"):
+    """Points are given to the fund or within the household; this person lives elsewhere, or has no account."""
+
+    person: str
+
+
+class GiftWaits(Refusal, frozen=True, tag="gift-waits"):
+    """The giver was told of the gift and may have it stopped until `from_at` (microseconds UTC)."""
+
+    retry: ClassVar[bool] = True
+    from_at: int
+
+
+class GiftDecided(Refusal, frozen=True, tag="gift-decided"):
+    """The gift was given or called off before."""
+
+    id: str
+    state: str
 
 
 class AppealTooLate(Refusal, frozen=True, tag="appeal-too-late"):

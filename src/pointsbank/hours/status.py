@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select
 
 from pointsbank.activities.tables import activities, activity_sessions, attendances
 from pointsbank.engine.registry import Ledger
+from pointsbank.hours.debts import debts_of
 from pointsbank.hours.funding import supplement_of, waiting_points
 from pointsbank.hours.holding import capped_by, is_capped
 from pointsbank.hours.objections import open_cases
@@ -21,6 +22,7 @@ from pointsbank.ledger.model import lot_expiry
 from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.calendar import city_day, record_deadline, working_days_after
 from pointsbank.store.lists import is_one_of
+from pointsbank.store.tables import heads
 
 NEXT: Final = {
     "open": "check-out",
@@ -59,6 +61,14 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[Step, ...]
 
 
+class Account(msgspec.Struct, frozen=True):
+    """Every hour of a volunteer, newest first, and the points that are owed (hundredths), as of one sequence number."""
+
+    as_of: int
+    hours: list[Standing]
+    owed: int
+
+
 class Standings:
     """Answers a volunteer's question what became of an hour."""
 
@@ -76,6 +86,27 @@ class Standings:
     async def of_person(self, person_id: str, limit: int = 200) -> list[Standing]:
         """Every hour of a volunteer, newest first: what was attended and not submitted yet, and the records."""
         return await self._ledger.database.read(self._load_person, person_id, limit)
+
+    async def account_of(self, person_id: str, limit: int = 200) -> Account:
+        """The same with what is owed, from one snapshot."""
+        return await self._ledger.database.read(self._account, person_id, limit)
+
+    async def as_of(self, record_id: str) -> tuple[int, Standing | None]:
+        """Where one record stands, and the sequence number on which that rests."""
+        return await self._ledger.database.read(self._one, record_id)
+
+    def _account(self, connection: Connection, person_id: str, limit: int) -> Account:
+        owed = debts_of(connection, self._ledger.id, [person_id]).get(person_id, [])
+        hours = self._load_person(connection, person_id, limit)
+        return Account(self._sequence(connection), hours, sum(lot.balance for lot in owed))
+
+    def _one(self, connection: Connection, record_id: str) -> tuple[int, Standing | None]:
+        return self._sequence(connection), next(iter(self._load(connection, [record_id])), None)
+
+    def _sequence(self, connection: Connection) -> int:
+        t = heads.c
+        query = select(t.sequence).where(t.ledger_id == self._ledger.id)
+        return int(connection.execute(query).scalar_one())
 
     def _load(self, connection: Connection, ids: list[str]) -> list[Standing]:
         ledger_id = self._ledger.id

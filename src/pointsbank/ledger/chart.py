@@ -194,6 +194,9 @@ _MOVEMENTS = (
     # an account is closed: to the fund, or to the household
     AllowedMovement("settle", "wallet", "fund-issued", "POINT", "hours"),
     AllowedMovement("settle", "wallet", "wallet", "POINT", "hours"),
+    # somebody gives points away: to the fund they came from, or within the household
+    AllowedMovement("gift", "wallet", "fund-issued", "POINT", "hours", "gift"),
+    AllowedMovement("gift", "wallet", "wallet", "POINT", "hours", "gift"),
     # a budget is raised or cut: what is granted may be issued
     AllowedMovement("budget", "fund-granted", "fund-issued", "POINT", "funds", "budget"),
     AllowedMovement("budget", "fund-issued", "fund-granted", "POINT", "funds", "budget"),

@@ -1,9 +1,13 @@
-"""All that the people store knows of somebody, for that person: readable JSON. Source: PIPL article 45."""
+"""All that the bank knows of somebody, for that person: readable JSON. Source: PIPL article 45.
+
+The people store's part is made here; what the books hold is read by whoever knows their rooms (`Books`).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -13,21 +17,61 @@ from pointsbank.people import access_log, consents
 from pointsbank.people.aliases import aliases
 from pointsbank.people.refusals import UnknownPerson
 from pointsbank.people.registry import PLAIN
+from pointsbank.people.sealing import SealBroken
 from pointsbank.people.store import PeopleStore
 from pointsbank.people.store_tables import acts, blind_indexes, cards, changes, links, person_roles, persons
 
-FORMAT = 1
+FORMAT = 2
 
 MOST_SIGHTINGS = 10_000
 
 
+class Typed(NamedTuple):
+    """A text that another room keeps sealed under the person's key: what it is, and the sealed bytes."""
+
+    what: str
+    sealed: bytes
+
+
+Books = Callable[[Sequence[str]], Awaitable[tuple[dict[str, Any], list[Typed]]]]
+"""What the books hold under any of a person's ids, and what they keep sealed."""
+
+
+async def no_books(ids: Sequence[str]) -> tuple[dict[str, Any], list[Typed]]:
+    """There are no books beside this store."""
+    return {}, []
+
+
 async def export_own_data(
-    store: PeopleStore, person_id: str, by: str, *, zone: str = "Asia/Shanghai"
+    store: PeopleStore, person_id: str, by: str, *, zone: str = "Asia/Shanghai", books: Books = no_books
 ) -> bytes | UnknownPerson:
     """One's own data as JSON (UTF-8, indented). Logged: who asked may be the person or a member of staff."""
     now = store.clock.now()
     found = await store.write(lambda c: _export(c, store, person_id, by, now, zone))
-    return found if isinstance(found, UnknownPerson) else msgspec.json.format(msgspec.json.encode(found))
+    if isinstance(found, UnknownPerson):
+        return found
+    ids = [person_id, *(one["person_id"] for one in found["merged_registrations"])]
+    held, typed = await books(ids)
+    told = await store.read(lambda c: _opened(c, store, ids, typed)) if typed else {}
+    whole = {**found, "books": held, "as_it_was_typed": told}
+    return msgspec.json.format(msgspec.json.encode(whole))
+
+
+def _opened(
+    connection: Connection, store: PeopleStore, ids: Sequence[str], typed: Sequence[Typed]
+) -> dict[str, list[str]]:
+    """Sealed texts in plain; of who was merged a text may be under either key."""
+    vault, told = store.vault, dict[str, list[str]]()
+    keys = list(vault.keys_of(connection, ids).values())
+    for what, sealed in typed:
+        for key in keys:
+            try:
+                text = vault.open(key, f"text {what}", sealed)
+            except SealBroken:
+                continue
+            told[what] = text.split("\x1f")
+            break
+    return told
 
 
 def _export(
@@ -78,8 +122,8 @@ def _export(
     ).all()
     return {
         "format": FORMAT,
-        "说明": "本文件是积分银行个人资料库中关于您的全部内容。",
-        "explanation": "All that the people store of the points bank holds about you.",
+        "说明": "本文件是积分银行保存的关于您的全部内容：个人资料、账簿中的记录与收支。",
+        "explanation": "All that the points bank holds about you: your data on file, and what the books say.",
         "exported_at": when(now),
         "person_id": person_id,
         "state": person.state,

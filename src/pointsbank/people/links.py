@@ -16,7 +16,7 @@ from sqlalchemy import Connection, func, insert, select, update
 from pointsbank.engine.ids import new_id
 from pointsbank.people.identity import FULL_AGE, turns
 from pointsbank.people.model import USUAL
-from pointsbank.people.notices import enqueue
+from pointsbank.people.notices import enqueue, tell_helpers
 from pointsbank.people.refusals import LinkNotAllowed, SecondPersonNeeded, UnknownChange, UnknownPerson
 from pointsbank.people.store import PeopleStore
 from pointsbank.people.store_tables import OPEN_END, links, persons
@@ -182,6 +182,10 @@ class Links:
         if not changed:
             return UnknownChange(link_id)
         enqueue(connection, self.store.vault, ward_id, f"{link.kind}-linked", now)
+        # who helps already hears that somebody else will, too
+        tell_helpers(
+            connection, self.store.vault, ward_id, f"ward-{link.kind}-linked", now, but=link.holder_id
+        )
         return msgspec.structs.replace(
             link, state="active", from_day=day, confirmed_by=by, effective_at=now + self.rules.delay
         )

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Subquery, select
 
 from pointsbank.people.merged_tables import merged_people
 from pointsbank.people.volunteers import Volunteer
@@ -34,7 +34,7 @@ _INTO = Question(
 
 def survivors(connection: Connection, ledger_id: int, ids: Iterable[str]) -> dict[str, str]:
     """For each id that is merged, the id under which the person goes on. Ids that are not are not listed."""
-    if not _some(connection, ledger_id):
+    if not any_merged(connection, ledger_id):
         return {}
     asked = set(ids)
     steps: dict[str, str] = {}
@@ -48,7 +48,7 @@ def survivors(connection: Connection, ledger_id: int, ids: Iterable[str]) -> dic
 
 def groups(connection: Connection, ledger_id: int, ids: Iterable[str]) -> dict[str, frozenset[str]]:
     """All ids of the person behind each id that shares the person with others. Ids that are alone are not listed."""
-    if not _some(connection, ledger_id):
+    if not any_merged(connection, ledger_id):
         return {}
     asked = set(ids)
     roots = dict.fromkeys(asked) | survivors(connection, ledger_id, asked)
@@ -61,6 +61,27 @@ def groups(connection: Connection, ledger_id: int, ids: Iterable[str]) -> dict[s
         for old, root in reached.items():
             members[root].add(old)
     return {one: frozenset(members[root]) for one, root in root_of.items() if len(members[root]) > 1}
+
+
+def roots(ledger_id: int) -> Subquery:
+    """Every merged id (`old_id`) with the id under which the person goes on (`root`): to join where people are added up."""
+    t, later, still = merged_people.c, merged_people.alias("later").c, merged_people.alias("still").c
+    into = (
+        select(t.old_id.label("old_id"), t.into_id.label("root"))
+        .where(t.ledger_id == ledger_id, t.state == "merged")
+        .cte("merged_into", recursive=True)
+    )
+    into = into.union_all(
+        select(into.c.old_id, later.into_id).where(
+            later.ledger_id == ledger_id, later.state == "merged", later.old_id == into.c.root
+        )
+    )
+    goes_on = (
+        select(still.old_id)
+        .where(still.ledger_id == ledger_id, still.state == "merged", still.old_id == into.c.root)
+        .exists()
+    )
+    return select(into.c.old_id, into.c.root).where(~goes_on).subquery("merged_roots")
 
 
 def resolved(connection: Connection, ledger_id: int, people: Mapping[Key, Volunteer]) -> dict[Key, Volunteer]:
@@ -81,7 +102,7 @@ def was_merged(connection: Connection, ledger_id: int, person_id: str) -> bool:
     return connection.execute(query).first() is not None
 
 
-def _some(connection: Connection, ledger_id: int) -> bool:
+def any_merged(connection: Connection, ledger_id: int) -> bool:
     """Whether anybody was ever merged: where nobody was, a batch of a thousand asks nothing more."""
     return bool(_ANY.rows(connection, ledger_id))
 

@@ -16,7 +16,7 @@ from pointsbank.people.aliases import survivors
 from pointsbank.people.changes import Change
 from pointsbank.people.links import lock, outsider
 from pointsbank.people.model import USUAL
-from pointsbank.people.notices import enqueue
+from pointsbank.people.notices import enqueue, tell_helpers
 from pointsbank.people.refusals import (
     LinkNotAllowed,
     PersonNotActive,
@@ -184,6 +184,7 @@ class Merging:
             )
         )
         for person_id in (old_id, into_id):
+            tell_helpers(connection, self.store.vault, person_id, f"ward-account-{kind}d", now)
             enqueue(connection, self.store.vault, person_id, f"account-{kind}d", now)
         return Change(change_id, old_id, kind, "confirmed", proposed_by, by, now + self.delay)
 

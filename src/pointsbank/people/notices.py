@@ -54,13 +54,15 @@ def enqueue(
     )
 
 
-def tell_helpers(connection: Connection, vault: Vault, person_id: str, template: str, now: int) -> None:
-    """Put a message to each helper and guardian of a person into the outbox."""
+def tell_helpers(
+    connection: Connection, vault: Vault, person_id: str, template: str, now: int, *, but: str = ""
+) -> None:
+    """Put a message to each helper and guardian of a person, `but` one, into the outbox."""
     t = links.c
     query = select(t.holder_id).where(
         t.ledger_id == vault.ledger_id, t.ward_id == person_id, t.state == "active"
     )
-    for holder in sorted(set(connection.execute(query).scalars())):
+    for holder in sorted(set(connection.execute(query).scalars()) - {but}):
         enqueue(connection, vault, holder, template, now)
 
 

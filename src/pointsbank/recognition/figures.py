@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date
 
-from sqlalchemy import ColumnElement, Connection, Subquery, func, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Subquery, func, select
 
 from pointsbank.hours.tables import service_records
 from pointsbank.ledger.chart import MINUTE
+from pointsbank.people.merged import any_merged, groups, roots
 from pointsbank.places.tables import memberships, places
 from pointsbank.store.lists import fetched, is_one_of
 from pointsbank.store.tables import accounts, balances, lots
@@ -42,33 +43,44 @@ def lifetime_minutes(connection: Connection, ledger_id: int, people: Iterable[st
 
 
 def year_minutes(connection: Connection, ledger_id: int, year: int, people: Iterable[str]) -> dict[str, int]:
-    """Merit minutes that people (by id) served in a calendar year, by the date of service."""
+    """Merit minutes that people (by id) served in a calendar year, by the date of service, under any of their ids."""
     t, wanted = service_records.c, list(people)
+    shared = groups(connection, ledger_id, wanted)
+    everybody = {one for members in shared.values() for one in members} | set(wanted)
     rows = fetched(
         connection,
         select(t.volunteer, func.sum(t.minutes))
         .where(
             t.ledger_id == ledger_id,
-            is_one_of(connection, t.volunteer, wanted),
+            is_one_of(connection, t.volunteer, everybody),
             t.state.in_(COUNTS),
             *_within(year),
         )
         .group_by(t.volunteer),
     )
-    return dict.fromkeys(wanted, 0) | {str(person): int(minutes or 0) for person, minutes in rows}
+    served = {str(person): int(minutes or 0) for person, minutes in rows}
+    return {one: sum(served.get(id_, 0) for id_ in shared.get(one, (one,))) for one in wanted}
 
 
 def best_of_year(connection: Connection, ledger_id: int, year: int, wanted: int) -> list[tuple[str, int]]:
     """People (by id) with the most merit minutes of a year, the most first; all who share the last place too.
 
-    Reads the year's records once, in the database: for the yearly job, not for a page.
+    Who was merged stands once, under the id that goes on, with the hours of all ids. Reads the year's records once, in
+    the database: for the yearly job, not for a page.
     """
     t = service_records.c
     minutes = func.sum(t.minutes).label("minutes")
+    source: FromClause = service_records
+    subject: ColumnElement[str] = t.volunteer
+    if any_merged(connection, ledger_id):
+        merged = roots(ledger_id)
+        source = service_records.outerjoin(merged, merged.c.old_id == t.volunteer)
+        subject = func.coalesce(merged.c.root, t.volunteer)
     served = (
-        select(t.volunteer.label("subject"), minutes)
+        select(subject.label("subject"), minutes)
+        .select_from(source)
         .where(t.ledger_id == ledger_id, t.state.in_(COUNTS), *_within(year))
-        .group_by(t.volunteer)
+        .group_by(subject)
         .having(minutes > 0)
         .subquery("served")
     )

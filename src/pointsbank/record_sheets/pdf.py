@@ -42,7 +42,7 @@ def set_page(
         import typst
     except ImportError:
         return NotPrintable("typst")
-    family = next((name for name in rules.fonts if name in _families(fonts)), "")
+    family = next((name for name in rules.fonts if name in families_in(fonts)), "")
     if not family:
         return NotPrintable("font")
     qr = io.BytesIO()
@@ -57,7 +57,7 @@ def set_page(
     }
     return typst.compile(
         _TEMPLATE.read_bytes(),
-        font_paths=_fonts(fonts),
+        font_paths=fonts_in(fonts),
         sys_inputs={"sheet": msgspec.json.encode(sheet).decode()},
         format="pdf",
     )
@@ -98,12 +98,14 @@ def _words(content: SheetContent, rules: SheetRules) -> dict[str, object]:
 
 
 @lru_cache(maxsize=2)
-def _fonts(folder: str) -> typst.Fonts:
+def fonts_in(folder: str) -> typst.Fonts:
+    """The fonts of the machine and of a folder."""
     import typst
 
     return typst.Fonts(font_paths=[folder] if folder else [])
 
 
 @lru_cache(maxsize=2)
-def _families(folder: str) -> frozenset[str]:
-    return frozenset(_fonts(folder).families())
+def families_in(folder: str) -> frozenset[str]:
+    """Names of the families that are there."""
+    return frozenset(fonts_in(folder).families())

@@ -29,6 +29,7 @@ from pointsbank.record_sheets.content import SheetContent, as_typed, canonical_t
 from pointsbank.record_sheets.figures import Counted, at_or_below, by_activity, counted, names_of_stations
 from pointsbank.record_sheets.model import REASONS, NameCheck, Printed, PublicSheet, Sheet, SheetOrder
 from pointsbank.record_sheets.on_file import OnFile, by_id, by_token, of_person, version_of
+from pointsbank.record_sheets.passbook import Passbook, set_passbook
 from pointsbank.record_sheets.pdf import set_page
 from pointsbank.record_sheets.reading import Opening, open_for, with_names
 from pointsbank.record_sheets.refusals import (
@@ -157,6 +158,11 @@ class RecordSheets:
     async def of_person(self, person_id: str, limit: int = 100) -> list[Sheet]:
         """The sheets of a person, newest first."""
         return await self._ledger.database.read(of_person, self._ledger.id, person_id, limit)
+
+    async def set_passbook(self, book: Passbook) -> bytes | NotPrintable:
+        """A passbook as PDF, made anew each time and kept nowhere."""
+        async with self._press:
+            return await asyncio.to_thread(set_passbook, book, self._rules.fonts, self._fonts)
 
     async def print(self, sheet_id: str, opening: Opening) -> Printed | Refusal:
         """A sheet as PDF, as it was issued; made anew each time. That its name was seen is written down first.

@@ -72,6 +72,7 @@ DOCUMENTS: Final = (
         later_entry="unmerge",
         later_sequence="undone_by",
     ),
+    Document("gift", "gifts", "gift", key="gift_id", figures=(("points", "POINT"),), state="''"),
     Document("delivery", "deliveries", "receive", in_parts=True, state="''"),
 )
 

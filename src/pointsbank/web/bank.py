@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from pointsbank.access.log_in import LogIns
 from pointsbank.access.logins import LoginStore
@@ -30,6 +30,7 @@ from pointsbank.readers.overview import Overviews
 from pointsbank.record_sheets.service import RecordSheets
 from pointsbank.settings import Settings
 from pointsbank.store.profile import Profile
+from pointsbank.store.tables import heads
 from pointsbank.web.metrics import Metrics
 
 
@@ -70,6 +71,11 @@ class Bank(msgspec.Struct, frozen=True):
         """Put a reader's question to a snapshot of this ledger."""
         return await self.ledger.database.read(_ask, query, self.ledger.id, args, kwargs)
 
+    async def as_of(self, query: Callable[..., Any], *args: Any) -> tuple[int, Any]:
+        """The same, with the sequence number on which the answer rests: whoever asks elsewhere can compare (V5)."""
+        found: tuple[int, Any] = await self.ledger.database.read(_ask_as_of, query, self.ledger.id, args)
+        return found
+
 
 def _ask(
     connection: Connection,
@@ -79,3 +85,10 @@ def _ask(
     kwargs: dict[str, Any],
 ) -> Any:
     return query(connection, ledger_id, *args, **kwargs)
+
+
+def _ask_as_of(
+    connection: Connection, query: Callable[..., Any], ledger_id: int, args: tuple[Any, ...]
+) -> tuple[int, Any]:
+    sequence = connection.execute(select(heads.c.sequence).where(heads.c.ledger_id == ledger_id)).scalar()
+    return sequence or 0, query(connection, ledger_id, *args)

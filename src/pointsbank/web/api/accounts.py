@@ -179,10 +179,11 @@ async def get_statement(
     await _require_here(bank, request, path)
     only = StatementFilter(kind, commodity, lot, first_date, last_date)
     page = found(await bank.ask(statement, path, cursor=cursor, limit=limit, only=only))
-    return tagged(_statement(page), str(page.sequence), if_none_match)
+    return tagged(statement_out(page), str(page.sequence), if_none_match)
 
 
-def _statement(page: StatementPage) -> Statement:
+def statement_out(page: StatementPage) -> Statement:
+    """A page of a statement as it is answered."""
     lines = []
     for line in page.lines:
         fields = msgspec.structs.asdict(line)

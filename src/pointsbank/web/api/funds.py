@@ -49,8 +49,9 @@ class ApprovalIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FundsOut(msgspec.Struct, frozen=True):
-    """Every fund as it stands. Points in hundredths, money in 1/100 yuan."""
+    """Every fund as it stands, as of a sequence number. Points in hundredths, money in 1/100 yuan."""
 
+    as_of: int
     funds: list[FundState]
 
 
@@ -69,7 +70,7 @@ class BudgetChangesOut(msgspec.Struct, frozen=True):
 async def list_funds(bank: NamedDependency[Bank]) -> Response[FundsOut]:
     policy = bank.policies.policies[-1]
     today = city_day(bank.clock.now(), policy.timezone)
-    return answered(FundsOut(await bank.ask(funds, today, policy.timezone, policy.fen_per_point)))
+    return answered(FundsOut(*await bank.as_of(funds, today, policy.timezone, policy.fen_per_point)))
 
 
 @get(

@@ -20,7 +20,6 @@ from pointsbank.activities.ports import By
 from pointsbank.engine.commands import Command
 from pointsbank.people.cards import Cards
 from pointsbank.people.consents import Consents
-from pointsbank.people.export import export_own_data
 from pointsbank.readers.balances import Wallet
 from pointsbank.web.api.activity_shapes import Noted
 from pointsbank.web.api.answers import NO_STORE, answered, found, replayed
@@ -322,7 +321,7 @@ async def check_out(
 )
 async def own_data(bank: NamedDependency[Bank], request: BankRequest) -> Response[bytes]:
     asked_by = visit_in(request).person
-    data = done(await export_own_data(desk_of(bank).store, _about(request), asked_by))
+    data = done(await desk_of(bank).own_data(_about(request), asked_by))
     return Response(data, media_type="application/json", headers=NO_STORE)
 
 

@@ -12,7 +12,7 @@ from pointsbank.people import acts
 from pointsbank.people.acts import Act
 from pointsbank.people.cards import ISSUING, Card, Cards, IssuedCard
 from pointsbank.people.changes import Change
-from pointsbank.web.api import people, people_audit, people_merges
+from pointsbank.web.api import passbooks, people, people_audit, people_gifts, people_merges
 from pointsbank.web.api.answers import answered, replayed
 from pointsbank.web.api.describe import READING, IdempotencyKey, operation, problems
 from pointsbank.web.api.people_answers import COMMAND, desk_of, done, look, once, settling
@@ -295,7 +295,8 @@ TAGS = ["people 人员"]
 people_router = Router(
     "/people",
     route_handlers=[
-        *people.HANDLERS, *people_audit.HANDLERS, *people_merges.HANDLERS,
+        *people.HANDLERS, *people_audit.HANDLERS, *people_merges.HANDLERS, *people_gifts.HANDLERS,
+        *passbooks.HANDLERS,
         propose_change, confirm_change, waiting, propose_act, confirm_act, cards, freeze_card,
         ask_closing, confirm_closing, call_off,
     ],

@@ -14,6 +14,7 @@ from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter, QueryParameter
 from msgspec import Meta
+from sqlalchemy import Connection
 
 from pointsbank.engine.commands import Command
 from pointsbank.ledger.model import Receipt
@@ -97,8 +98,9 @@ class StandingOut(msgspec.Struct, frozen=True):
 
 
 class StandingsOut(msgspec.Struct, frozen=True):
-    """Where a person stands in every scheme in force, and the honours."""
+    """Where a person stands in every scheme in force, and the honours, as of a sequence number."""
 
+    as_of: int
     standings: list[StandingOut]
     honours: list[Honour]
 
@@ -173,6 +175,7 @@ class GroupTotal(msgspec.Struct, frozen=True):
     year: int
     minutes: int
     people: int
+    as_of: int
 
 
 class GroupLine(msgspec.Struct, frozen=True):
@@ -186,6 +189,7 @@ class GroupLine(msgspec.Struct, frozen=True):
 class GroupsOut(msgspec.Struct, frozen=True):
     """The groups of a kind with the most minutes of a year, the most first; all of a tie at the end."""
 
+    as_of: int
     groups: list[GroupLine]
 
 
@@ -209,15 +213,19 @@ async def standing(
     bank: NamedDependency[Bank], request: BankRequest, person_id: PersonId
 ) -> Response[StandingsOut]:
     await require_at(bank, actor_in(request), "recognition:read", person=person_id)
+    return answered(await standings_of(bank, person_id))
+
+
+async def standings_of(bank: Bank, person_id: str) -> StandingsOut:
+    """Where somebody stands in every scheme in force, and the honours, from one snapshot."""
     day = today(bank)
-    lifetime = (await bank.ask(lifetime_minutes, [person_id]))[person_id]
-    this_year = (await bank.ask(year_minutes, day.year, [person_id]))[person_id]
+    as_of, (lifetime, this_year, honours) = await bank.as_of(_merits, person_id, day.year)
     standings = [
         _standing_out(scheme, this_year if scheme.basis == "year" else lifetime)
         for scheme in _schemes().schemes
         if scheme.valid_from <= day <= scheme.valid_to
     ]
-    return answered(StandingsOut(standings, await bank.ask(honours_of, person_id)))
+    return StandingsOut(as_of, standings, honours)
 
 
 @post(
@@ -332,12 +340,12 @@ async def list_groups(
     year: YearAsked,
     limit: Limit = 100,
 ) -> Response[GroupsOut]:
-    best = await bank.ask(best_groups, kind, year, limit)
+    as_of, best = await bank.as_of(best_groups, kind, year, limit)
     known = await bank.ask(places_by_id, [group for group, _ in best], today(bank))
     lines = [
         GroupLine(known[group].code, known[group].name, minutes) for group, minutes in best if group in known
     ]
-    return answered(GroupsOut(lines))
+    return answered(GroupsOut(as_of, lines))
 
 
 @get(
@@ -355,8 +363,17 @@ async def group_total(
     known = await bank.ask(places_on, [code], today(bank)) if code.isprintable() else {}
     if code not in known:
         raise ProblemError("not-found")
-    minutes, people = await bank.ask(group_minutes, known[code].id, year)
-    return answered(GroupTotal(code, known[code].name, year, minutes, people))
+    as_of, (minutes, people) = await bank.as_of(group_minutes, known[code].id, year)
+    return answered(GroupTotal(code, known[code].name, year, minutes, people, as_of))
+
+
+def _merits(
+    connection: Connection, ledger_id: int, person_id: str, year: int
+) -> tuple[int, int, list[Honour]]:
+    """Minutes of a lifetime and of a year, and the honours, from one snapshot."""
+    lifetime = lifetime_minutes(connection, ledger_id, [person_id])[person_id]
+    this_year = year_minutes(connection, ledger_id, year, [person_id])[person_id]
+    return lifetime, this_year, honours_of(connection, ledger_id, person_id)
 
 
 async def _honours(

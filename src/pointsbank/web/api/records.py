@@ -12,7 +12,6 @@ from litestar.params import JSONBody, PathParameter, QueryParameter
 from msgspec import Meta
 
 from pointsbank.engine.commands import Command
-from pointsbank.hours.debts import debts_of
 from pointsbank.hours.notices import NO_INDEX, PublicNotice
 from pointsbank.hours.objections import Objection
 from pointsbank.hours.status import Standing
@@ -109,9 +108,16 @@ class StandingOut(msgspec.Struct, frozen=True):
     steps: list[StepOut]
 
 
-class StandingsOut(msgspec.Struct, frozen=True):
-    """Every hour of a volunteer, newest first, and the points that are owed (hundredths)."""
+class RecordStandingOut(StandingOut, frozen=True):
+    """Where one record stands, as of a sequence number."""
 
+    as_of: int
+
+
+class StandingsOut(msgspec.Struct, frozen=True):
+    """Every hour of a volunteer, newest first, and the points that are owed (hundredths), as of a sequence number."""
+
+    as_of: int
     hours: list[StandingOut]
     owed: int
 
@@ -303,12 +309,13 @@ async def notice(
 )
 async def standing(
     bank: NamedDependency[Bank], request: BankRequest, record_id: RecordPath
-) -> Response[StandingOut]:
+) -> Response[RecordStandingOut]:
     await require_found(bank, actor_in(request), "hours:read", of_records, [record_id])
-    found = await desks_of(bank).standings.of_record(record_id)
+    as_of, found = await desks_of(bank).standings.as_of(record_id)
     if found is None:
         raise ProblemError("not-found")
-    return answered(standing_out(found))
+    told = msgspec.structs.asdict(standing_out(found))
+    return answered(RecordStandingOut(**told, as_of=as_of))
 
 
 @get(
@@ -322,8 +329,8 @@ async def standing(
 async def standings(
     bank: NamedDependency[Bank], request: BankRequest, person_id: Annotated[Id, PathParameter()]
 ) -> Response[StandingsOut]:
-    found = await desks_of(bank).standings.of_person(person_id)
-    debts = (await bank.ask(debts_of, [person_id])).get(person_id, [])
+    account = await desks_of(bank).standings.account_of(person_id)
+    found = account.hours
     at = {
         one.id: one.station for one in await bank.ask(of_records, [s.record_id for s in found if s.record_id])
     }
@@ -334,7 +341,7 @@ async def standings(
     acts = [Act(at.get(s.record_id) or at.get(s.session_id, ""), person=person_id) for s in found]
     seen = await may_at(bank, actor_in(request), "hours:read", acts)
     told = [standing_out(one) for one, is_seen in zip(found, seen, strict=True) if is_seen]
-    return answered(StandingsOut(told, sum(lot.balance for lot in debts)))
+    return answered(StandingsOut(account.as_of, told, account.owed))
 
 
 def _command(request: BankRequest, key: str) -> Command:

@@ -15,6 +15,7 @@ from litestar.di import NamedDependency
 from litestar.params import HeaderParameter, JSONBody
 from msgspec import Meta
 
+from pointsbank.access.eligibility import Eligibility, eligibility
 from pointsbank.access.passwords import PasswordsBusy
 from pointsbank.access.sessions import form_token
 from pointsbank.access.visits import OpenedVisit, Visits
@@ -57,12 +58,19 @@ class OwnCodeIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class VisitOut(msgspec.Struct, frozen=True):
-    """Who stands there, masked, what may be spent, and until when. `csrf` goes back with every command of the session."""
+    """Who stands there, masked, what may be spent, and until when. `csrf` goes back with every command of the session.
+
+    `available` and `left_today` (what the day's limit leaves, null for no limit) in hundredths, as of `as_of`;
+    `needs_guardian` if only with the guardian beside.
+    """
 
     person: str
     session: str
     name: str
+    as_of: int
     available: int
+    left_today: int | None
+    needs_guardian: bool
     spends_from: datetime | None
     expires_at: datetime | None
     csrf: str
@@ -122,7 +130,12 @@ async def read_code(
     terminal_key: TerminalKey = "",
 ) -> Response[VisitOut]:
     person_id, name = done(await visits_of(bank).read_own_code(terminal_key, actor_in(request), data.code))
-    return answered(VisitOut(person_id, "", name, await _available(bank, person_id), None, None, ""), 201)
+    sequence, available = await _available(bank, person_id)
+    may = await _eligibility(bank, person_id)
+    out = VisitOut(
+        person_id, "", name, sequence, available, may.left_today, may.needs_guardian, None, None, ""
+    )
+    return answered(out, 201)
 
 
 def visits_of(bank: Bank) -> Visits:
@@ -136,11 +149,16 @@ async def opened_visit(bank: Bank, opened: OpenedVisit | Refusal) -> Response[Vi
     """An opened session as an answer with its cookie, or the refusal raised."""
     found = done(opened)
     now = bank.clock.now()
+    sequence, available = await _available(bank, found.person)
+    may = await _eligibility(bank, found.person)
     out = VisitOut(
         found.person,
         found.session,
         found.name,
-        await _available(bank, found.person),
+        sequence,
+        available,
+        may.left_today,
+        may.needs_guardian,
         when(found.spends_from) if found.spends_from > now else None,
         when(found.expires_at),
         form_token(found.token),
@@ -155,9 +173,16 @@ async def opened_visit(bank: Bank, opened: OpenedVisit | Refusal) -> Response[Vi
     )
 
 
-async def _available(bank: Bank, person_id: str) -> int:
+async def _available(bank: Bank, person_id: str) -> tuple[int, int]:
+    """The books' sequence number, and what may be spent."""
     wallet = await bank.balances.wallet(person_id)
-    return 0 if isinstance(wallet, Refusal) else wallet.available
+    return (0, 0) if isinstance(wallet, Refusal) else (wallet.sequence, wallet.available)
+
+
+async def _eligibility(bank: Bank, person_id: str) -> Eligibility:
+    return await eligibility(
+        bank.people.registry, bank.logins, bank.policies, person_id, visits_of(bank).zone
+    )
 
 
 router = Router("/visits", route_handlers=[open_visit, choose_pin, read_code], tags=["terminals 终端"])

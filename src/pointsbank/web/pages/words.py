@@ -190,6 +190,7 @@ ENTRY_KINDS: Final[dict[str, tuple[str, str]]] = {
     "merge": ("账户合并", "Accounts merged"),
     "unmerge": ("撤销合并", "Merge undone"),
     "settle": ("销户结清", "Account settled"),
+    "gift": ("积分转赠", "Points given"),
     "budget": ("预算调整", "Budget changed"),
     "basket": ("兑换商品", "Goods redeemed"),
     "return": ("退货", "Goods returned"),

@@ -1,0 +1,134 @@
+"""V6: points go to the household or back to the fund, lot by lot, and to nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from tests.activities.centre import HEAD, SECOND, VERIFIER, Centre, done, open_centre, refused
+from tests.activities.test_clawback import FUND, debt, decided, false_activity, holds, spend, with_shop
+from tests.activities.test_settling import live_together
+from tests.verify.uncommitted import close_engines, uncommitted
+
+from pointsbank.hours.giving import Gift, Giving
+from pointsbank.hours.refusals import DebtLeft, GiftDecided, NotOfHousehold
+from pointsbank.ledger.refusals import AmountOutOfRange, InsufficientBalance, KeyConflict, Refusal
+from pointsbank.points.lots import lots_of
+from pointsbank.store.database import Database
+from pointsbank.verify import verify
+
+
+def giving(centre: Centre) -> Giving:
+    return Giving(centre.ledger, centre.policies)
+
+
+async def proposed(centre: Centre, giver: str, taker: str, points: int) -> Gift | Refusal:
+    other = centre.id(taker) if taker else ""
+    return await giving(centre).propose(centre.id(giver), other, points, 0, SECOND, centre.key("gift"))
+
+
+async def given(centre: Centre, giver: str, taker: str, points: int) -> Gift | Refusal:
+    gift = done(await proposed(centre, giver, taker, points))
+    return await giving(centre).give(gift, HEAD, centre.key("give"))
+
+
+async def earned(centre: Centre, name: str, *days: str) -> None:
+    for day in days:
+        centre.at(f"{day} 06:00:00")
+        await centre.credited(name, day)
+    await centre.release("2026-03-31")
+
+
+async def test_v6_points_go_to_the_household_or_to_the_fund_and_to_no_stranger(database: Database) -> None:
+    async with open_centre(database, with_shop()) as centre:
+        await earned(centre, "V1", "2026-03-02")
+        merit = await centre.merit("V1")
+        assert refused(await proposed(centre, "V1", "V2", 500)) == NotOfHousehold(centre.id("V2"))
+        await live_together(centre, "V1", "V2")
+        assert refused(await proposed(centre, "V1", "V3", 500)) == NotOfHousehold(centre.id("V3"))
+        assert refused(await proposed(centre, "V1", "V1", 500)) == NotOfHousehold(centre.id("V1"))
+        gift = done(await given(centre, "V1", "V2", 500))
+        assert (gift.state, gift.proposed_by, gift.decided_by) == ("given", SECOND.person, HEAD.person)
+        assert (await centre.points("V1"), await centre.points("V2")) == (1500, 500)
+        lots = {}
+        for name in ("V1", "V2"):
+            wallet = centre.people[name].wallet
+            [lot] = (await centre.ledger.database.read(lots_of, centre.ledger.id, [wallet]))[wallet]
+            lots[name] = (lot.lot, lot.expires_on, lot.fund)
+        assert lots["V1"] == lots["V2"], "fund and last day stay what they were"
+        issued = await holds(centre, FUND.issued)
+        done(await given(centre, "V1", "", 400))
+        assert await centre.points("V1") == 1100
+        assert await holds(centre, FUND.issued) == issued + 400, "the fund may issue them again"
+        done(await given(centre, "V2", "", 500)), "what was given may be given on"
+        assert await centre.merit("V1") == merit, "merit is nobody else's"
+        await centre.holds()
+
+
+async def test_v6_nobody_gives_more_than_there_is_or_before_a_debt_is_paid(database: Database) -> None:
+    async with open_centre(database, with_shop()) as centre:
+        activity, _ = await false_activity(centre, "V1")
+        await centre.release("2026-03-06")
+        few = refused(await proposed(centre, "V1", "", 2001))
+        assert isinstance(few, InsufficientBalance)
+        assert (few.available, few.required) == (2000, 2001)
+        for wrong in (0, -5):
+            assert isinstance(await proposed(centre, "V1", "", wrong), AmountOutOfRange)
+        gift = done(await proposed(centre, "V1", "", 2000))
+        await spend(centre, "V1", 500)
+        assert isinstance(await giving(centre).give(gift, HEAD, centre.key()), InsufficientBalance)
+        await spend(centre, "V1", 1500)
+        centre.at("2026-03-09 08:00:00")
+        await decided(centre, activity, "V1")
+        assert await debt(centre, "V1") == 2000
+        await earned(centre, "V1", "2026-03-10")
+        owed = await debt(centre, "V1")
+        assert owed
+        assert refused(await proposed(centre, "V1", "", 100)) == DebtLeft(owed)
+        assert refused(await giving(centre).give(gift, HEAD, centre.key())) == DebtLeft(owed)
+        await centre.holds()
+
+
+async def test_v6_a_gift_is_given_once_whoever_confirms_at_the_same_moment(database: Database) -> None:
+    async with open_centre(database, with_shop()) as centre:
+        await earned(centre, "V1", "2026-03-02")
+        command = centre.key("gift")
+        desk, giver = giving(centre), centre.id("V1")
+        gift = done(await desk.propose(giver, "", 700, 5, SECOND, command))
+        assert done(await desk.propose(giver, "", 700, 9, SECOND, command)) == gift, "the same command again"
+        assert isinstance(await desk.propose(giver, "", 800, 5, SECOND, command), KeyConflict)
+        told = await asyncio.gather(*(desk.give(gift, by, centre.key()) for by in (HEAD, VERIFIER, HEAD)))
+        assert {one.decided_by for one in told if isinstance(one, Gift)} <= {HEAD.person, VERIFIER.person}
+        assert await centre.points("V1") == 1300
+        winner = done(await desk.find(gift.gift_id) or refused(None))
+        loser = VERIFIER if winner.decided_by == HEAD.person else HEAD
+        assert await desk.give(gift, loser, centre.key()) == GiftDecided(gift.gift_id, "given")
+        assert await desk.call_off(winner, HEAD, centre.key()) == GiftDecided(gift.gift_id, "given")
+        other = done(await proposed(centre, "V1", "", 100))
+        stopped = done(await desk.call_off(other, VERIFIER, centre.key()))
+        assert (stopped.state, stopped.sequence) == ("called-off", 0)
+        assert await desk.give(other, HEAD, centre.key()) == GiftDecided(other.gift_id, "called-off")
+        assert [one.state for one in await desk.of(giver)].count("given") == 1
+        await centre.holds()
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ("points = points + 1", "document-amounts"),
+        ("content = content || 'x'", "document-digest"),
+        ("sequence = sequence - 1", "document-entry"),
+    ],
+)
+async def test_v6_a_gift_that_was_changed_afterwards_is_found(
+    database: Database, change: str, named: str
+) -> None:
+    async with open_centre(database, with_shop()) as centre:
+        await earned(centre, "V1", "2026-03-02")
+        done(await given(centre, "V1", "", 700))
+        assert (await verify(centre.ledger.database, centre.ledger.name)).findings == ()
+    async with uncommitted(database.url) as books:
+        await books.execute(f"UPDATE gifts SET {change}")
+        found = (await verify(books, "centre")).findings
+    await close_engines()
+    assert named in {finding.code for finding in found}, found
