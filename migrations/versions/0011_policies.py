@@ -1,4 +1,4 @@
-"""Policies that two people approve; evidence of attendance that was typed in; an index that `verify` reads by."""
+"""Policies that two people approve; evidence of attendance that was typed in; indexes that `verify` reads by."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,6 +10,9 @@ depends_on = None
 
 TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+BY_SEQUENCE = ("clawback_lines", "budget_changes", "merged_people", "deliveries")
+"""What `verify` reads by the entry that carries it, some thousand entries at a time."""
 
 
 def upgrade() -> None:
@@ -52,10 +55,12 @@ def upgrade() -> None:
         sqlite_strict=True,
         sqlite_with_rowid=False,
     )
-    op.create_index("clawback_lines_sequence_idx", "clawback_lines", ["ledger_id", "sequence"])
+    for table in BY_SEQUENCE:
+        op.create_index(f"{table}_sequence_idx", table, ["ledger_id", "sequence"])
 
 
 def downgrade() -> None:
-    op.drop_index("clawback_lines_sequence_idx", "clawback_lines")
+    for table in BY_SEQUENCE:
+        op.drop_index(f"{table}_sequence_idx", table)
     op.drop_table("evidence")
     op.drop_table("policy_changes")

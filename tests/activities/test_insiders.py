@@ -23,6 +23,7 @@ from tests.activities.centre import (
 from tests.points.town import micros
 
 from pointsbank.activities.attendance import Shown
+from pointsbank.activities.evidence import EvidenceDesk
 from pointsbank.activities.model import ActivityPlan, SessionPlan
 from pointsbank.activities.ports import By
 from pointsbank.activities.refusals import CheckInRefused
@@ -308,6 +309,9 @@ async def _with_a_real_activity(centre: Centre, hats: list[By]) -> None:
         centre.key(),
     )  # fmt: skip
     done(written)
+    assert (await centre.submit(session, ADMIN))["V1"].verdict == "evidence_missing"
+    filed = await EvidenceDesk(centre.ledger).file(session, stranger, "photo", "IMG-1", ADMIN, centre.key())
+    done(filed)  # a number that leads nowhere: the verifier asks for the photograph, or is deceived
     line = (await centre.submit(session, ADMIN))["V1"]
     assert line.verdict == "submitted"
     for hat in hats:

@@ -155,6 +155,10 @@ AT: dict[str, Callable[[Things], Asked]] = {
         f"/api/v1/activity-sessions/{x.session}/check-outs",
         {"person": x.person, "way": "card"},
     ),
+    "POST /api/v1/activity-sessions/{session_id}/evidence": lambda x: (
+        f"/api/v1/activity-sessions/{x.session}/evidence",
+        {"person": x.person, "kind": "sheet", "reference": "2026-17"},
+    ),
     "POST /api/v1/activity-sessions/{session_id}/written": lambda x: (
         f"/api/v1/activity-sessions/{x.session}/written",
         {

@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
+from pointsbank.activities.evidence import KINDS as EVIDENCE_KINDS
+from pointsbank.activities.evidence import EvidenceDesk
 from pointsbank.activities.model import ActivityPlan, SessionPlan
 from pointsbank.activities.ports import By
 from pointsbank.cli.acting import Query, Shown, acting_options, who_acts, who_acts_on
@@ -153,6 +155,27 @@ async def submit(session_id: str, reason: str, shown: Shown, database_url: str) 
     ):
         for line in granted(await desks.submitting.submit(session_id, by, asked, reason=reason)):
             say(f"{line.record_id or line.person_id}\t{line.verdict}\t{line.minutes}")
+
+
+@command.command("evidence", short_help="File what shows that somebody was there 登记凭据")
+@click.argument("session_id")
+@click.argument("person")
+@click.option("--kind", type=click.Choice(EVIDENCE_KINDS), required=True, help="What it is.")
+@click.option("--reference", required=True, help="The number under which it is kept.")
+@acting_options
+@database_option
+@as_coroutine
+async def evidence(
+    session_id: str, person: str, kind: str, reference: str, shown: Shown, database_url: str
+) -> None:
+    """File what shows that PERSON was there, of whom no check-in says so. Whoever verifies sees its number."""
+    async with acting_desks(database_url, shown, "hours:submit", of_sessions, session_id) as (
+        desks,
+        by,
+        asked,
+    ):
+        granted(await EvidenceDesk(desks.ledger).file(session_id, person, kind, reference, by, asked))
+    say("已登记 / filed")
 
 
 @command.command("verify", short_help="Verify what somebody else submitted 核验")
