@@ -19,6 +19,7 @@ from pointsbank.engine.commands import Command
 from pointsbank.ledger.model import Receipt
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.places.tree import places_by_id, places_on
+from pointsbank.recognition.barred import barred
 from pointsbank.recognition.figures import best_groups, lifetime_minutes, year_minutes
 from pointsbank.recognition.scheme import Scheme, SchemeBook, load_schemes, shipped_schemes
 from pointsbank.recognition.service import (
@@ -101,6 +102,8 @@ class StandingsOut(msgspec.Struct, frozen=True):
 
     standings: list[StandingOut]
     honours: list[Honour]
+    barred_until: date | None
+    """until this day on no candidate list, because of false hours"""
 
 
 class FreezeIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -217,7 +220,9 @@ async def standing(
         for scheme in _schemes().schemes
         if scheme.valid_from <= day <= scheme.valid_to
     ]
-    return answered(StandingsOut(standings, await bank.ask(honours_of, person_id)))
+    policy = bank.policies.protecting(day)
+    free = await bank.ask(barred, day, policy.cases.false_hours_bar_years, policy.timezone)
+    return answered(StandingsOut(standings, await bank.ask(honours_of, person_id), free.get(person_id)))
 
 
 @post(
@@ -372,7 +377,8 @@ def _schemes() -> SchemeBook:
 
 
 def _desk(bank: Bank) -> Recognition:
-    return Recognition(bank.ledger, bank.policies.policies[-1].timezone)
+    policy = bank.policies.protecting(today(bank))
+    return Recognition(bank.ledger, policy.timezone, policy.cases.false_hours_bar_years)
 
 
 def _command(request: BankRequest, key: str) -> Command:
