@@ -386,8 +386,9 @@ LISTS = {
     "POST /api/v1/people/searches",
     "GET /api/v1/terminals",
     "GET /api/v1/risks/overlaps",
+    "GET /api/v1/projects",
 }
-"""They answer everybody who may read anywhere, and show only what is at the reader's places."""
+"""They answer everybody who may read anywhere, and show what is at the reader's places, or, of projects, at none."""
 
 ABOUT_A_PERSON = {"GET /api/v1/recognition/standings/{person_id}"}
 """They are about a person and no place: for oneself, or for a role of the whole city."""

@@ -20,6 +20,7 @@ from pointsbank.activities.evidence import KINDS as EVIDENCE_KINDS
 from pointsbank.activities.evidence import EvidenceDesk
 from pointsbank.activities.model import ActivityPlan, SessionPlan
 from pointsbank.activities.ports import By
+from pointsbank.activities.projects import projects_in
 from pointsbank.cli.acting import Query, Shown, acting_options, who_acts, who_acts_on
 from pointsbank.cli.people_of import people_of
 from pointsbank.cli.terminal import (
@@ -85,18 +86,62 @@ def command() -> None:
 @click.option("--station", required=True, help="Code of the station that holds it.")
 @click.option("--starts", type=CityTime(), required=True, help="Its first moment, city time.")
 @click.option("--ends", type=CityTime(), required=True, help="Its last moment, city time.")
+@click.option("--project", "project_id", default="", help="Id of a project of the library.")
 @acting_options
 @database_option
 @as_coroutine
 async def propose(
-    title: str, category: str, station: str, starts: datetime, ends: datetime, shown: Shown, database_url: str
+    title: str,
+    category: str,
+    station: str,
+    starts: datetime,
+    ends: datetime,
+    project_id: str,
+    shown: Shown,
+    database_url: str,
 ) -> None:
     """Propose an activity; gives its id."""
     plan = ActivityPlan(
-        title=title, category=category, station=station, starts_at=_micros(starts), ends_at=_micros(ends)
+        title=title,
+        category=category,
+        station=station,
+        starts_at=_micros(starts),
+        ends_at=_micros(ends),
+        project_id=project_id,
     )
     async with acting_desks(database_url, shown, "activities:plan", station=station) as (desks, by, asked):
         say(granted(await desks.activities.propose(plan, by, asked)))
+
+
+@command.command("project", short_help="Put a project into the library 项目入库")
+@click.argument("name")
+@click.option("--brand", default="", help="Tags with blanks between them.")
+@click.option("--sector", default="", help="Code of the sector.")
+@acting_options
+@database_option
+@as_coroutine
+async def project(name: str, brand: str, sector: str, shown: Shown, database_url: str) -> None:
+    """Put a project into the library; gives its id."""
+    async with acting_desks(database_url, shown, "activities:plan") as (desks, by, asked):
+        say(granted(await desks.activities.open_project(name, brand, sector, by, asked)))
+
+
+@command.command("projects", short_help="The project library 项目库")
+@click.option("--brand", default="", help="Only with this tag.")
+@click.option("--sector", default="", help="Only of this sector.")
+@database_option
+@as_coroutine
+async def list_projects(brand: str, sector: str, database_url: str) -> None:
+    """Projects of the library: id, name, tags, sector, state."""
+    database, after = opened(database_url), ""
+    try:
+        ledger_id = ledger_to_read(database).id
+        while found := await database.read(projects_in, ledger_id, brand=brand, sector=sector, after=after):
+            for one in found:
+                say(f"{one.id}\t{one.name}\t{' '.join(one.brand)}\t{one.sector}\t{one.state}")
+            after = found[-1].id
+    finally:
+        await database.close()
 
 
 @command.command("decide", short_help="Approve or refuse a proposed activity 审批活动")
