@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from click.testing import CliRunner, Result
 from tests.cli.test_verbs import GOOD, hours_file
-from tests.people_of import enrol, open_peopled
+from tests.people_of import enrol, open_peopled, volunteers_named
 
 from pointsbank.access.totp import code_at, step_of
 from pointsbank.activities.model import ActivityPlan
@@ -246,3 +246,53 @@ def test_who_brings_a_file_on_the_command_line_is_its_recorder_and_verifies_noth
     assert f"submitted\t{person}" in steps
     member(shell, "dee", "verifier")
     assert "L2\tchecked" in shell.acting("dee", "activities", "verify", "L2").output, "two people verify it"
+
+
+def test_hours_from_the_sign_up_to_a_correction_on_the_command_line(shell: Shell, tmp_path: Path) -> None:
+    begins = (SystemClock().now() // HOUR + 3) * HOUR
+    shell.found()
+    operator, checker = ("station-operator", "verifier"), ("verifier",)
+    member(shell, "cy", *operator)
+    member(shell, "dee", *checker, "centre-manager")
+
+    def said(login: str, *arguments: str) -> str:
+        result = shell.acting(login, *arguments)
+        assert result.exit_code == 0, result.output
+        return result.output.splitlines()[-1]
+
+    span = ("--starts", text_of(begins), "--ends", text_of(begins + 2 * HOUR))
+    project = said("cy", "activities", "project", "清雪行动", "--brand", "四叶草")
+    assert "清雪行动\t四叶草" in shell.run("activities", "projects", "--brand", "四叶草").output
+    plan = ("--category", "ENV", "--station", "S1", "--project", project)
+    activity = said("cy", "activities", "propose", "清雪", *plan, *span)
+    said("dee", "activities", "decide", activity, "--approve")
+    session = said("cy", "activities", "session", activity, *span, "--capacity", "5")
+    person = asyncio.run(_volunteer(shell.url))
+    assert "signed up" in said("cy", "attendance", "sign-up", session, person)
+    days = ("--from", "2026-01-01", "--to", "2099-12-31")
+    said("cy", "attendance", "paper", person, "insurance", *days, "--code", "2026", "--station", "S1")
+    shell.ahead = 24 * 60
+    times = ("--in", text_of(begins), "--out", text_of(begins + 2 * HOUR))
+    said("cy", "attendance", "written", session, person, *times, "--reason", "forgot-check-in")
+    assert "evidence_missing" in said("cy", "activities", "submit", session)
+    said("cy", "activities", "evidence", session, person, "--kind", "sheet", "--reference", "2026-17")
+    first = said("cy", "activities", "submit", session).split("\t")[0]
+    assert said("cy", "attendance", "withdraw", first) == f"{first}\twithdrawn"
+    second = said("cy", "activities", "submit", session).split("\t")[0]
+    own = said("cy", "attendance", "reject", second, "--reason", "wrong-times")
+    assert own == f"{second}\tverifier-is-recorder"
+    assert said("dee", "attendance", "reject", second, "--reason", "wrong-times") == f"{second}\trejected"
+    third = said("cy", "activities", "submit", session).split("\t")[0]
+    assert f"{third}\tpending" in said("dee", "activities", "verify", third)
+    shorter = ("--in", text_of(begins), "--out", text_of(begins + HOUR))
+    corrected = said("cy", "attendance", "correct", third, *shorter).split("\t")
+    assert corrected[1:] == ["submitted", "60"]
+    assert "reversed" in shell.run("activities", "standing", third).output
+
+
+async def _volunteer(url: str) -> str:
+    database = Database(url)
+    async with open_peopled(database) as ledger:
+        found = await volunteers_named(ledger, "V1")
+    await database.close()
+    return found["V1"].id

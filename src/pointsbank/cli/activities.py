@@ -42,6 +42,7 @@ from pointsbank.engine.ids import new_id
 from pointsbank.engine.registry import CITY_LEDGER, ledger_to_read, open_ledger
 from pointsbank.hours.notices import Notices
 from pointsbank.hours.risks import risks
+from pointsbank.hours.service import HoursService
 from pointsbank.hours.whereabouts import of_activities, of_records, of_sessions
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.people.master import MasterKeyError, master_keys
@@ -438,7 +439,9 @@ async def acting_desks(
             else:
                 actor = await who_acts(ledger, scope, shown, Act(station))
             by = By(actor.id, actor.person, "" if actor.person else actor.id)
-            desks = make_desks(ledger, await policies_for(ledger), code_key=os.urandom(32))
+            book = await policies_for(ledger)
+            await HoursService(ledger, book).open_accounts()  # of a ledger that no service has opened yet
+            desks = make_desks(ledger, book, code_key=os.urandom(32))
             yield desks, by, Command(actor.client, f"cli:{new_id()}", actor.name)
     finally:
         await database.close()
