@@ -38,7 +38,10 @@ def projects_in(
     if sector:
         query = query.where(t.sector == sector)
     rows = fetched(connection, query.order_by(t.project_id).limit(limit))
-    return [Project(row[0], row[1], tuple(row[2].split()), row[3], row[4]) for row in sorted(rows)]
+    return [
+        Project(row[0], row[1], tuple(row[2].split()), row[3], row[4])
+        for row in sorted(rows, key=lambda row: str(row[0]))
+    ]
 
 
 def is_open_project(connection: Connection, ledger_id: int, project_id: str) -> bool:
