@@ -25,6 +25,7 @@ from pointsbank.access.people_desk import PeopleDesk
 from pointsbank.access.pepper import PepperError, pepper_path, read_pepper
 from pointsbank.access.phone_codes import PhoneCodes
 from pointsbank.access.pins import Pins
+from pointsbank.access.policies import PolicyDesk, admit_policies
 from pointsbank.access.roles import RoleDesk
 from pointsbank.access.senders import Outbox, sender_of
 from pointsbank.access.service import KeyDesk, KeyRing
@@ -34,7 +35,6 @@ from pointsbank.access.terminals import TerminalDesk
 from pointsbank.access.visits import Visits
 from pointsbank.activities.ports import By
 from pointsbank.engine.clock import Clock, SystemClock
-from pointsbank.engine.opening import admit
 from pointsbank.engine.registry import Ledger, open_ledger
 from pointsbank.hours.service import HoursService
 from pointsbank.ledger.chart import SHIPPED, Chart
@@ -144,7 +144,7 @@ async def open_bank(
         await database.read(require_current)
         keys = master_keys(settings, demo_key_path(settings))  # without one nothing begins
         ledger = await stack.enter_async_context(open_ledger(database, settings.ledger, chart, clock=clock))
-        profile = await admit(ledger, policies) if chart is SHIPPED else "live"
+        profile = await admit_policies(ledger, policies) if chart is SHIPPED else "live"
         if settings.demo:
             await upgrade_people(settings)
         store = people_store(settings, ledger.id, keys, clock=clock)
@@ -190,6 +190,7 @@ async def open_bank(
             sessions=Sessions(ledger, ring),
             staff=staff,
             roles=RoleDesk(ledger, ring, policies),
+            rules=PolicyDesk(ledger, ring),
             log_ins=log_ins,
             logins=logins,
             sheets=sheets,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -14,6 +15,7 @@ from tests.activities.centre import (
     SECOND,
     TERMINAL,
     VERIFIER,
+    Centre,
     done,
     guarded,
     open_centre,
@@ -23,15 +25,26 @@ from tests.activities.centre import (
 from tests.points.town import book, followed_by, micros, open_town, record
 
 from pointsbank.activities.attendance import Shown
-from pointsbank.activities.model import ActivityPlan, DeviceEvent, SessionPlan
+from pointsbank.activities.evidence import EvidenceDesk
+from pointsbank.activities.model import Activity, ActivityPlan, DeviceEvent, Paper, SessionPlan
 from pointsbank.activities.ports import By
 from pointsbank.activities.refusals import CheckInRefused, FourEyes, SignUpRefused
+from pointsbank.activities.rules import Applicant, why_not
 from pointsbank.engine.commands import Command
+from pointsbank.hours.clawback import Clawing
 from pointsbank.hours.objections import Objection
 from pointsbank.hours.refusals import AppealTooLate, WrongState
 from pointsbank.hours.rules import is_double
 from pointsbank.hours.service import HoursService
+from pointsbank.hours.trails import filed_records
+from pointsbank.ledger.model import Receipt
+from pointsbank.people.changes import Change, Changes
+from pointsbank.people.directory import directory_of
+from pointsbank.people.model import NewPerson
+from pointsbank.people.registry import Registry
+from pointsbank.people.volunteers import Volunteer
 from pointsbank.policy.model import Campaign, CaseRules
+from pointsbank.policy.shipped import policies_at
 from pointsbank.store.database import Database
 
 
@@ -159,7 +172,9 @@ async def test_h3_a_forgotten_check_out_earns_no_end_and_is_closed_by_hand_as_ho
         assert (line.minutes, outcome.points, await centre.merit("V1")) == (120, 0, 120)
 
 
-async def test_h4_who_came_unregistered_is_added_as_honour_and_needs_a_verifier(database: Database) -> None:
+async def test_h4_who_came_unregistered_is_added_as_honour_and_needs_evidence_and_a_verifier(
+    database: Database,
+) -> None:
     async with open_centre(database) as centre:
         session = await centre.session("2026-03-02")
         start, end = micros("2026-03-02 09:00:00"), micros("2026-03-02 11:00:00")
@@ -177,8 +192,25 @@ async def test_h4_who_came_unregistered_is_added_as_honour_and_needs_a_verifier(
                 session, centre.id("V1"), start, end, "came-unregistered", RECORDER, centre.key()
             )
         )
+        assert (await centre.submit(session))["V1"].verdict == "evidence_missing"
+        desk = EvidenceDesk(centre.ledger)
+        person = centre.id("V1")
+        for by, rule in ((centre.by("V1"), "recorder-is-beneficiary"), (TERMINAL, "machine-source")):
+            answer = await desk.file(session, person, "photo", "IMG-7", by, centre.key())
+            assert refused(answer) == FourEyes(rule)
+        for kind, reference in (("photo", ""), ("photo", "张小明在场"), ("hearsay", "1")):
+            answer = await desk.file(session, person, kind, reference, RECORDER, centre.key())
+            assert refused(answer) == CheckInRefused("reason-missing"), "a number, and no free text"
+        done(await desk.file(session, person, "sheet", "2026/03/S1-17", RECORDER, centre.key()))
+        twice = await desk.file(session, person, "photo", "IMG-7", RECORDER, centre.key())
+        assert refused(twice).code == "document-exists", "it is not exchanged afterwards"
         line = (await centre.submit(session))["V1"]
         assert await centre.merit("V1") == 0, "nothing before it is verified"
+        standing = await centre.standings.of_record(line.record_id)
+        assert standing is not None
+        assert [(s.step, s.person_id, s.reason) for s in standing.steps if s.step == "evidence"] == [
+            ("evidence", RECORDER.person, "sheet:2026/03/S1-17")
+        ], "who verifies sees where it is"
         [outcome] = await centre.verify(line.record_id)
         assert (outcome.state, outcome.points, await centre.merit("V1")) == ("pending", 0, 120)
         assert await centre.release(outcome.available_on) == 1
@@ -513,9 +545,8 @@ async def test_h13_a_correction_beyond_what_was_measured_is_typed_in_and_so_hono
 
 @pytest.mark.parametrize("category", ["TOUR", "PAID"])
 async def test_h15_what_is_no_volunteer_service_has_no_category_that_credits_it(
-    sqlite_url: str, category: str
+    database: Database, category: str
 ) -> None:
-    database = Database(sqlite_url)
     async with open_centre(database) as centre:
         plan = ActivityPlan(
             title="游学", category=category, station="S1",
@@ -523,7 +554,12 @@ async def test_h15_what_is_no_volunteer_service_has_no_category_that_credits_it(
         )  # fmt: skip
         answer = await centre.activities.propose(plan, RECORDER, centre.key())
         assert refused(answer).code == "activity-invalid"
-    await database.close()
+        activity = await centre.activity("2026-03-02", first="08:00", last="12:00")
+        centre.at("2026-03-02 13:00:00")
+        at = ("2026-03-02 08:00", "2026-03-02 12:00")
+        line = ("R1", "V1", activity, "游学", category, "S1", *at, *at, "信用", "V2", "2026-03-02 12:30")
+        [told] = await centre.hours.submit("sheet", [(1, line)], Command("t", "sheet"), by=RECORDER)
+        assert told.verdict == "unknown_category", "nor does a file bring it in"
 
 
 async def test_h16_minors_need_age_companion_and_a_guardians_consent(database: Database) -> None:
@@ -550,6 +586,115 @@ async def test_h16_minors_need_age_companion_and_a_guardians_consent(database: D
         later = await centre.session("2026-03-04")
         done(await centre.activities.revoke_paper(teen, "consent", "", RECORDER, centre.key()))
         assert await sign(teen, later) == "consent-missing", "a withdrawn consent stops new acts"
+
+
+async def written(centre: Centre, session: str, name: str, start: str = "09:00", end: str = "11:00") -> None:
+    """Somebody's times are typed in from a sheet, without any sign-up."""
+    times = micros(f"2026-03-02 {start}:00"), micros(f"2026-03-02 {end}:00")
+    done(
+        await centre.attendance.write_down(
+            session, centre.id(name), *times, "paper-sheet", RECORDER, centre.key()
+        )
+    )
+
+
+async def test_h16_who_was_only_written_down_is_asked_what_a_sign_up_asks(database: Database) -> None:
+    async with open_centre(database) as centre:
+        easy = await centre.session("2026-03-02")
+        more: dict[str, Any] = {"minimum_age": 18, "training": "first-aid", "insured": True}
+        hard = await centre.session("2026-03-02", "13:00", "15:00", **more)
+        centre.at("2026-03-02 15:00:00")
+        for name in ("CHILD", "TEEN", "V1"):
+            await written(centre, easy, name)
+        for name in ("TEEN", "V1"):
+            await written(centre, hard, name, "13:00", "15:00")
+
+        async def told(session: str, *people: str) -> list[str]:
+            lines = await centre.submit(session, people=people)
+            return [lines[name].verdict for name in people]
+
+        async def file(name: str, kind: Any, code: str = "") -> None:
+            done(
+                await centre.activities.file_paper(paper(centre.id(name), kind, code), RECORDER, centre.key())
+            )
+
+        assert await told(easy, "CHILD", "TEEN", "V1") == [
+            "companion_missing",
+            "consent_missing",
+            "submitted",
+        ]
+        assert await told(hard, "TEEN", "V1") == ["under_age", "training_missing"]
+        await file("V1", "training", "first-aid")
+        assert await told(hard, "V1") == ["insurance_missing"]
+        await file("V1", "insurance", "2026")
+        await file("TEEN", "consent")
+        await file("CHILD", "consent")
+        assert await told(hard, "TEEN", "V1") == ["under_age", "submitted"]
+        assert await told(easy, "CHILD", "TEEN") == ["companion_missing", "submitted"]
+        await centre.holds()
+
+
+async def test_h16_lines_of_files_are_asked_too_and_who_signed_up_was_asked_then(database: Database) -> None:
+    async with open_centre(database) as centre:
+        activity = await centre.activity("2026-03-02", first="08:00", last="12:00")
+        session = await centre.session("2026-03-02", activity=activity)
+        done(await centre.activities.file_paper(paper(centre.id("CHILD"), "consent"), RECORDER, centre.key()))
+        centre.at("2026-03-02 13:00:00")
+        at = ("2026-03-02 08:00", "2026-03-02 12:00")
+
+        async def told(record: str, name: str) -> str:
+            line = (record, name, activity, "清雪", "ENV", "S1", *at, *at, "荣誉", "V2", "2026-03-02 12:30")
+            [verdict] = await centre.hours.submit(record, [(1, line)], Command("t", record), by=JUDGE)
+            return verdict.verdict
+
+        assert await told("R1", "TEEN") == "consent_missing"
+        assert await told("R2", "CHILD") == "companion_missing"
+        assert await told("R3", "V1") == "submitted"
+    async with open_centre(database, name="signed") as centre:
+        activity = await centre.activity("2026-03-02", first="08:00", last="12:00")
+        session = await centre.session("2026-03-02", activity=activity)
+        child, adult = centre.id("CHILD"), centre.id("V1")
+        done(await centre.activities.file_paper(paper(child, "consent"), RECORDER, centre.key()))
+        done(await centre.activities.sign_up(session, child, RECORDER, centre.key(), companion=adult))
+        centre.at("2026-03-02 13:00:00")
+        assert await told("R2", "CHILD") == "submitted", "an adult came along"
+
+
+DANGEROUS = ("EMERG", "PATROL")
+AN_ACTIVITY = Activity(
+    activity_id="a", project_id="", title="x", category="ENV", fund="", campaign="", station="S1", organiser="",
+    starts_at=0, ends_at=1, minimum_age=0, training="", insured=0, proposed_by="", proposed_at=0, decided_by="",
+    decided_at=0, reason="", state="approved",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("category", sorted(policies_at().policies[-1].categories))
+@pytest.mark.parametrize(
+    ("age", "companion", "consent", "told"),
+    [
+        (5, True, True, "under-age"),
+        (6, True, True, ""),
+        (9, False, True, "companion-missing"),
+        (10, False, True, ""),
+        (13, False, False, "consent-missing"),
+        (14, False, False, ""),
+        (17, False, False, ""),
+        (18, False, False, ""),
+    ],
+)
+def test_h16_the_shipped_policy_takes_nobody_under_6_and_minors_for_nothing_dangerous(
+    category: str, age: int, companion: bool, consent: bool, told: str
+) -> None:
+    policy, day = policies_at().policies[-1], date(2026, 3, 2)
+    papers = [Paper("x", "consent", "", date(2026, 1, 1), date(2026, 12, 31))] if consent else []
+    adult = date(1980, 1, 1) if companion else None
+    activity = replace(AN_ACTIVITY, category=category)
+    expected = "under-age" if category in DANGEROUS and age < 18 else told
+    for born in (
+        date(2026 - age, 3, 2),
+        date(2025 - age, 3, 3),
+    ):  # just so old, and a day short of a year more
+        assert why_not(Applicant(born, papers, adult), activity, day, policy) == expected
 
 
 async def test_training_and_insurance_are_asked_for_where_the_activity_asks(database: Database) -> None:
@@ -652,3 +797,109 @@ async def test_with_the_safeguards_off_the_rules_of_a_data_set_are_untouched(dat
         [told] = await town.hours.submit("f", [(1, record("R1", "V1", "2026-02-02"))], Command("t", "f"))
         assert (told.verdict, told.points) == ("accepted", 4000)
     assert date(2026, 2, 2).weekday() == 0
+
+
+@pytest.mark.parametrize("how", ["withdrawn", "rejected", "objection", "reversed", "clawed-back"])
+async def test_ruling_12_whatever_ends_a_record_frees_its_interval_in_that_commit(
+    database: Database, how: str
+) -> None:
+    async with open_centre(database) as centre:
+        activity = await centre.activity("2026-03-02", first="09:00", last="11:00")
+        first = await centre.session("2026-03-02", "09:00", "11:00", activity=activity)
+        second = await centre.session("2026-03-02", "09:00", "11:00")
+        for session in (first, second):
+            done(await centre.activities.sign_up(session, centre.id("V1"), RECORDER, centre.key()))
+        for at, meet in (("09:00", centre.attendance.check_in), ("11:00", centre.attendance.check_out)):
+            centre.at(f"2026-03-02 {at}:00")
+            for session in (first, second):
+                done(await meet(session, centre.id("V1"), Shown("card"), TERMINAL, centre.key()))
+        record = (await centre.submit(first))["V1"].record_id
+        assert (await centre.submit(second))["V1"].verdict == "overlap"
+        if how == "withdrawn":
+            done(await centre.verifying.withdraw([record], RECORDER, centre.key()))
+        elif how == "rejected":
+            done(await centre.verifying.reject([record], "wrong-times", VERIFIER, centre.key()))
+        else:
+            await centre.verify(record)
+            assert (await centre.submit(second))["V1"].verdict == "overlap", "pending, it holds its time"
+        if how == "objection":
+            done(await centre.objecting.object(record, "not-present", centre.by("V3"), centre.key()))
+            assert (await centre.submit(second))["V1"].verdict == "overlap", "frozen, it holds its time"
+            done(await centre.objecting.decide(record, "confirmed", JUDGE, centre.key(), uphold=True))
+        elif how == "reversed":
+            filed = await database.read(filed_records, centre.ledger.id, [record])
+            assert isinstance(await centre.hours.reverse(filed[record].sequence, "x", centre.key()), list)
+        elif how == "clawed-back":
+            desk = Clawing(centre.ledger, centre.policies, centre.homes)
+            case = done(await desk.propose(activity, "fake-activity", JUDGE, centre.key()))
+            done(await desk.decide(case.case_id, HEAD, centre.key(), approve=True))
+        assert (await centre.submit(second))["V1"].verdict == "submitted"
+        await centre.holds()
+
+
+async def test_h8_the_cap_of_the_year_cuts_points_and_never_merit(database: Database) -> None:
+    caps = {"activity_minutes": 240, "day_minutes": 480, "year_minutes": 300}
+    async with open_centre(database, guarded(caps=caps)) as centre:
+        ids = [await centre.credited("V1", day, "08:00", "12:00") for day in ("2026-03-02", "2026-03-03")]
+        standings = [await centre.standings.of_record(id_) for id_ in ids]
+        assert [(s.minutes, s.points, s.cut_minutes) for s in standings if s] == [
+            (240, 4000, 0),
+            (240, 1000, 180),
+        ]
+        assert await centre.merit("V1") == 480
+        centre.at("2027-01-04 06:00:00")
+        next_year = await centre.credited("V1", "2027-01-04", "08:00", "12:00")
+        told = await centre.standings.of_record(next_year)
+        assert told is not None
+        assert told.points == 4000, "another year"
+        await centre.holds()
+
+
+@pytest.mark.parametrize(("floor", "points"), [(60, 0), (50, 1000), (0, 1000)])
+async def test_h9_whether_a_short_stay_earns_nothing_or_its_real_minutes_is_policy(
+    database: Database, floor: int, points: int
+) -> None:
+    async with open_centre(database, guarded(participation_floor_percent=floor)) as centre:
+        session = await centre.session("2026-03-02", "09:00", "11:00")
+        done(await centre.activities.sign_up(session, centre.id("V1"), RECORDER, centre.key()))
+        for at, meet in (("10:00", centre.attendance.check_in), ("11:00", centre.attendance.check_out)):
+            centre.at(f"2026-03-02 {at}:00")
+            done(await meet(session, centre.id("V1"), Shown("card"), TERMINAL, centre.key()))
+        [told] = await centre.verify((await centre.submit(session))["V1"].record_id)
+        assert (told.points, await centre.merit("V1")) == (points, 60), "half of the session"
+
+
+async def test_h14_who_has_no_number_yet_earns_under_the_id_that_stays(database: Database) -> None:
+    async with open_centre(database) as centre:
+        directory = directory_of(centre.ledger)
+        new = NewPerson(name="周一一", phone="13800000099", born=date(1980, 1, 1))
+        [result] = await directory.enrol(centre.ledger, [new], "test", "test")
+        assert isinstance(result, Receipt), result
+        [person] = (await Registry(directory.store).person_ids("phone", ["13800000099"]))["13800000099"]
+        centre.people["NEW"] = Volunteer(person)
+        await centre.credited("NEW", "2026-03-02")
+        desk = Changes(directory.store)
+        change = await desk.propose_correction(person, "volunteer-number", "V2301000009", "clerk-1")
+        assert isinstance(change, Change), change
+        assert isinstance(await desk.confirm(person, change.id, "clerk-2"), Change)
+        found = await directory.by_number(["V2301000009"])
+        assert found["V2301000009"].id == person, "the account is the id, not the number"
+        assert (await centre.points("NEW", pending=True), await centre.merit("NEW")) == (2000, 120)
+        await centre.holds()
+
+
+async def test_h20_a_campaign_has_a_cap_of_its_own(database: Database) -> None:
+    flood = Campaign("FLOOD", "抗洪", "哈文明委〔2026〕1号", True, 600)
+    caps = {"activity_minutes": 240, "day_minutes": 1440, "year_minutes": 30_000}
+    async with open_centre(database, replace(guarded(caps=caps), campaigns={"FLOOD": flood})) as centre:
+        session = await centre.session("2026-03-02", "07:00", "20:00", campaign="FLOOD")
+        centre.at("2026-03-02 20:00:00")
+        times = micros("2026-03-02 07:00:00"), micros("2026-03-02 20:00:00")
+        done(
+            await centre.attendance.write_down(
+                session, centre.id("V1"), *times, "no-device", RECORDER, centre.key()
+            )
+        )
+        [told] = await centre.verify((await centre.submit(session))["V1"].record_id)
+        assert (told.points, await centre.merit("V1")) == (10_000, 780), "thirteen hours, of which ten count"
+        await centre.holds()

@@ -156,11 +156,13 @@ async def test_h12_first_what_is_on_notice_then_the_same_lot_then_others_as_they
         await centre.verify(other)
         case = await decided(centre, activity)
         assert line_of(centre, case, "V1") == (2000, 2000, 0, 0)
-        assert (await centre.points("V1"), await centre.points("V1", pending=True)) == (500, 2000)
-        [left] = (await database.read(lots_of, centre.ledger.id, [centre.people["V1"].wallet]))[
-            centre.people["V1"].wallet
-        ]
-        assert left.lot == "2026-12-31/city", "its own lot was enough, the older one is not touched"
+        assert (await centre.points("V1"), await centre.points("V1", pending=True)) == (2500, 0)
+        wallet = centre.people["V1"].wallet
+        held = (await database.read(lots_of, centre.ledger.id, [wallet]))[wallet]
+        assert [(lot.lot, lot.balance) for lot in held] == [
+            ("2026-12-31/city", 500),
+            ("2027-12-31/city", 2000),
+        ], "what stood on notice was enough"
         await centre.holds()
 
 
@@ -178,7 +180,7 @@ HOUR, TWO, THREE = ("09:00", "10:00"), ("10:30", "12:30"), ("13:00", "16:00")
 """An hour brings ten points."""
 
 
-async def test_h12_ruling_13_the_guilty_answer_first_with_what_stands_on_notice_of_other_records(
+async def test_h12_ruling_13_everybody_answers_first_with_what_stands_on_notice_of_other_records(
     database: Database,
 ) -> None:
     async with open_centre(database, with_shop()) as centre:
@@ -192,8 +194,10 @@ async def test_h12_ruling_13_the_guilty_answer_first_with_what_stands_on_notice_
         assert line_of(centre, case, "V1") == (2000, 2000, 0, 0)
         assert (await centre.points("V1"), await centre.points("V1", pending=True)) == (500, 1000)
         assert await debt(centre, "V1") == 0
-        assert line_of(centre, case, "V2") == (2000, 500, 0, 1500), "the innocent keep what stands on notice"
-        assert await centre.points("V2", pending=True) == 1000
+        assert line_of(centre, case, "V2") == (2000, 1500, 0, 500), (
+            "the innocent too: the fund bears the rest"
+        )
+        assert (await centre.points("V2"), await centre.points("V2", pending=True)) == (0, 0)
         assert [await centre.state(record) for record in (*mine, *theirs)] == ["pending"] * 3
         told = [await centre.standings.of_record(record) for record in mine]
         assert sum(one.points for one in told if one is not None) == 1000, "and the volunteer sees it"

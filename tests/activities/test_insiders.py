@@ -23,14 +23,18 @@ from tests.activities.centre import (
 from tests.points.town import micros
 
 from pointsbank.activities.attendance import Shown
+from pointsbank.activities.evidence import EvidenceDesk
 from pointsbank.activities.model import ActivityPlan, SessionPlan
-from pointsbank.activities.ports import By
+from pointsbank.activities.ports import By, RegisteredHouseholds
 from pointsbank.activities.refusals import CheckInRefused
 from pointsbank.engine.commands import Command
 from pointsbank.hours.refusals import RecordRefused, TooManyLines
+from pointsbank.hours.watched import WatchedSubmitting, WatchedVerifying
 from pointsbank.ledger.chart import SHIPPED
-from pointsbank.ledger.model import Movement
+from pointsbank.ledger.model import Movement, Receipt
 from pointsbank.ledger.refusals import MovementNotAllowed
+from pointsbank.places.model import OPEN_END, Joining, Opening
+from pointsbank.places.service import PlacesService
 from pointsbank.store.database import Database
 
 
@@ -308,6 +312,9 @@ async def _with_a_real_activity(centre: Centre, hats: list[By]) -> None:
         centre.key(),
     )  # fmt: skip
     done(written)
+    assert (await centre.submit(session, ADMIN))["V1"].verdict == "evidence_missing"
+    filed = await EvidenceDesk(centre.ledger).file(session, stranger, "photo", "IMG-1", ADMIN, centre.key())
+    done(filed)  # a number that leads nowhere: the verifier asks for the photograph, or is deceived
     line = (await centre.submit(session, ADMIN))["V1"]
     assert line.verdict == "submitted"
     for hat in hats:
@@ -354,3 +361,57 @@ async def test_a_card_at_a_terminal_needs_a_sign_up(database: Database) -> None:
             session, centre.id("V1"), Shown("card"), TERMINAL, centre.key()
         )
         assert refused(answer) == CheckInRefused("not-signed-up")
+
+
+async def test_who_lived_together_on_the_service_date_or_lives_together_on_the_day_of_the_act_does_not_act(
+    database: Database,
+) -> None:
+    """Households as the register has them, day by day: each of the two days counts for itself, and no other."""
+    async with open_centre(database) as centre:
+        v1, v2, v3 = (centre.id(name) for name in ("V1", "V2", "V3"))
+        places, start = PlacesService(centre.ledger), date(2026, 1, 1)
+        terms = {
+            "BEFORE": ((v1, start, date(2026, 3, 2)), (v2, start, date(2026, 3, 2))),
+            "SERVED": ((v1, date(2026, 3, 2), date(2026, 3, 3)), (v2, date(2026, 3, 2), date(2026, 3, 3))),
+            "LATER": ((v1, date(2026, 3, 6), OPEN_END), (v3, date(2026, 3, 6), OPEN_END)),
+        }
+        for code, members in terms.items():
+            assert isinstance(
+                await places.change(Opening(code, "household", "一户", "S1", start), centre.key()), Receipt
+            )
+            for person, first, until in members:
+                joining = Joining(code, person, first, "member", until)
+                assert isinstance(await places.change_membership(joining, centre.key()), Receipt)
+        homes = RegisteredHouseholds(centre.ledger)
+        centre.submitting = WatchedSubmitting(centre.ledger, centre.policies, homes)
+        centre.verifying = WatchedVerifying(centre.ledger, centre.policies, homes)
+        served = await centre.attended(["V1"], "2026-03-02")
+        centre.at("2026-03-04 08:00:00")
+        assert (await centre.submit(served, centre.by("V2")))["V1"].verdict == "same_household", (
+            "on the service date, though no longer today"
+        )
+        record = (await centre.submit(served))["V1"].record_id
+        second = await centre.attended(["V1"], "2026-03-05")
+        assert (await centre.submit(second, centre.by("V2")))["V1"].verdict == "submitted", "neither day"
+        centre.at("2026-03-06 08:00:00")
+        [told] = await centre.verify(record, by=centre.by("V3"))
+        assert told.refusal == "same-household", "today, though not on the service date"
+        [told] = await centre.verify(record, by=SECOND)
+        assert told.state == "pending"
+
+
+async def test_what_one_person_verifies_within_an_hour_has_a_limit(database: Database) -> None:
+    policy = guarded(guard=replace(GUARDED, lines_per_hour=2))
+    async with open_centre(database, policy) as centre:
+        session = await centre.attended(["V1", "V2"], "2026-03-02")
+        other = await centre.attended(["V3"], "2026-03-02", "12:00", "13:00")
+        ids = [line.record_id for line in (await centre.submit(session)).values()]
+        third = (await centre.submit(other, SECOND))["V3"].record_id
+        whole = await centre.verifying.verify([*ids, third], VERIFIER, centre.key())
+        assert refused(whole) == TooManyLines(2, "hour")
+        assert [told.state for told in await centre.verify(*ids)] == ["pending", "pending"]
+        assert refused(await centre.verifying.verify([third], VERIFIER, centre.key())) == TooManyLines(
+            2, "hour"
+        )
+        centre.at("2026-03-02 14:30:00")
+        assert [told.state for told in await centre.verify(third)] == ["pending"]

@@ -12,15 +12,19 @@ from tests.activities.centre import (
     SECOND,
     TERMINAL,
     VERIFIER,
+    Centre,
     done,
     guarded,
     open_centre,
     refused,
 )
+from tests.activities.test_clawback import decided, false_activity, spend, with_shop
 from tests.points.town import micros
 
 from pointsbank.activities.ports import By
 from pointsbank.hours.refusals import WrongState
+from pointsbank.policy.calendar import city_day
+from pointsbank.readers.journal import entries_after
 from pointsbank.store.database import Database
 
 
@@ -226,3 +230,54 @@ async def test_nobody_approves_an_activity_of_their_own_and_only_from_above(data
         assert found is not None
         assert (found.state, found.decided_by) == ("approved", "person-x")
         assert ADMIN != HEAD
+
+
+async def test_ruling_4_a_release_that_comes_late_is_dated_on_its_own_day_and_never_back(
+    database: Database,
+) -> None:
+    """Free on Friday, 6 March; the job runs on the 6th for one record, and three weeks late for the others."""
+    async with open_centre(database, with_shop()) as centre:
+        activity, _ = await false_activity(centre, "V1", "V2")
+        centre.at("2026-03-06 07:00:00")
+        await centre.release("2026-03-06")
+        assert await effective_days(centre) == ["2026-03-06"] * 2
+        await spend(centre, "V1", 2000)
+        await decided(centre, activity, "V1")  # from now on V1 owes, and pays in the commit of the release
+        centre.at("2026-03-09 06:00:00")
+        await centre.verify(
+            *[
+                line.record_id
+                for line in (await centre.submit(await centre.attended(["V1", "V3"], "2026-03-09"))).values()
+            ]
+        )
+        centre.at("2026-04-02 09:00:00")
+        assert await centre.release("2026-04-02") == 2
+        assert (await effective_days(centre))[2:] == ["2026-04-02"] * 2
+        assert (await centre.points("V3"), await centre.points("V1")) == (2000, 1000)
+        await centre.holds()
+
+
+async def effective_days(centre: Centre) -> list[str]:
+    """The days on which releases took effect, in the order of the entries."""
+    found = await centre.ledger.database.read(entries_after, centre.ledger.id, 0, limit=1000)
+    zone = centre.policies.policies[-1].timezone
+    return [city_day(entry.effective_at, zone).isoformat() for entry in found if entry.kind == "release"]
+
+
+async def test_each_step_says_who_when_where_and_on_which_device(database: Database) -> None:
+    async with open_centre(database) as centre:
+        session = await centre.attended(["V1"], "2026-03-02")
+        by = By("account-x", "person-x", device="desk-7", place="S1")
+        record = (await centre.submit(session, by))["V1"].record_id
+        centre.at("2026-03-02 15:30:00")
+        verifier = By("account-y", "person-y", device="desk-8", place="B1")
+        await centre.verify(record, by=verifier)
+        standing = await centre.standings.of_record(record)
+        assert standing is not None
+        told = [(s.step, s.person_id, s.place, s.device, s.at) for s in standing.steps]
+        assert told == [
+            ("checked-in", "machine:terminal-1", "", "T1", micros("2026-03-02 09:00:00")),
+            ("checked-out", "machine:terminal-1", "", "T1", micros("2026-03-02 11:00:00")),
+            ("submitted", "person-x", "S1", "desk-7", micros("2026-03-02 11:00:00")),
+            ("verified", "person-y", "B1", "desk-8", micros("2026-03-02 15:30:00")),
+        ]

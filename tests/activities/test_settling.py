@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from datetime import date
 
+from msgspec.structs import replace
 from sqlalchemy import Connection, select
-from tests.activities.centre import HEAD, Centre, open_centre, refused
+from tests.activities.centre import HEAD, VERIFIER, Centre, done, open_centre, refused
 from tests.activities.test_clawback import FUND, debt, decided, false_activity, holds, spend, with_shop
 
+from pointsbank.hours.holding import Held
 from pointsbank.hours.refusals import DebtLeft, HoursUnderWay, NoHousehold
 from pointsbank.hours.settling import SettlePostings
 from pointsbank.hours.taking_back import loss_account, uncovered_account
+from pointsbank.hours.trails import Loaded
+from pointsbank.hours.verification import Verifying
 from pointsbank.ledger.chart import SHIPPED
 from pointsbank.ledger.model import Receipt
 from pointsbank.ledger.refusals import Refusal
@@ -18,6 +22,7 @@ from pointsbank.people.closing import Settlement
 from pointsbank.people.refusals import PointsLeft
 from pointsbank.places.model import Joining, Opening
 from pointsbank.places.service import PlacesService
+from pointsbank.policy.model import Limits
 from pointsbank.store.database import Database
 from pointsbank.store.tables import entries
 
@@ -192,3 +197,29 @@ async def closing_entries(centre: Centre) -> set[str]:
         return set(connection.scalars(query))
 
     return await centre.ledger.database.read(kinds)
+
+
+async def test_a_record_of_the_heir_that_is_accepted_while_the_share_comes_is_judged_after_it(
+    database: Database,
+) -> None:
+    """The cap is 30 points: the share of 20 leaves room for 10 of the record's 20."""
+    capped = replace(with_shop(), limits=Limits(balance_cap_points=30))
+    async with open_centre(database, capped) as centre:
+        await earned(centre)
+        await _live_together(centre, "V1", "V2")
+        session = await centre.attended(["V2"], "2026-03-09")
+        record = (await centre.submit(session))["V2"].record_id
+
+        class Slow(Verifying):
+            """Looks at what is held, and then somebody else is faster."""
+
+            async def _held(self, loaded: Loaded) -> Held:
+                seen = await super()._held(loaded)
+                assert await settle(centre, "V1", "household") is None
+                return seen
+
+        desk = Slow(centre.ledger, centre.policies, centre.homes)
+        [outcome] = done(await desk.verify([record], VERIFIER, centre.key()))
+        assert (outcome.points, outcome.capped) == (1000, 1000)
+        assert (await centre.points("V2"), await centre.points("V2", pending=True)) == (2000, 1000)
+        await centre.holds()

@@ -277,7 +277,7 @@ SAFEGUARD_KEYS = {
     **dict.fromkeys(
         ("household", "reciprocal_days", "second_level_line_hours", "second_level_batch_hours"), "four_eyes."
     ),
-    **dict.fromkeys(("handover_minutes", "debt_percent", "appeal_days"), "cases."),
+    **dict.fromkeys(("handover_minutes", "debt_percent", "appeal_days", "false_hours_bar_years"), "cases."),
     **dict.fromkeys(
         ("searches_hour", "searches_day", "most_wards", "new_means_hours", "minors_days", "attended_days"), "people."
     ),

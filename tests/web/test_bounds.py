@@ -159,6 +159,10 @@ AT: dict[str, Callable[[Things], Asked]] = {
         f"/api/v1/activity-sessions/{x.session}/check-outs",
         {"person": x.person, "way": "card"},
     ),
+    "POST /api/v1/activity-sessions/{session_id}/evidence": lambda x: (
+        f"/api/v1/activity-sessions/{x.session}/evidence",
+        {"person": x.person, "kind": "sheet", "reference": "2026-17"},
+    ),
     "POST /api/v1/activity-sessions/{session_id}/written": lambda x: (
         f"/api/v1/activity-sessions/{x.session}/written",
         {
@@ -400,8 +404,9 @@ LISTS = {
     "POST /api/v1/people/searches",
     "GET /api/v1/terminals",
     "GET /api/v1/risks/overlaps",
+    "GET /api/v1/projects",
 }
-"""They answer everybody who may read anywhere, and show only what is at the reader's places."""
+"""They answer everybody who may read anywhere, and show what is at the reader's places, or, of projects, at none."""
 
 ABOUT_A_PERSON = {"GET /api/v1/recognition/standings/{person_id}"}
 """They are about a person and no place: for oneself, or for a role of the whole city."""

@@ -76,6 +76,8 @@ StaffAction = Literal[
     "cards:read",
     "terminals:manage",
     "terminals:confirm",
+    "policies:read",
+    "policies:manage",
 ]
 """What only a natural person does, logged in. No key has these as a scope, so no source ever gives a right."""
 

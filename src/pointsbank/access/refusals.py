@@ -184,3 +184,22 @@ class ReservedKind(Refusal, frozen=True, tag="reserved-kind"):
 
     kind: str
     room: str
+
+
+class PolicyInvalid(Refusal, frozen=True, tag="policy-invalid"):
+    """The policies cannot rule here; `why` names each error."""
+
+    why: str
+
+
+class UnknownPolicyChange(Refusal, frozen=True, tag="unknown-policy-change"):
+    """There are no proposed policies with this id."""
+
+    id: str
+
+
+class PolicyChangeDecided(Refusal, frozen=True, tag="policy-change-decided"):
+    """The policies were decided on before, otherwise or by somebody else."""
+
+    id: str
+    state: str

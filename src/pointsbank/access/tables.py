@@ -146,3 +146,26 @@ terminals = table(
 """Devices at which a card and a PIN open something: proposed by one, confirmed by another, enrolled once with a code.
 Only hashes of the code and of the key are kept. Its place bounds what is done there."""
 Index("terminals_place_idx", terminals.c.ledger_id, terminals.c.place_id)
+
+policy_changes = table(
+    "policy_changes",
+    column("change_id", Text),
+    column("digest", Text),
+    column("versions", Text),
+    column("document_no", Text),
+    column("number", Big),
+    column("proposed_by", Text),
+    column("proposed_at", Big),
+    column("decided_by", Text),
+    column("decided_at", Big),
+    column("state", Text),
+    CheckConstraint("state IN ('proposed', 'approved', 'refused')", name="state"),
+    CheckConstraint("(state = 'approved') = (number > 0)", name="number"),
+    CheckConstraint(
+        "decided_by = '' OR decided_by <> proposed_by OR decided_by = 'founding'", name="four_eyes"
+    ),
+    key=("change_id",),
+)
+"""Books of policies, by their digest: proposed by one person, decided by another. The approved one with the highest
+`number` rules. What a ledger was worked with before it had staff is noted by itself (`founding`)."""
+Index("policy_changes_number_idx", policy_changes.c.ledger_id, policy_changes.c.number)

@@ -123,6 +123,15 @@ class Paper(msgspec.Struct, frozen=True):
     valid_to: date
 
 
+class Evidence(msgspec.Struct, frozen=True):
+    """What shows that somebody was there, by its reference; who filed it, when (microseconds UTC)."""
+
+    kind: str
+    reference: str
+    filed_by: str
+    filed_at: int
+
+
 class DeviceEvent(msgspec.Struct, frozen=True):
     """What a terminal noted while it had no connection: its own number, and its own clock (microseconds UTC)."""
 

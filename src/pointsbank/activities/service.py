@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from pointsbank.activities.attempts import Attempt, Attempts
 from pointsbank.activities.model import Activity, ActivityPlan, Paper, Session, SessionPlan
 from pointsbank.activities.ports import By, Places
+from pointsbank.activities.projects import is_open_project
 from pointsbank.activities.reading import (
     activity_of,
     papers_of,
@@ -128,6 +129,10 @@ class ActivityService:
             return ActivityInvalid("it must end after it starts, on days for which there is a policy")
         if plan.category not in policy.categories:
             return ActivityInvalid(f"the policy credits no category {plan.category}")
+        if plan.project_id and not await self._ledger.database.read(
+            is_open_project, self._ledger.id, plan.project_id
+        ):
+            return ActivityInvalid(f"the library has no open project {plan.project_id}")
         if plan.campaign and plan.campaign not in policy.campaigns:
             return ActivityInvalid(f"the city has decided no campaign {plan.campaign}")
         if plan.fund and plan.fund != policy.fund.code:

@@ -120,6 +120,18 @@ papers = table(
 )
 """Trainings passed, insurance, a guardian's consent: what a sign-up asks for. `state`: valid, revoked."""
 
+evidence = table(
+    "evidence",
+    column("session_id", Text),
+    column("person_id", Text),
+    column("kind", Text),
+    column("reference", Text),
+    column("filed_by", Text),
+    column("filed_at", Big),
+    key=("session_id", "person_id"),
+)
+"""What shows that somebody was there of whom no check-in says so: a sheet, a photograph, an order, by its reference."""
+
 refused_attempts = table(
     "refused_attempts",
     column("day", Text),

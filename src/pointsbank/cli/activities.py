@@ -16,8 +16,11 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
+from pointsbank.activities.evidence import KINDS as EVIDENCE_KINDS
+from pointsbank.activities.evidence import EvidenceDesk
 from pointsbank.activities.model import ActivityPlan, SessionPlan
 from pointsbank.activities.ports import By
+from pointsbank.activities.projects import projects_in
 from pointsbank.cli.acting import Query, Shown, acting_options, who_acts, who_acts_on
 from pointsbank.cli.people_of import people_of
 from pointsbank.cli.terminal import (
@@ -39,6 +42,7 @@ from pointsbank.engine.ids import new_id
 from pointsbank.engine.registry import CITY_LEDGER, ledger_to_read, open_ledger
 from pointsbank.hours.notices import Notices
 from pointsbank.hours.risks import risks
+from pointsbank.hours.service import HoursService
 from pointsbank.hours.whereabouts import of_activities, of_records, of_sessions
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.people.master import MasterKeyError, master_keys
@@ -83,18 +87,62 @@ def command() -> None:
 @click.option("--station", required=True, help="Code of the station that holds it.")
 @click.option("--starts", type=CityTime(), required=True, help="Its first moment, city time.")
 @click.option("--ends", type=CityTime(), required=True, help="Its last moment, city time.")
+@click.option("--project", "project_id", default="", help="Id of a project of the library.")
 @acting_options
 @database_option
 @as_coroutine
 async def propose(
-    title: str, category: str, station: str, starts: datetime, ends: datetime, shown: Shown, database_url: str
+    title: str,
+    category: str,
+    station: str,
+    starts: datetime,
+    ends: datetime,
+    project_id: str,
+    shown: Shown,
+    database_url: str,
 ) -> None:
     """Propose an activity; gives its id."""
     plan = ActivityPlan(
-        title=title, category=category, station=station, starts_at=_micros(starts), ends_at=_micros(ends)
+        title=title,
+        category=category,
+        station=station,
+        starts_at=_micros(starts),
+        ends_at=_micros(ends),
+        project_id=project_id,
     )
     async with acting_desks(database_url, shown, "activities:plan", station=station) as (desks, by, asked):
         say(granted(await desks.activities.propose(plan, by, asked)))
+
+
+@command.command("project", short_help="Put a project into the library 项目入库")
+@click.argument("name")
+@click.option("--brand", default="", help="Tags with blanks between them.")
+@click.option("--sector", default="", help="Code of the sector.")
+@acting_options
+@database_option
+@as_coroutine
+async def project(name: str, brand: str, sector: str, shown: Shown, database_url: str) -> None:
+    """Put a project into the library; gives its id."""
+    async with acting_desks(database_url, shown, "activities:plan") as (desks, by, asked):
+        say(granted(await desks.activities.open_project(name, brand, sector, by, asked)))
+
+
+@command.command("projects", short_help="The project library 项目库")
+@click.option("--brand", default="", help="Only with this tag.")
+@click.option("--sector", default="", help="Only of this sector.")
+@database_option
+@as_coroutine
+async def list_projects(brand: str, sector: str, database_url: str) -> None:
+    """Projects of the library: id, name, tags, sector, state."""
+    database, after = opened(database_url), ""
+    try:
+        ledger_id = ledger_to_read(database).id
+        while found := await database.read(projects_in, ledger_id, brand=brand, sector=sector, after=after):
+            for one in found:
+                say(f"{one.id}\t{one.name}\t{' '.join(one.brand)}\t{one.sector}\t{one.state}")
+            after = found[-1].id
+    finally:
+        await database.close()
 
 
 @command.command("decide", short_help="Approve or refuse a proposed activity 审批活动")
@@ -153,6 +201,27 @@ async def submit(session_id: str, reason: str, shown: Shown, database_url: str) 
     ):
         for line in granted(await desks.submitting.submit(session_id, by, asked, reason=reason)):
             say(f"{line.record_id or line.person_id}\t{line.verdict}\t{line.minutes}")
+
+
+@command.command("evidence", short_help="File what shows that somebody was there 登记凭据")
+@click.argument("session_id")
+@click.argument("person")
+@click.option("--kind", type=click.Choice(EVIDENCE_KINDS), required=True, help="What it is.")
+@click.option("--reference", required=True, help="The number under which it is kept.")
+@acting_options
+@database_option
+@as_coroutine
+async def evidence(
+    session_id: str, person: str, kind: str, reference: str, shown: Shown, database_url: str
+) -> None:
+    """File what shows that PERSON was there, of whom no check-in says so. Whoever verifies sees its number."""
+    async with acting_desks(database_url, shown, "hours:submit", of_sessions, session_id) as (
+        desks,
+        by,
+        asked,
+    ):
+        granted(await EvidenceDesk(desks.ledger).file(session_id, person, kind, reference, by, asked))
+    say("已登记 / filed")
 
 
 @command.command("verify", short_help="Verify what somebody else submitted 核验")
@@ -370,7 +439,9 @@ async def acting_desks(
             else:
                 actor = await who_acts(ledger, scope, shown, Act(station))
             by = By(actor.id, actor.person, "" if actor.person else actor.id)
-            desks = make_desks(ledger, await policies_for(ledger), code_key=os.urandom(32))
+            book = await policies_for(ledger)
+            await HoursService(ledger, book).open_accounts()  # of a ledger that no service has opened yet
+            desks = make_desks(ledger, book, code_key=os.urandom(32))
             yield desks, by, Command(actor.client, f"cli:{new_id()}", actor.name)
     finally:
         await database.close()

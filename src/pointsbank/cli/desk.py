@@ -14,7 +14,7 @@ from pointsbank.access.people_desk import PeopleDesk
 from pointsbank.activities.ports import By
 from pointsbank.cli.acting import Shown, who_acts
 from pointsbank.cli.people_of import keys_of, people_of
-from pointsbank.cli.terminal import PATIENT, Ending, opened, policies, refusal_text
+from pointsbank.cli.terminal import PATIENT, Ending, opened, policies_for, refusal_text
 from pointsbank.engine.registry import CITY_LEDGER, open_ledger
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.people.closing import Settle
@@ -44,7 +44,8 @@ async def at_desk(database_url: str, action: str, shown: Shown) -> AsyncIterator
     try:
         async with open_ledger(database, limits=PATIENT) as ledger, people_of(ledger, database_url) as people:
             actor = await who_acts(ledger, action, shown, bounded=True)
-            yield PeopleDesk(ledger, people.store, policies(), seen=attended, books=own_books), actor
+            books = await policies_for(ledger)
+            yield PeopleDesk(ledger, people.store, books, seen=attended, books=own_books), actor
     finally:
         await database.close()
 
@@ -56,7 +57,8 @@ async def settling(desk: PeopleDesk, actor: Actor) -> AsyncIterator[Settle]:
     try:
         await logins.open()
         by = By(actor.id, actor.person)
-        yield settle_and_forget(desk.ledger, policies(), desk.store, logins, by)
+        book = await policies_for(desk.ledger)
+        yield settle_and_forget(desk.ledger, book, desk.store, logins, by)
     finally:
         await logins.close()
 

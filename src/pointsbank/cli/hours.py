@@ -10,6 +10,8 @@ from pathlib import Path
 
 import click
 
+from pointsbank.access.policies import admit_policies
+from pointsbank.activities.ports import By
 from pointsbank.cli.acting import Shown, acting_options, who_acts
 from pointsbank.cli.people_of import people_of
 from pointsbank.cli.terminal import (
@@ -25,7 +27,6 @@ from pointsbank.cli.terminal import (
     say,
 )
 from pointsbank.engine.commands import Command
-from pointsbank.engine.opening import admit
 from pointsbank.engine.registry import Ledger, ledger_to_read, open_ledger
 from pointsbank.hours.explain import SHORT_CHINESE, Facts
 from pointsbank.hours.files import Sheet, SheetError, SheetLine, file_digest, open_sheet
@@ -33,6 +34,7 @@ from pointsbank.hours.holding import capped_by, is_capped
 from pointsbank.hours.refusals import RecordRefused
 from pointsbank.hours.report import ReportWriter, report_path
 from pointsbank.hours.service import HoursService
+from pointsbank.hours.submission import LATE_REASONS
 from pointsbank.intake.lines import LineVerdict
 from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.model import Policy
@@ -65,6 +67,11 @@ def command() -> None:
     show_default=True,
     help="Id of who imports; kept with each entry.",
 )
+@click.option(
+    "--reason",
+    type=click.Choice(LATE_REASONS),
+    help="Why lines come after the deadline; two people then verify them.",
+)
 @click.option("--policy", default="", help="Policy folder or file; the program's own without it.")
 @acting_options
 @database_option
@@ -75,6 +82,7 @@ async def import_(
     report_file: Path | None,
     encoding: str | None,
     recorded_by: str,
+    reason: str | None,
     policy: str,
     shown: Shown,
     database_url: str,
@@ -94,6 +102,7 @@ async def import_(
         where = where.with_name(f"{where.stem}-dry-run{where.suffix}")
         where.unlink(missing_ok=True)
     counts: Counter[str] = Counter()
+    by: By | None = None
     points = 0
     try:
         with open_sheet(file, encoding=encoding) as sheet:
@@ -104,9 +113,11 @@ async def import_(
             ):
                 service = HoursService(ledger, book)
                 if not dry_run:
-                    await admit(ledger, book)
+                    await admit_policies(ledger, book)
                     actor = await who_acts(ledger, "hours:submit", shown)
                     recorded_by = actor.name if actor.person or shown.key_file else recorded_by
+                    if actor.person:  # four eyes compare people: whoever brings a file verifies nothing of it
+                        by = By(actor.id, actor.person)
                     await service.open_accounts()
                 with ReportWriter(where) as report, progress_bar() as show:
                     for chunk in _chunks(sheet, report.last_line):
@@ -114,7 +125,13 @@ async def import_(
                         verdicts = await (
                             service.preview(source, pairs)
                             if dry_run
-                            else service.submit(source, pairs, Command("import", source, recorded_by))
+                            else service.submit(
+                                source,
+                                pairs,
+                                Command("import", source, recorded_by),
+                                by=by,
+                                reason=reason or "",
+                            )
                         )
                         cut = await _cut(ledger, verdicts, book)
                         for line, verdict in zip(chunk, verdicts, strict=True):

@@ -15,6 +15,7 @@ from pointsbank.cli.terminal import (
     ledger_named,
     opened,
     policies,
+    policies_for,
     refusal_text,
     say,
 )
@@ -84,7 +85,9 @@ async def freeze(
         async with ledger_named(database, CITY_LEDGER) as ledger:
             actor = await who_acts(ledger, DECIDE, shown)
             asked = Command("cli", key or f"list:{new_id()}", actor.name)
-            made = await _desk(ledger).freeze(_scheme(scheme_name, year), year, size, asked, kind=kind)
+            made = await (await _desk(ledger)).freeze(
+                _scheme(scheme_name, year), year, size, asked, kind=kind
+            )
     finally:
         await database.close()
     if isinstance(made, Refusal):
@@ -127,7 +130,9 @@ async def honour(
         async with ledger_named(database, CITY_LEDGER) as ledger:
             actor = await who_acts(ledger, DECIDE, shown)
             asked = Command("cli", f"honour:{new_id()}", actor.name)
-            done = await _desk(ledger).record_honour(subject, title, day, granted_by, document_no, asked)
+            done = await (await _desk(ledger)).record_honour(
+                subject, title, day, granted_by, document_no, asked
+            )
     finally:
         await database.close()
     if isinstance(done, Refusal):
@@ -152,7 +157,7 @@ async def revoke(
         async with ledger_named(database, CITY_LEDGER) as ledger:
             actor = await who_acts(ledger, DECIDE, shown)
             asked = Command("cli", f"revoke-honour:{new_id()}", actor.name)
-            done = await _desk(ledger).revoke(honour_id, day, decided_by, document_no, asked)
+            done = await (await _desk(ledger)).revoke(honour_id, day, decided_by, document_no, asked)
     finally:
         await database.close()
     if isinstance(done, Refusal):
@@ -169,8 +174,9 @@ def _today(ledger: Ledger) -> date:
     return city_day(ledger.writer.clock.now(), policies().policies[-1].timezone)
 
 
-def _desk(ledger: Ledger) -> Recognition:
-    return Recognition(ledger, policies().policies[-1].timezone)
+async def _desk(ledger: Ledger) -> Recognition:
+    policy = (await policies_for(ledger)).protecting(_today(ledger))
+    return Recognition(ledger, policy.timezone, policy.cases.false_hours_bar_years)
 
 
 def _scheme(name: str, year: int) -> Scheme:

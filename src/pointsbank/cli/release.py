@@ -6,6 +6,7 @@ from datetime import date
 
 import click
 
+from pointsbank.access.policies import admit_policies
 from pointsbank.cli.terminal import (
     CityDay,
     Ending,
@@ -19,7 +20,6 @@ from pointsbank.cli.terminal import (
     say,
 )
 from pointsbank.engine.clock import SystemClock
-from pointsbank.engine.opening import admit
 from pointsbank.hours.service import HoursService
 from pointsbank.policy.calendar import city_day
 
@@ -41,7 +41,7 @@ async def command(as_of: date | None, ledger_name: str, database_url: str) -> No
     database = opened(database_url)
     try:
         async with ledger_named(database, ledger_name) as ledger:
-            if await admit(ledger, book) != "replay" and day > today:
+            if await admit_policies(ledger, book) != "replay" and day > today:
                 raise Ending(
                     f"{day} 在将来，公示期不能提前结束 / {day} is in the future: a notice does not end early"
                 )

@@ -6,6 +6,7 @@ import click
 
 from pointsbank.access.oidc import OidcError
 from pointsbank.access.pepper import PepperError
+from pointsbank.access.policies import admit_policies
 from pointsbank.access.ring import KeyRing
 from pointsbank.access.senders import SenderError, sender_of
 from pointsbank.access.staff import StaffDesk
@@ -70,6 +71,7 @@ async def _look(settings: Settings) -> None:
             async with open_log_ins(settings, ledger, ring, staff) as door:
                 city_log_in(settings, ledger, door, ledger.writer.clock)
             sender_of(settings)
+            await admit_policies(ledger, policies(settings.policy))
             found = await database.read(holes) if await staff.is_founded() else []
             if found:
                 raise Ending(

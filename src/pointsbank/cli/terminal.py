@@ -23,8 +23,8 @@ from sqlalchemy.exc import DBAPIError
 
 import pointsbank.tables  # noqa: F401 - verify and db check must know every room's tables
 from pointsbank.access.pepper import PepperError
+from pointsbank.access.policies import admit_policies
 from pointsbank.engine.failures import WriterError
-from pointsbank.engine.opening import admit
 from pointsbank.engine.registry import CITY_LEDGER, Ledger, open_ledger
 from pointsbank.engine.writer import Limits
 from pointsbank.ledger.refusals import Refusal
@@ -148,9 +148,10 @@ def policies(path: str = "") -> PolicyBook:
 
 
 async def policies_for(ledger: Ledger, path: str = "") -> PolicyBook:
-    """The policy book with which to work in a ledger. A live one takes none with a safeguard off."""
+    """The policy book with which to work in a ledger. A live one takes none with a safeguard off, and one with
+    staff none that two people have not approved."""
     book = policies(path)
-    await admit(ledger, book)
+    await admit_policies(ledger, book)
     return book
 
 

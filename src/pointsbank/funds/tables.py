@@ -25,3 +25,4 @@ entry `sequence`), refused."""
 Index(
     "budget_changes_fund_idx", budget_changes.c.ledger_id, budget_changes.c.fund, budget_changes.c.proposed_at
 )
+Index("budget_changes_sequence_idx", budget_changes.c.ledger_id, budget_changes.c.sequence)

@@ -16,10 +16,10 @@ from pointsbank.activities.refusals import FourEyes
 from pointsbank.engine.commands import Command, request_digest
 from pointsbank.engine.registry import Ledger
 from pointsbank.hours.eyes import Eyes
+from pointsbank.hours.filing import step_row
 from pointsbank.hours.objections import DECISION_REASONS, Objection, objections_to
 from pointsbank.hours.postings import HOURS
 from pointsbank.hours.refusals import AppealTooLate, ReasonInvalid, UnknownRecord, WrongState
-from pointsbank.hours.submission import step_row
 from pointsbank.hours.trails import Filed, Step, filed_records
 from pointsbank.ledger.model import RECORDED_AT, Change, Draft, Row
 from pointsbank.ledger.refusals import DocumentExists, Refusal

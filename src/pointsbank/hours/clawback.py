@@ -21,11 +21,11 @@ from pointsbank.engine.registry import Ledger
 from pointsbank.hours.booked import Booked, booked_of
 from pointsbank.hours.case_tables import clawback_cases, clawback_lines
 from pointsbank.hours.eyes import Eyes
+from pointsbank.hours.filing import step_row
 from pointsbank.hours.model import BOOKED, HOLDING
 from pointsbank.hours.objections import objections_to
 from pointsbank.hours.postings import HOURS
 from pointsbank.hours.refusals import ReasonInvalid, TooManyLines, UnknownCase, WrongState
-from pointsbank.hours.submission import step_row
 from pointsbank.hours.tables import record_trails, service_records
 from pointsbank.hours.taking_back import (
     Line,

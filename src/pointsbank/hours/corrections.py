@@ -15,13 +15,14 @@ from pointsbank.activities.refusals import FourEyes
 from pointsbank.engine.commands import Command, request_digest
 from pointsbank.engine.registry import Ledger
 from pointsbank.hours.aliases import claimed_intervals, people_of
+from pointsbank.hours.filing import step_row, submitted_rows
 from pointsbank.hours.four_eyes import Ties, may_not_record
 from pointsbank.hours.funding import reversed_with, supplement_reversals
 from pointsbank.hours.model import Interval, RecordFields, ServiceRecord
 from pointsbank.hours.postings import HOURS, reversal_drafts
 from pointsbank.hours.refusals import UnknownRecord, WrongState
 from pointsbank.hours.rules import is_after_deadline, is_double, parse_record
-from pointsbank.hours.submission import LineOutcome, above_limits, step_row, submitted_rows
+from pointsbank.hours.submission import LineOutcome, above_limits
 from pointsbank.hours.trails import (
     Filed,
     Sums,

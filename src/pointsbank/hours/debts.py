@@ -99,9 +99,11 @@ def apart(page: Sequence[DueRecord], debts: Mapping[str, object]) -> tuple[list[
 
 
 async def release_indebted(
-    ledger: Ledger, records: Iterable[DueRecord], percent: int, zone: str, client: str
+    ledger: Ledger, records: Iterable[DueRecord], percent: int, zone: str, client: str, not_before: date
 ) -> int:
     """Release records of people who owe something, each together with what it pays; gives how many.
+
+    Nothing is dated before `not_before`.
 
     Raises ReleaseRefused if the ledger does not take one.
     """
@@ -110,7 +112,7 @@ async def release_indebted(
         refusal: Refusal | None = None
         for _ in range(ATTEMPTS):
             debts = await ledger.database.read(debts_of, ledger.id, [record.volunteer.id])
-            at = start_of_day(date.fromisoformat(record.available_on), zone)
+            at = start_of_day(max(date.fromisoformat(record.available_on), not_before), zone)
             paid = repayment(record, debts.get(record.volunteer.id, ()), percent, at, client)
             drafts = [guarded_release(record, at, client), *([paid] if paid else [])]
             results = await ledger.submit(drafts, HOURS, atomic=True)

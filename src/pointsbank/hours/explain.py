@@ -68,6 +68,11 @@ SHORT_CHINESE: Final[dict[HoursVerdict, str]] = {
     "same_household": "同一家庭",
     "reciprocal": "互相计时",
     "submitted": "待核验",
+    "companion_missing": "无成人陪同",
+    "consent_missing": "无监护人同意",
+    "training_missing": "未参加培训",
+    "insurance_missing": "无保险",
+    "evidence_missing": "缺少凭据",
 }
 SHORT_ENGLISH: Final[dict[HoursVerdict, str]] = {
     "malformed": "the line is incomplete or a time is not written as YYYY-MM-DD HH:MM",
@@ -90,6 +95,11 @@ SHORT_ENGLISH: Final[dict[HoursVerdict, str]] = {
     "same_household": "recorded by somebody of the volunteer's household",
     "reciprocal": "recorded by somebody whom the volunteer credited lately",
     "submitted": "waits for another person to verify it",
+    "companion_missing": "so young a child had no adult on file who came along",
+    "consent_missing": "no guardian's consent was on file on the day of service",
+    "training_missing": "the training that the activity asks for was not on file",
+    "insurance_missing": "no insurance was on file on the day of service",
+    "evidence_missing": "typed in without evidence that the person was there",
 }
 
 
@@ -222,6 +232,28 @@ def _reciprocal(_facts: Facts) -> str:
     return "互相计时：该志愿者近期为录入人计过时。本条未提交。请由其他工作人员录入。"
 
 
+def _companion_missing(_facts: Facts) -> str:
+    return "无成人陪同：年幼志愿者须由成人陪同并事先报名。本条未提交。"
+
+
+def _consent_missing(_facts: Facts) -> str:
+    return (
+        "无监护人同意：服务当天没有有效的监护人同意。本条未提交。如有书面同意，请先登记再用新记录编号提交。"
+    )
+
+
+def _training_missing(_facts: Facts) -> str:
+    return "未参加培训：活动要求的培训没有登记。本条未提交。如已参加，请先登记再用新记录编号提交。"
+
+
+def _insurance_missing(_facts: Facts) -> str:
+    return "无保险：服务当天没有有效的保险。本条未提交。如已投保，请先登记再用新记录编号提交。"
+
+
+def _evidence_missing(_facts: Facts) -> str:
+    return "缺少凭据：补录到场时间须有凭据（签到表、照片等）编号。本条未提交。请先登记凭据再提交。"
+
+
 def _submitted(facts: Facts) -> str:
     return f"待核验：已提交服务时长 {facts.minutes} 分钟，由另一人核验后公示，公示期满入账。"
 
@@ -255,4 +287,9 @@ _SENTENCES: Final[dict[HoursVerdict, Callable[[Facts], str]]] = {
     "same_household": _same_household,
     "reciprocal": _reciprocal,
     "submitted": _submitted,
+    "companion_missing": _companion_missing,
+    "consent_missing": _consent_missing,
+    "training_missing": _training_missing,
+    "insurance_missing": _insurance_missing,
+    "evidence_missing": _evidence_missing,
 }

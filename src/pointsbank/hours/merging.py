@@ -15,12 +15,12 @@ from pointsbank.activities.ports import By
 from pointsbank.engine.commands import Command, attach, new_salt, request_digest
 from pointsbank.engine.registry import Ledger
 from pointsbank.hours.booked import booked_of
+from pointsbank.hours.filing import step_row
 from pointsbank.hours.merge_facts import Holdings, MergeFacts, Span, is_undone, merge_facts, undo_facts
 from pointsbank.hours.model import BOOKED, HOLDING
 from pointsbank.hours.postings import HOURS
 from pointsbank.hours.refusals import UnknownCase
 from pointsbank.hours.rules import is_double
-from pointsbank.hours.submission import step_row
 from pointsbank.hours.taking_back import Line, clawback_draft, debt_account, done_row
 from pointsbank.ledger.chart import MINUTE, POINT
 from pointsbank.ledger.model import RECORDED_AT, SEQUENCE, Change, Draft, Movement, OpenAccount, Row

@@ -27,6 +27,11 @@ HoursVerdict = Literal[
     "same_household",
     "reciprocal",
     "submitted",
+    "companion_missing",
+    "consent_missing",
+    "training_missing",
+    "insurance_missing",
+    "evidence_missing",
 ]
 ALL_VERDICTS: Final[tuple[HoursVerdict, ...]] = get_args(HoursVerdict)
 HOURS_VERDICTS: Final = ALL_VERDICTS[:15]

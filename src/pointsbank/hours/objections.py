@@ -19,11 +19,11 @@ from pointsbank.engine.commands import Command, new_salt, request_digest
 from pointsbank.engine.registry import Ledger
 from pointsbank.hours.aliases import people_of
 from pointsbank.hours.booked import booked_of
+from pointsbank.hours.filing import step_row
 from pointsbank.hours.four_eyes import Ties, may_not_decide
 from pointsbank.hours.funding import reversed_with, supplement_of, supplement_reversals
 from pointsbank.hours.postings import HOURS
 from pointsbank.hours.refusals import ReasonInvalid, UnknownRecord, WrongState
-from pointsbank.hours.submission import step_row
 from pointsbank.hours.tables import objections
 from pointsbank.hours.taking_back import Line, clawback_draft, done_row
 from pointsbank.hours.trails import Filed, credited_since, filed_records

@@ -21,7 +21,7 @@ from pointsbank.people.merged import resolved
 from pointsbank.people.volunteers import Volunteer
 from pointsbank.points.lots import HeldLot
 from pointsbank.policy.book import PolicyBook
-from pointsbank.policy.calendar import start_of_day
+from pointsbank.policy.calendar import city_day, start_of_day
 from pointsbank.policy.model import Policy
 from pointsbank.store.lists import fetched, in_hex
 
@@ -31,9 +31,13 @@ async def releases(
 ) -> AsyncIterator[asyncio.Future[int]]:
     """Hand over what is due by `as_of`, a page at a time; each future says how many records were released."""
     policy, after = policies.policies[-1], ("", "")
+    # a job that comes late dates nothing back; a replay lives through days that are long past
+    is_live = policy.safeguards.recording_evidence == "server"
+    today = city_day(ledger.writer.clock.now(), policy.timezone)
+    not_before = today if is_live else date.min
     while page := await ledger.database.read(pending_records, ledger.id, as_of, after):
         debts = await ledger.database.read(debts_of, ledger.id, {record.volunteer.id for record in page})
-        yield asyncio.create_task(_release_page(ledger, policy, page, debts, client))
+        yield asyncio.create_task(_release_page(ledger, policy, page, debts, client, not_before))
         after = (page[-1].available_on, page[-1].record_id)
 
 
@@ -43,17 +47,22 @@ async def _release_page(
     page: Sequence[DueRecord],
     debts: Mapping[str, Sequence[HeldLot]],
     client: str,
+    not_before: date,
 ) -> int:
     """Release records of one page; of people who owe something each with what it pays."""
     zone = policy.timezone
     free, indebted = apart(page, debts)
     drafts = [
-        guarded_release(record, start_of_day(date.fromisoformat(record.available_on), zone), client)
+        guarded_release(
+            record, start_of_day(max(date.fromisoformat(record.available_on), not_before), zone), client
+        )
         for record in free
     ]
     released = _released(await ledger.submit(drafts, HOURS)) if drafts else 0
     if indebted:
-        released += await release_indebted(ledger, indebted, policy.cases.debt_percent, zone, client)
+        released += await release_indebted(
+            ledger, indebted, policy.cases.debt_percent, zone, client, not_before
+        )
     return released
 
 

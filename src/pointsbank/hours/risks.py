@@ -15,6 +15,7 @@ from pointsbank.hours.case_tables import clawback_cases, sample_outcomes, sample
 from pointsbank.hours.model import HOLDING
 from pointsbank.hours.tables import record_steps, record_trails, service_records
 from pointsbank.hours.trails import ACTS
+from pointsbank.store.profile import profile_of
 
 LONG_DAY_MINUTES: Final = 16 * 60
 """Nobody serves longer than this on one day."""
@@ -78,13 +79,18 @@ class Overlap(msgspec.Struct, frozen=True):
 def risks(
     connection: Connection, ledger_id: int, since: str, since_micros: int, limit: int = 500
 ) -> list[Risk]:
-    """The lists together, for service days from `since` (YYYY-MM-DD) and acts from `since_micros` (UTC) on."""
+    """The lists together, for service days from `since` (YYYY-MM-DD) and acts from `since_micros` (UTC) on.
+
+    In a replay's ledger a machine has brought everything in at whatever hour it ran: there the two lists of who typed in
+    much and of what came at night would name it for every line, and say nothing of anybody.
+    """
+    is_live = profile_of(connection, ledger_id) != "replay"
     return [
         *late_records(connection, ledger_id, since, limit),
         *mutual_pairs(connection, ledger_id, since_micros, limit),
         *long_days(connection, ledger_id, since, limit),
-        *honour_recorders(connection, ledger_id, since, limit),
-        *night_records(connection, ledger_id, since_micros, limit),
+        *(honour_recorders(connection, ledger_id, since, limit) if is_live else ()),
+        *(night_records(connection, ledger_id, since_micros, limit) if is_live else ()),
         *same_times(connection, ledger_id, since_micros, limit),
         *two_places(connection, ledger_id, since, limit),
         *long_years(connection, ledger_id, since, limit),

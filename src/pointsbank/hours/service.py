@@ -18,6 +18,7 @@ from pointsbank.engine.receipts import cause_of, receipt_of_entry
 from pointsbank.engine.registry import Ledger
 from pointsbank.engine.writer import Result
 from pointsbank.hours.context import HoursDesk
+from pointsbank.hours.filing import step_row
 from pointsbank.hours.funding import reversed_with, supplement_reversals
 from pointsbank.hours.holding import Held, is_capped
 from pointsbank.hours.line_verdicts import accepted_since
@@ -33,7 +34,7 @@ from pointsbank.hours.refusals import ReasonInvalid, RecordRefused, WrongState
 from pointsbank.hours.releasing import releases
 from pointsbank.hours.rules import REFUSED, parse_record
 from pointsbank.hours.sheets import Sheet, Sheets
-from pointsbank.hours.submission import LATE_REASONS, step_row
+from pointsbank.hours.submission import LATE_REASONS
 from pointsbank.hours.taking_back import withheld_subject
 from pointsbank.hours.trails import record_of_entry
 from pointsbank.hours.verification import Verifying

@@ -84,6 +84,8 @@ class SettlePostings:
     ) -> list[Draft]:
         """The entry that pays the debts, then the one that empties the account: both or neither."""
         person, drafts = facts.person, list[Draft]()
+        # what the heir gets counts against a cap on what people hold, so a word on the heir is judged anew
+        heirs = [heir.subject for heir in facts.heirs] if settlement == "household" else []
         for kind, its_key, movements, opens in (
             ("repay", f"{key}:repay", asked.paid, asked.opens),
             ("settle", key, asked.given, ()),
@@ -102,7 +104,7 @@ class SettlePostings:
                         "account-closed",
                         opens=opens,
                         reads=((person.subject, facts.version + len(drafts)),),
-                        touches=(person.subject,),
+                        touches=(person.subject, *heirs) if kind == "settle" else (person.subject,),
                     )
                 )
         return drafts

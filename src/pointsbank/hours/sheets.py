@@ -14,25 +14,20 @@ from functools import lru_cache
 import msgspec
 from sqlalchemy import Connection
 
+from pointsbank.activities.fitness import NOTHING, Fitness, fitness_of
 from pointsbank.activities.model import Activity
 from pointsbank.activities.ports import By, Households
 from pointsbank.activities.reading import activities_of, versions_of
 from pointsbank.engine.registry import Ledger
 from pointsbank.hours.acceptance import Act, Short, accept
 from pointsbank.hours.context import HoursDesk
+from pointsbank.hours.filing import submitted_rows, week_of, week_of_day
 from pointsbank.hours.four_eyes import Line, Ties, may_not_record, may_not_verify
 from pointsbank.hours.model import HoursVerdict, Judgement, RecordFields, ServiceRecord
 from pointsbank.hours.postings import Judged, Waiting, shown_fields
 from pointsbank.hours.refusals import TooManyLines
 from pointsbank.hours.rules import REFUSED, is_after_deadline, refused_by
-from pointsbank.hours.submission import (
-    VERDICT_OF_RULE,
-    above_limits,
-    needs_two_people,
-    submitted_rows,
-    week_of,
-    week_of_day,
-)
+from pointsbank.hours.submission import VERDICT_OF_RULE, above_limits, needs_two_people
 from pointsbank.hours.trails import (
     Filed,
     Step,
@@ -83,6 +78,7 @@ class Sheets:
         guards = [policy.safeguards for policy in policies.policies]
         self._household = any(guard.household for guard in guards)
         self._limited = any(guard.second_level_sum_minutes for guard in guards)
+        self._planned = any(guard.activity_approval for guard in guards)
         self._names = any(guard.recording_evidence == "server" for guard in guards)
 
     async def too_many(self, lines: int, by: By) -> TooManyLines | None:
@@ -122,7 +118,13 @@ class Sheets:
         now: int,
         known: dict[str, Volunteer],
     ) -> tuple[
-        dict[str, Activity], dict[str, Volunteer], dict[str, int], Sums, frozenset[tuple[str, str]], Short
+        dict[str, Activity],
+        dict[str, Volunteer],
+        dict[str, int],
+        Sums,
+        frozenset[tuple[str, str]],
+        Short,
+        Fitness,
     ]:
         ledger_id = self._ledger.id
         named = {filed_id(f.activity) for f in lines}
@@ -146,6 +148,7 @@ class Sheets:
             sums,
             credited_since(connection, ledger_id, people, since) if self._days else frozenset(),
             self._short(connection, activities.values(), people),
+            fitness_of(connection, ledger_id, activities, people) if self._planned else NOTHING,
         )
 
     def _short(self, connection: Connection, activities: Iterable[Activity], people: set[str]) -> Short:
@@ -175,6 +178,7 @@ class Sheet(msgspec.Struct):
     sums: Sums
     credited: frozenset[tuple[str, str]]
     short: Short
+    fitness: Fitness
 
     def judge(
         self,
@@ -234,6 +238,9 @@ class Sheet(msgspec.Struct):
         forbidden = may_not_record(self.by, volunteer.id, ties, policy.safeguards)
         if forbidden:
             return VERDICT_OF_RULE[forbidden]
+        unfit = self._unfit(record, volunteer, policy)
+        if unfit:
+            return VERDICT_OF_RULE[unfit]
         if self._is_late(record, policy) and not self.reason:
             return "late_needs_reason"
         if by_rules is not None:
@@ -253,6 +260,14 @@ class Sheet(msgspec.Struct):
             city_to_utc_micros(m * 60, self.zone) for m in (record.session_start, record.session_end)
         )
         return activity.decided_at < activity.starts_at <= start and end <= activity.ends_at
+
+    def _unfit(self, record: ServiceRecord, volunteer: Volunteer, policy: Policy) -> str:
+        """What a sign-up would have said of somebody who never signed up for the activity."""
+        activity = self.activities.get(filed_id(record.fields.activity))
+        if activity is None or not policy.safeguards.activity_approval:
+            return ""  # a data set has no activities on file, only their names
+        day = day_of_minute(record.session_start)
+        return self.fitness.why_not(activity, volunteer.id, volunteer.born, day, policy)
 
     def _is_late(self, record: ServiceRecord, policy: Policy) -> bool:
         return is_after_deadline(record, policy)

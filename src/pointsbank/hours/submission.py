@@ -8,30 +8,31 @@ from __future__ import annotations
 
 import asyncio
 from bisect import insort
-from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
-from functools import lru_cache
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from typing import Final
 
 import msgspec
 from sqlalchemy import Connection
 
-from pointsbank.activities.model import Activity, Attendance, Session
+from pointsbank.activities.fitness import Fitness, evidence_of, fitness_of, lacks_evidence
+from pointsbank.activities.model import Activity, Attendance, Evidence, Session
 from pointsbank.activities.ports import By, Households
 from pointsbank.activities.reading import attendance_of, session_of, versions_of
 from pointsbank.activities.refusals import ActivityNotApproved, UnknownActivity
-from pointsbank.engine.commands import Command, new_salt, request_digest
+from pointsbank.engine.commands import Command, request_digest
 from pointsbank.engine.registry import Ledger
 from pointsbank.engine.writer import Result
 from pointsbank.hours.aliases import claimed_intervals, people_of
+from pointsbank.hours.filing import step_row as step_row  # where others look for it
+from pointsbank.hours.filing import submitted_rows, week_of, week_of_day
 from pointsbank.hours.four_eyes import Ties, may_not_record
 from pointsbank.hours.model import HoursVerdict, Interval, RecordFields, ServiceRecord
 from pointsbank.hours.postings import HOURS
 from pointsbank.hours.refusals import ReasonInvalid, TooManyLines
 from pointsbank.hours.rules import is_after_deadline, judge_record, parse_record
 from pointsbank.hours.trails import Sums, acts_since, credited_since, limit_subjects, sums_of
-from pointsbank.intake.lines import filed_id, kept_text
-from pointsbank.ledger.model import RECORDED_AT, Change, Draft, Row
+from pointsbank.ledger.model import Change, Draft
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.people.directory import directory_of
 from pointsbank.people.volunteers import Volunteer
@@ -51,6 +52,12 @@ VERDICT_OF_RULE: Final[dict[str, HoursVerdict]] = {
     "recorder-is-beneficiary": "self_recorded",
     "same-household": "same_household",
     "reciprocal": "reciprocal",
+    "unknown-volunteer": "unknown_volunteer",
+    "under-age": "under_age",
+    "companion-missing": "companion_missing",
+    "consent-missing": "consent_missing",
+    "training-missing": "training_missing",
+    "insurance-missing": "insurance_missing",
 }
 
 
@@ -78,6 +85,8 @@ class _Facts(msgspec.Struct, frozen=True):
     credited: frozenset[tuple[str, str]]
     submitted_lately: int
     stations: dict[str, StationDays]
+    fitness: Fitness
+    evidence: dict[str, Evidence]
 
 
 class _Claims:
@@ -93,6 +102,11 @@ class _Claims:
     def born(self, volunteer: str) -> date | None:
         person = self._known.get(volunteer)
         return None if person is None else person.born or date.max
+
+    def born_on_file(self, volunteer: str) -> date | None:
+        """The birth date, if there is one."""
+        person = self._known.get(volunteer)
+        return None if person is None else person.born
 
     def knows_station(self, station: str, day: str) -> bool:
         known = self._facts.stations.get(station)
@@ -245,6 +259,12 @@ class Submitting:
         forbidden = may_not_record(by, person, ties, policy.safeguards)
         if forbidden:
             return LineOutcome(person, VERDICT_OF_RULE[forbidden])
+        day, born = self._day(facts.session.starts_at), claims.born_on_file(person)
+        unfit = facts.fitness.why_not(facts.activity, person, born, day, policy)
+        if unfit and _unasked([attendance], policy):
+            return LineOutcome(person, VERDICT_OF_RULE[unfit])
+        if policy.safeguards.class_by_way and lacks_evidence(attendance, facts.evidence):
+            return LineOutcome(person, "evidence_missing")
         is_late = is_after_deadline(record, policy)
         if is_late and not reason:
             return LineOutcome(person, "late_needs_reason")
@@ -317,6 +337,7 @@ class Submitting:
             is_late=is_late,
             reason=reason,
             attendance=attendance,
+            evidence=facts.evidence.get(person.id),
         )
         change = Change(
             "attendances",
@@ -383,6 +404,8 @@ class Submitting:
             credited_since(connection, ledger_id, ids, now - days * _DAY_MICROS) if days else frozenset(),
             acts_since(connection, ledger_id, actor, ("submitted",), now - _HOUR_MICROS),
             station_days(connection, ledger_id, [session.station]),
+            fitness_of(connection, ledger_id, {activity.activity_id}, _unasked(attendances, policy)),
+            evidence_of(connection, ledger_id, session_id),
         )
 
     def _policy(self, micros: int) -> Policy:
@@ -395,71 +418,9 @@ class Submitting:
         return second_text(city_second(micros, self._zone))[:16]
 
 
-def submitted_rows(
-    record: ServiceRecord,
-    person: Volunteer,
-    policy: Policy,
-    by: By,
-    *,
-    activity_id: str,
-    session_id: str,
-    fund: str,
-    campaign: str,
-    submitted_on: date,
-    level: int,
-    is_late: bool,
-    reason: str,
-    stated_by: str = "",
-    follows: str = "",
-    attendance: Attendance | None = None,
-    salt: bytes = b"",
-    fingerprint: bytes = b"",
-    sealed: bytes = b"",
-) -> tuple[Row, ...]:
-    """The rows of a record that waits: the record itself, its trail, and the first steps of its life.
-
-    Whoever noted that somebody came or went stands in the steps too: they have recorded, and verify nothing of it.
-    """
-    fields, record_id = record.fields, filed_id(record.fields.record_id)
-    day = day_of_minute(record.session_start)
-    noted = _noted(record_id, attendance) if attendance is not None else ()
-    return (
-        Row(
-            "service_records",
-            (
-                record_id, person.id, kept_text(fields), "submitted", "submitted", day.isoformat(),
-                record.start, record.end, record.minutes, 0, 0, filed_id(fields.category), filed_id(fields.station),
-                policy.version, "", "", 0, 0, salt or new_salt(), RECORDED_AT, fingerprint, sealed,
-            ),
-            state="submitted",
-        ),
-        Row(
-            "record_trails",
-            (
-                record_id, person.id, filed_id(activity_id), session_id, fund, campaign, by.name, stated_by,
-                RECORDED_AT, submitted_on.isoformat(), week_of(record), record.minutes, level, int(is_late), reason,
-                follows,
-            ),
-        ),
-        *noted,
-        step_row(record_id, len(noted) + 1, "submitted", by, reason),
-    )  # fmt: skip
-
-
-def _noted(record_id: str, a: Attendance) -> tuple[Row, Row]:
-    """That somebody came and went, as steps: each at its own time."""
-    came = (record_id, 1, "checked-in", a.in_by, a.in_at, "", a.in_device, a.in_way)
-    left = (record_id, 2, "checked-out", a.out_by, a.out_at, "", a.out_device, a.out_way)
-    return Row("record_steps", came, key_length=2), Row("record_steps", left, key_length=2)
-
-
-def step_row(record_id: str, number: int, step: str, by: By, reason: str = "") -> Row:
-    """A step of a record's life; its time is that of the commit."""
-    return Row(
-        "record_steps",
-        (record_id, number, step, by.name, RECORDED_AT, by.place, by.device, reason),
-        key_length=2,
-    )
+def _unasked(attendances: Iterable[Attendance], policy: Policy) -> set[str]:
+    """Of whom nobody has asked what a sign-up asks: who was written down, or everybody where nobody signs up."""
+    return {a.person_id for a in attendances if a.in_way == "by-hand" or not policy.safeguards.sign_up}
 
 
 def above_limits(minutes: int, total: int, policy: Policy) -> bool:
@@ -474,17 +435,6 @@ def above_limits(minutes: int, total: int, policy: Policy) -> bool:
 def needs_two_people(by: By, policy: Policy) -> bool:
     """Whether no natural person stands for the recording: then two must stand for the verification."""
     return policy.safeguards.separate_verification and not by.person
-
-
-def week_of(record: ServiceRecord) -> str:
-    """The calendar week of the service date."""
-    return week_of_day(day_of_minute(record.session_start))
-
-
-@lru_cache(maxsize=4096)
-def week_of_day(day: date) -> str:
-    """A calendar week by its Monday."""
-    return (day - timedelta(days=day.weekday())).isoformat()
 
 
 def _record_id(attendance: Attendance) -> str:

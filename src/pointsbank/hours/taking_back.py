@@ -85,10 +85,10 @@ def taken_back(
 ) -> TakenBack:
     """The movements for a record's merit and credits. `held` is what the wallet holds, the first-expiring lot first.
 
-    `others` are credits of the person's other records on notice; only the guilty answer with them.
+    `others` are credits of the person's other records on notice.
     """
     left = {lot.lot: lot.balance for lot in held}
-    waiting = {other.record_id: other.points for other in others} if guilty else {}
+    waiting = {other.record_id: other.points for other in others}
     withheld: Counter[tuple[str, str]] = Counter()
     movements = [Movement(person.merit, category_account(category), MINUTE.code, minutes)]
     opens: list[OpenAccount] = []

@@ -83,3 +83,4 @@ deliveries = table(
     key=("reference",),
 )
 """Goods that came to a shop, by delivery note."""
+Index("deliveries_sequence_idx", deliveries.c.ledger_id, deliveries.c.sequence)

@@ -20,3 +20,4 @@ merged_people = table(
 """Two ids of one person: `old_id` stands for `into_id` while `state` is merged; undone, each is for itself again."""
 Index("merged_people_old_idx", merged_people.c.ledger_id, merged_people.c.old_id)
 Index("merged_people_into_idx", merged_people.c.ledger_id, merged_people.c.into_id)
+Index("merged_people_sequence_idx", merged_people.c.ledger_id, merged_people.c.sequence)

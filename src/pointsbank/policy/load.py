@@ -252,6 +252,7 @@ def _cases(top: TableReader) -> CaseRules:
         handover_minutes=cases.integer("handover_minutes", 0, 24 * 60),
         debt_percent=cases.integer("debt_percent", 0, 100),
         appeal_days=cases.integer("appeal_days", 0, 1000),
+        false_hours_bar_years=cases.integer("false_hours_bar_years", 0, 10),
     )
     cases.finish()
     return read

@@ -127,6 +127,8 @@ class CaseRules(Struct, frozen=True, kw_only=True):
     """At most so much of a credit goes into paying a debt."""
     appeal_days: int = 15
     """Within so many days somebody may appeal when hours were taken away for conduct."""
+    false_hours_bar_years: int = 0
+    """For so many years who was found guilty of false hours is on no candidate list."""
 
 
 class PeopleRules(Struct, frozen=True, kw_only=True):

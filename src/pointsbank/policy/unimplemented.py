@@ -5,7 +5,6 @@ from typing import Final
 from pointsbank.policy.reading import TableReader
 
 NEUTRAL: Final[dict[str, object]] = {
-    "false_hours_bar_years": 0,
     "offline.volunteer_day_points": 0,
     "offline.terminal_day_points": 0,
     "offline.hours": 0,

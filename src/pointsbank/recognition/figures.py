@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Subquery, func, select
@@ -62,7 +62,9 @@ def year_minutes(connection: Connection, ledger_id: int, year: int, people: Iter
     return {one: sum(served.get(id_, 0) for id_ in shared.get(one, (one,))) for one in wanted}
 
 
-def best_of_year(connection: Connection, ledger_id: int, year: int, wanted: int) -> list[tuple[str, int]]:
+def best_of_year(
+    connection: Connection, ledger_id: int, year: int, wanted: int, without: Collection[str] = ()
+) -> list[tuple[str, int]]:
     """People (by id) with the most merit minutes of a year, the most first; all who share the last place too.
 
     Who was merged stands once, under the id that goes on, with the hours of all ids. Reads the year's records once, in
@@ -84,11 +86,11 @@ def best_of_year(connection: Connection, ledger_id: int, year: int, wanted: int)
         .having(minutes > 0)
         .subquery("served")
     )
-    return _most(connection, served, wanted)
+    return _most(connection, served, wanted, without)
 
 
 def best_groups(
-    connection: Connection, ledger_id: int, kind: str, year: int, wanted: int
+    connection: Connection, ledger_id: int, kind: str, year: int, wanted: int, without: Collection[str] = ()
 ) -> list[tuple[str, int]]:
     """Groups of a kind (household, team, village, unit) with the most minutes of a year, all of a tie at the end.
 
@@ -112,17 +114,20 @@ def best_groups(
         .having(minutes > 0)
         .subquery("served")
     )
-    return _most(connection, served, wanted)
+    return _most(connection, served, wanted, without)
 
 
-def _most(connection: Connection, served: Subquery, wanted: int) -> list[tuple[str, int]]:
-    """The subjects with the most minutes, the most first; all who share the last place too."""
+def _most(
+    connection: Connection, served: Subquery, wanted: int, without: Collection[str]
+) -> list[tuple[str, int]]:
+    """The subjects with the most minutes, the most first, but for some; all who share the last place too."""
+    may = served.c.subject.not_in(sorted(without))
     edge = connection.scalar(
-        select(served.c.minutes).order_by(served.c.minutes.desc()).offset(wanted - 1).limit(1)
+        select(served.c.minutes).where(may).order_by(served.c.minutes.desc()).offset(wanted - 1).limit(1)
     )
     rows = connection.execute(
         select(served.c.subject, served.c.minutes)
-        .where(served.c.minutes >= (edge or 0))
+        .where(served.c.minutes >= (edge or 0), may)
         .order_by(served.c.minutes.desc(), served.c.subject)
     )
     return [(subject, int(minutes)) for subject, minutes in rows]

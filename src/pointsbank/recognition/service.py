@@ -14,6 +14,7 @@ from pointsbank.ledger.model import RECORDED_AT, Change, Draft, Receipt, Row
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.policy.calendar import city_day
 from pointsbank.readers.moments import head
+from pointsbank.recognition.barred import barred
 from pointsbank.recognition.figures import best_groups, best_of_year, on_notice
 from pointsbank.recognition.scheme import Scheme
 from pointsbank.recognition.tables import award_candidates, award_lists, honours
@@ -74,9 +75,11 @@ class UnknownHonour(Refusal, frozen=True, tag="unknown-honour"):
 class Recognition:
     """Candidate lists and honours of one ledger."""
 
-    def __init__(self, ledger: Ledger, zone: str) -> None:
+    def __init__(self, ledger: Ledger, zone: str, bar_years: int = 0) -> None:
+        """`bar_years`: for so long who was found guilty of false hours is on no list."""
         self._ledger = ledger
         self._zone = zone
+        self._bar_years = bar_years
 
     async def freeze(
         self, scheme: Scheme, year: int, wanted: int, command: Command, *, kind: str = "person"
@@ -91,10 +94,11 @@ class Recognition:
         earlier = await self._ledger.database.read(list_of, self._ledger.id, list_id)
         if earlier is not None:
             return earlier
-        made = await self._ledger.database.read(
-            _draw_up, self._ledger.id, list_id, scheme, year, wanted, kind
-        )
         today = city_day(self._ledger.writer.clock.now(), self._zone)
+        bar = (today, self._bar_years, self._zone)
+        made = await self._ledger.database.read(
+            _draw_up, self._ledger.id, list_id, scheme, year, wanted, kind, bar
+        )
         if isinstance(made, YearStillOpen):
             return made
         if today <= date(year, 12, 31):
@@ -183,15 +187,23 @@ def _draft(
 
 
 def _draw_up(
-    connection: Connection, ledger_id: int, list_id: str, scheme: Scheme, year: int, wanted: int, kind: str
+    connection: Connection,
+    ledger_id: int,
+    list_id: str,
+    scheme: Scheme,
+    year: int,
+    wanted: int,
+    kind: str,
+    bar: tuple[date, int, str],
 ) -> CandidateList | YearStillOpen:
     pending = on_notice(connection, ledger_id, year)
     if pending:
         return YearStillOpen(year, pending)
+    without = barred(connection, ledger_id, *bar)
     if kind == "person":
-        best = best_of_year(connection, ledger_id, year, wanted)
+        best = best_of_year(connection, ledger_id, year, wanted, without)
     else:
-        best = best_groups(connection, ledger_id, kind, year, wanted)
+        best = best_groups(connection, ledger_id, kind, year, wanted, without)
     now = head(connection, ledger_id)
     as_of = now.sequence if now else 0
     return CandidateList(list_id, scheme.name, year, wanted, as_of, _ranked(scheme, best, wanted))

@@ -172,17 +172,18 @@ def _read(
             found |= {(document.kind, row[0]): row for row in rows}
         naming += [
             (document.kind, row[0], row[1])
-            for row in fetch(
-                connection,
-                f"SELECT {document.key}, sequence FROM {document.table}"
-                " WHERE ledger_id = $1 AND sequence > $2 AND sequence <= $3",
-                ledger_id,
-                after,
-                last,
-            )
+            for row in fetch(connection, naming_statement(document), ledger_id, after, last)
         ]
     reversed_ = frozenset(row[0] for row in fetch(connection, _REVERSED, ledger_id, after, last))
     return _Page(entries, moved, found, naming, reversed_)
+
+
+def naming_statement(document: Document) -> str:
+    """Documents of a sort that name an entry of some, by number: ledger, after, up to."""
+    return (
+        f"SELECT {document.key}, sequence FROM {document.table}"
+        " WHERE ledger_id = $1 AND sequence > $2 AND sequence <= $3"
+    )
 
 
 def _select(document: Document) -> str:

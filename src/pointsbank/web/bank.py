@@ -12,6 +12,7 @@ from pointsbank.access.log_in import LogIns
 from pointsbank.access.logins import LoginStore
 from pointsbank.access.oidc import Oidc
 from pointsbank.access.people_desk import PeopleDesk
+from pointsbank.access.policies import PolicyDesk
 from pointsbank.access.roles import RoleDesk
 from pointsbank.access.senders import Outbox
 from pointsbank.access.service import KeyDesk, KeyRing
@@ -47,6 +48,7 @@ class Bank(msgspec.Struct, frozen=True):
     sessions: Sessions
     staff: StaffDesk
     roles: RoleDesk
+    rules: PolicyDesk
     log_ins: LogIns | None
     """None without the secret that log-ins need"""
     logins: LoginStore

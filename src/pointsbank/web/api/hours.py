@@ -56,9 +56,10 @@ class ServiceRecordIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class HoursIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Records, judged in the order in which they stand."""
+    """Records, judged in the order in which they stand. `reason`, a code, for lines that come after the deadline."""
 
     records: Annotated[tuple[ServiceRecordIn, ...], Meta(min_length=1, max_length=MAX_RECORDS)]
+    reason: Annotated[str, Meta(max_length=64, pattern="^[a-z0-9-]*$")] = ""
 
 
 class HoursVerdictOut(msgspec.Struct, frozen=True):
@@ -105,7 +106,7 @@ class ServiceRecordOut(msgspec.Struct, frozen=True):
     opt=needs("hours:submit", bounded=True),
     status_code=200,
     request_max_body_size=BODY_BYTES,
-    responses=problems(*WRITING, *REFUSALS[:-1], "too-many-lines"),
+    responses=problems(*WRITING, *REFUSALS[:-1], "too-many-lines", "reason-invalid"),
     **operation(
         "Submit service records; each is judged by the policy, booked if accepted, and keeps its verdict.",
         "提交服务时长记录，逐条给出判定",
@@ -134,7 +135,11 @@ async def submit_records(
     lines = [(position, tuple(_normalised(record))) for position, record in enumerate(data.records)]
     try:
         verdicts = await bank.hours.submit(
-            source, lines, Command(actor.client, idempotency_key, actor.name), by=by_of(request)
+            source,
+            lines,
+            Command(actor.client, idempotency_key, actor.name),
+            by=by_of(request),
+            reason=data.reason,
         )
     except RecordRefused as error:
         raise ProblemError(

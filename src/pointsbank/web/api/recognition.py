@@ -20,6 +20,7 @@ from pointsbank.engine.commands import Command
 from pointsbank.ledger.model import Receipt
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.places.tree import places_by_id, places_on
+from pointsbank.recognition.barred import barred
 from pointsbank.recognition.figures import best_groups, lifetime_minutes, year_minutes
 from pointsbank.recognition.scheme import Scheme, SchemeBook, load_schemes, shipped_schemes
 from pointsbank.recognition.service import (
@@ -103,6 +104,8 @@ class StandingsOut(msgspec.Struct, frozen=True):
     as_of: int
     standings: list[StandingOut]
     honours: list[Honour]
+    barred_until: date | None
+    """until this day on no candidate list, because of false hours"""
 
 
 class FreezeIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -219,13 +222,16 @@ async def standing(
 async def standings_of(bank: Bank, person_id: str) -> StandingsOut:
     """Where somebody stands in every scheme in force, and the honours, from one snapshot."""
     day = today(bank)
-    as_of, (lifetime, this_year, honours) = await bank.as_of(_merits, person_id, day.year)
+    policy = bank.policies.protecting(day)
+    as_of, (lifetime, this_year, honours, free) = await bank.as_of(
+        _merits, person_id, day, policy.cases.false_hours_bar_years, policy.timezone
+    )
     standings = [
         _standing_out(scheme, this_year if scheme.basis == "year" else lifetime)
         for scheme in _schemes().schemes
         if scheme.valid_from <= day <= scheme.valid_to
     ]
-    return StandingsOut(as_of, standings, honours)
+    return StandingsOut(as_of, standings, honours, free.get(person_id))
 
 
 @post(
@@ -368,12 +374,13 @@ async def group_total(
 
 
 def _merits(
-    connection: Connection, ledger_id: int, person_id: str, year: int
-) -> tuple[int, int, list[Honour]]:
-    """Minutes of a lifetime and of a year, and the honours, from one snapshot."""
+    connection: Connection, ledger_id: int, person_id: str, day: date, bar_years: int, zone: str
+) -> tuple[int, int, list[Honour], dict[str, date]]:
+    """Minutes of a lifetime and of a year, the honours, and who is barred until when, from one snapshot."""
     lifetime = lifetime_minutes(connection, ledger_id, [person_id])[person_id]
-    this_year = year_minutes(connection, ledger_id, year, [person_id])[person_id]
-    return lifetime, this_year, honours_of(connection, ledger_id, person_id)
+    this_year = year_minutes(connection, ledger_id, day.year, [person_id])[person_id]
+    honours = honours_of(connection, ledger_id, person_id)
+    return lifetime, this_year, honours, barred(connection, ledger_id, day, bar_years, zone)
 
 
 async def _honours(
@@ -389,7 +396,8 @@ def _schemes() -> SchemeBook:
 
 
 def _desk(bank: Bank) -> Recognition:
-    return Recognition(bank.ledger, bank.policies.policies[-1].timezone)
+    policy = bank.policies.protecting(today(bank))
+    return Recognition(bank.ledger, policy.timezone, policy.cases.false_hours_bar_years)
 
 
 def _command(request: BankRequest, key: str) -> Command:
