@@ -206,7 +206,7 @@ async def test_a_record_of_the_heir_that_is_accepted_while_the_share_comes_is_ju
     capped = replace(with_shop(), limits=Limits(balance_cap_points=30))
     async with open_centre(database, capped) as centre:
         await earned(centre)
-        await _live_together(centre, "V1", "V2")
+        await live_together(centre, "V1", "V2")
         session = await centre.attended(["V2"], "2026-03-09")
         record = (await centre.submit(session))["V2"].record_id
 
