@@ -15,7 +15,14 @@ from sqlalchemy import Connection, Select, Table, select
 
 from pointsbank.access.standing import ZONE
 from pointsbank.access.tables import role_grants, staff_accounts
-from pointsbank.activities.tables import activities, activity_sessions, attendances, papers, sign_ups
+from pointsbank.activities.tables import (
+    activities,
+    activity_sessions,
+    attendances,
+    evidence,
+    papers,
+    sign_ups,
+)
 from pointsbank.hours.case_tables import clawback_lines, gifts
 from pointsbank.hours.tables import objections, record_steps, record_trails, service_records
 from pointsbank.market.tables import receipt_lines, receipts
@@ -81,6 +88,11 @@ def own_books(
             )
             .where(mine(attendances, "person_id"))
             .order_by(attendances.c.in_at)
+        ),
+        "evidence": rows(
+            select(*_of(evidence, "session_id", "kind", "reference", "filed_at"))
+            .where(mine(evidence, "person_id"))
+            .order_by(evidence.c.filed_at)
         ),
         "papers": rows(
             select(*_of(papers, "kind", "code", "valid_from", "valid_to", "state"))
