@@ -34,6 +34,7 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("gifts_giver_idx", "gifts", ["ledger_id", "giver", "proposed_at"])
+    op.create_index("gifts_taker_idx", "gifts", ["ledger_id", "taker"])
 
 
 def downgrade() -> None:

@@ -11,7 +11,7 @@ depends_on = None
 TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
-BY_SEQUENCE = ("clawback_lines", "budget_changes", "merged_people", "deliveries")
+BY_SEQUENCE = ("clawback_lines", "budget_changes", "merged_people", "deliveries", "gifts")
 """What `verify` reads by the entry that carries it, some thousand entries at a time."""
 
 
@@ -55,6 +55,7 @@ def upgrade() -> None:
         sqlite_strict=True,
         sqlite_with_rowid=False,
     )
+    op.create_index("evidence_person_idx", "evidence", ["ledger_id", "person_id"])
     for table in BY_SEQUENCE:
         op.create_index(f"{table}_sequence_idx", table, ["ledger_id", "sequence"])
 

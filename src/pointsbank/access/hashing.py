@@ -22,10 +22,9 @@ from argon2.exceptions import HashingError, InvalidHashError, VerificationError
 def main() -> None:
     """Serve until the input ends. Arguments: passes, memory in KiB, and `yield` or `hurry`."""
     passes, memory_kib, pace = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    # whoever started it may still be answering: it ends by its input
     for asked_to_end in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(
-            asked_to_end, signal.SIG_IGN
-        )  # whoever started it may still be answering: it ends by its input
+        signal.signal(asked_to_end, signal.SIG_IGN)
     if pace == "yield":
         give_way()
     hasher = PasswordHasher(passes, memory_kib, 1, hash_len=32, salt_len=16)

@@ -50,6 +50,7 @@ _OPEN = text(
     " VALUES (:ledger, :token, :session, :person, :now, :now, :now, :until)"
 )
 _LEAVE = text("DELETE FROM sessions WHERE ledger_id = :ledger AND token_hash = :token")
+# SQLite knows no OFFSET without a LIMIT
 _LEAVE_OLDEST = text(
     "DELETE FROM sessions WHERE ledger_id = :ledger AND token_hash IN ("
     "SELECT token_hash FROM sessions WHERE ledger_id = :ledger AND person_id = :person"

@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, select, true
 
 from pointsbank.access import standing
 from pointsbank.access.authorize import ANYTHING
@@ -181,7 +181,7 @@ def change_of(connection: Connection, ledger_id: int, change_id: str) -> PolicyC
 
 def changes_of_policies(connection: Connection, ledger_id: int, limit: int = 200) -> list[PolicyChange]:
     """Books that were proposed, the newest first."""
-    return _changes(connection, ledger_id, policy_changes.c.change_id > "", limit)
+    return _changes(connection, ledger_id, true(), limit)
 
 
 def ruling_policies(connection: Connection, ledger_id: int) -> PolicyChange | None:
@@ -193,11 +193,13 @@ def ruling_policies(connection: Connection, ledger_id: int) -> PolicyChange | No
     return found[0] if found else None
 
 
-def _changes(connection: Connection, ledger_id: int, condition: object, limit: int = 1) -> list[PolicyChange]:
+def _changes(
+    connection: Connection, ledger_id: int, condition: ColumnElement[bool], limit: int = 1
+) -> list[PolicyChange]:
     t = policy_changes.c
     rows = connection.execute(
         select(*(t[name] for name in PolicyChange.__struct_fields__))
-        .where(t.ledger_id == ledger_id, condition)  # type: ignore[arg-type]
+        .where(t.ledger_id == ledger_id, condition)
         .order_by(t.proposed_at.desc(), t.change_id)
         .limit(limit)
     )

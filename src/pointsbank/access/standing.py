@@ -7,7 +7,7 @@ from datetime import date
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, select
 
 from pointsbank.access.model import CITY, Grant
 from pointsbank.access.tables import enrolments, role_grants, staff_accounts
@@ -200,13 +200,6 @@ def places_above(connection: Connection, ledger_id: int, place: str, day: date) 
     A closed place keeps the parent under which it closed.
     """
     return () if place == CITY else ancestors(connection, ledger_id, place, day) or None
-
-
-def members_of_staff(connection: Connection, ledger_id: int) -> int:
-    """How many active accounts there are."""
-    s = staff_accounts.c
-    query = select(func.count()).where(s.ledger_id == ledger_id, s.state == "active")
-    return int(connection.execute(query).scalar_one())
 
 
 def _enrolment(row: Iterable[object]) -> Enrolment:

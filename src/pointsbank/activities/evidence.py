@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, Literal, get_args
 
 from pointsbank.activities.ports import By
 from pointsbank.activities.reading import session_of, volunteers_by_id
@@ -14,10 +14,13 @@ from pointsbank.engine.registry import Ledger
 from pointsbank.ledger.model import RECORDED_AT, Draft, Receipt, Row
 from pointsbank.ledger.refusals import Refusal
 
-KINDS: Final = ("sheet", "photo", "order", "witness", "other")
+EvidenceKind = Literal["sheet", "photo", "order", "witness", "other"]
 """A signed paper sheet, a photograph, a beneficiary's order, somebody who saw it, something else."""
 
-_REFERENCE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,63}")
+KINDS: Final = get_args(EvidenceKind)
+
+REFERENCE: Final = "[A-Za-z0-9][A-Za-z0-9._/-]{0,63}"
+"""A number: in free text there could be a name."""
 
 
 class EvidenceDesk:
@@ -34,7 +37,7 @@ class EvidenceDesk:
             return FourEyes("machine-source")
         if by.person == person_id:
             return FourEyes("recorder-is-beneficiary")
-        if kind not in KINDS or not _REFERENCE.fullmatch(reference):
+        if kind not in KINDS or not re.fullmatch(REFERENCE, reference):
             return CheckInRefused("reason-missing")
         read, ledger_id = self._ledger.database.read, self._ledger.id
         if await read(session_of, ledger_id, session_id) is None:

@@ -13,8 +13,9 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from pointsbank.activities.model import Activity, Attendance, Evidence, Paper
+from pointsbank.activities.reading import papers_by_person
 from pointsbank.activities.rules import Applicant, why_not
-from pointsbank.activities.tables import activity_sessions, evidence, papers, sign_ups
+from pointsbank.activities.tables import activity_sessions, evidence, sign_ups
 from pointsbank.policy.model import Policy
 from pointsbank.store.lists import fetched, is_one_of
 
@@ -23,10 +24,9 @@ ASKS_FOR_EVIDENCE: Final = ("came-unregistered", "forgot-check-in")
 
 
 class Fitness(msgspec.Struct, frozen=True):
-    """Who had signed up for a session of an activity, and the papers of people."""
+    """Who had signed up for a session of an activity (`signed`: activity and person), and the papers of people."""
 
     signed: frozenset[tuple[str, str]]
-    """(activity, person)"""
     papers: Mapping[str, list[Paper]]
 
     def why_not(self, activity: Activity, person: str, born: date | None, day: date, policy: Policy) -> str:
@@ -46,7 +46,7 @@ def fitness_of(
     """What is known of people in activities."""
     if not activity_ids or not person_ids:
         return NOTHING
-    session, sign_up, paper = activity_sessions.c, sign_ups.c, papers.c
+    session, sign_up = activity_sessions.c, sign_ups.c
     signed = fetched(
         connection,
         select(session.activity_id, sign_up.person_id)
@@ -58,22 +58,15 @@ def fitness_of(
         )
         .where(
             sign_up.ledger_id == ledger_id,
-            is_one_of(connection, sign_up.person_id, sorted(person_ids)),
+            is_one_of(connection, sign_up.person_id, person_ids),
             sign_up.state == "signed",
         ),
     )
-    wanted, found = set(activity_ids), dict[str, list[Paper]]()
-    for person, kind, code, first, last in fetched(
-        connection,
-        select(paper.person_id, paper.kind, paper.code, paper.valid_from, paper.valid_to).where(
-            paper.ledger_id == ledger_id,
-            is_one_of(connection, paper.person_id, sorted(person_ids)),
-            paper.state == "valid",
-        ),
-    ):
-        held = Paper(person, kind, code, date.fromisoformat(first), date.fromisoformat(last))
-        found.setdefault(person, []).append(held)
-    return Fitness(frozenset((str(a), str(p)) for a, p in signed if a in wanted), found)
+    wanted = set(activity_ids)
+    return Fitness(
+        frozenset((str(a), str(p)) for a, p in signed if a in wanted),
+        papers_by_person(connection, ledger_id, person_ids),
+    )
 
 
 def evidence_of(connection: Connection, ledger_id: int, session_id: str) -> dict[str, Evidence]:

@@ -9,12 +9,11 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from pointsbank.activities.model import Activity, Paper, Session
-from pointsbank.activities.reading import session_of
+from pointsbank.activities.reading import papers_by_person, session_of
 from pointsbank.activities.rules import Applicant, why_not
-from pointsbank.activities.tables import attendances, papers, sign_ups
+from pointsbank.activities.tables import attendances, sign_ups
 from pointsbank.people.volunteers import Volunteer
 from pointsbank.policy.model import Policy
-from pointsbank.store.lists import fetched, is_one_of
 
 MOST = 1000
 """Most people of one session that are listed."""
@@ -63,16 +62,7 @@ def expected_at(connection: Connection, ledger_id: int, session_id: str) -> Expe
         )
     }
     ids = sorted({*signed, *came})[:MOST]
-    p = papers.c
-    held: dict[str, list[Paper]] = {}
-    for person, kind, code, first, last in fetched(
-        connection,
-        select(p.person_id, p.kind, p.code, p.valid_from, p.valid_to).where(
-            p.ledger_id == ledger_id, is_one_of(connection, p.person_id, ids), p.state == "valid"
-        ),
-    ):
-        paper = Paper(person, kind, code, date.fromisoformat(first), date.fromisoformat(last))
-        held.setdefault(person, []).append(paper)
+    held = papers_by_person(connection, ledger_id, ids)
     people = [
         Participant(
             one,
@@ -89,7 +79,7 @@ def expected_at(connection: Connection, ledger_id: int, session_id: str) -> Expe
 def lacking(
     one: Participant, known: Mapping[str, Volunteer], activity: Activity, day: date, policy: Policy
 ) -> str:
-    """Which check of the session somebody fails today, as at the sign-up; empty if none."""
+    """Which check of the session somebody fails on its day, as at the sign-up; empty if none."""
     person, beside = known.get(one.person_id), known.get(one.companion)
     born = person.born if person else None
     applicant = Applicant(

@@ -80,16 +80,22 @@ def volunteers_by_id(connection: Connection, ledger_id: int, ids: Iterable[str])
 
 def papers_of(connection: Connection, ledger_id: int, person_id: str) -> list[Paper]:
     """The valid papers of a person."""
+    return papers_by_person(connection, ledger_id, [person_id]).get(person_id, [])
+
+
+def papers_by_person(
+    connection: Connection, ledger_id: int, person_ids: Iterable[str]
+) -> dict[str, list[Paper]]:
+    """The valid papers of people; who has none is not listed."""
     t = papers.c
-    rows = connection.execute(
-        select(t.person_id, t.kind, t.code, t.valid_from, t.valid_to).where(
-            t.ledger_id == ledger_id, t.person_id == person_id, t.state == "valid"
-        )
+    query = select(t.person_id, t.kind, t.code, t.valid_from, t.valid_to).where(
+        t.ledger_id == ledger_id, is_one_of(connection, t.person_id, person_ids), t.state == "valid"
     )
-    return [
-        Paper(person, kind, code, date.fromisoformat(first), date.fromisoformat(last))
-        for person, kind, code, first, last in rows
-    ]
+    found: dict[str, list[Paper]] = {}
+    for person, kind, code, first, last in fetched(connection, query):
+        paper = Paper(person, kind, code, date.fromisoformat(first), date.fromisoformat(last))
+        found.setdefault(person, []).append(paper)
+    return found
 
 
 def sign_up_state(connection: Connection, ledger_id: int, session_id: str, person_id: str) -> str | None:

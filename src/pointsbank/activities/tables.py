@@ -131,6 +131,7 @@ evidence = table(
     key=("session_id", "person_id"),
 )
 """What shows that somebody was there of whom no check-in says so: a sheet, a photograph, an order, by its reference."""
+Index("evidence_person_idx", evidence.c.ledger_id, evidence.c.person_id)
 
 refused_attempts = table(
     "refused_attempts",

@@ -106,8 +106,8 @@ async def propose(
         title=title,
         category=category,
         station=station,
-        starts_at=_micros(starts),
-        ends_at=_micros(ends),
+        starts_at=micros(starts),
+        ends_at=micros(ends),
         project_id=project_id,
     )
     async with acting_desks(database_url, shown, "activities:plan", station=station) as (desks, by, asked):
@@ -177,7 +177,7 @@ async def session(
     activity: str, starts: datetime, ends: datetime, capacity: int, shown: Shown, database_url: str
 ) -> None:
     """Open a session of an approved activity; gives its id."""
-    plan = SessionPlan(starts_at=_micros(starts), ends_at=_micros(ends), capacity=capacity)
+    plan = SessionPlan(starts_at=micros(starts), ends_at=micros(ends), capacity=capacity)
     async with acting_desks(database_url, shown, "activities:plan", of_activities, activity) as (
         desks,
         by,
@@ -337,7 +337,7 @@ async def fund(fund: str, pay: bool, shown: Shown, database_url: str) -> None:
 async def list_risks(since: date, database_url: str) -> None:
     """What is odd: late or at night, for each other, too long, in two places, typed in, in one instant, taken back."""
     database = opened(database_url)
-    begins = _micros(datetime(since.year, since.month, since.day, tzinfo=CITY))
+    begins = micros(datetime(since.year, since.month, since.day, tzinfo=CITY))
     try:
         found = await database.read(risks, ledger_to_read(database).id, since.isoformat(), begins)
     finally:
@@ -453,5 +453,6 @@ def granted(result: T | Refusal) -> T:
     return result
 
 
-def _micros(time: datetime) -> int:
+def micros(time: datetime) -> int:
+    """Microseconds UTC."""
     return (time - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)

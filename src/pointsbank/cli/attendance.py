@@ -9,7 +9,7 @@ import click
 from pointsbank.activities.attendance import WRITTEN_REASONS
 from pointsbank.activities.model import Paper
 from pointsbank.cli.acting import Shown, acting_options
-from pointsbank.cli.activities import CityTime, acting_desks, granted
+from pointsbank.cli.activities import CityTime, acting_desks, granted, micros
 from pointsbank.cli.terminal import CityDay, as_coroutine, database_option, say
 from pointsbank.hours.verification import REJECT_REASONS
 from pointsbank.hours.whereabouts import of_records, of_sessions
@@ -82,7 +82,7 @@ async def written(
     ):
         granted(
             await desks.attendance.write_down(
-                session_id, person, _micros(came), _micros(left), reason, by, asked
+                session_id, person, micros(came), micros(left), reason, by, asked
             )
         )
     say("已补录 / written down")
@@ -131,9 +131,5 @@ async def withdraw(records: tuple[str, ...], shown: Shown, database_url: str) ->
 async def correct(record: str, came: datetime, left: datetime, shown: Shown, database_url: str) -> None:
     """Reverse a record and submit one with other times, both or neither; both stay, and somebody else verifies it."""
     async with acting_desks(database_url, shown, "hours:submit", of_records, record) as (desks, by, asked):
-        line = granted(await desks.correcting.correct(record, _micros(came), _micros(left), by, asked))
+        line = granted(await desks.correcting.correct(record, micros(came), micros(left), by, asked))
     say(f"{line.record_id}\t{line.verdict}\t{line.minutes}")
-
-
-def _micros(time: datetime) -> int:
-    return int(time.timestamp()) * 1_000_000

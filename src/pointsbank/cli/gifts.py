@@ -32,7 +32,7 @@ def command() -> None:
 @click.argument("giver")
 @click.argument("points", type=click.IntRange(min=1))
 @click.option(
-    "--to", "taker", default="", help="a member of the household, by id; without it the fund 受赠人"
+    "--to", "taker", default="", help="Id of a member of the household; the fund without it. 受赠人"
 )
 @acting_options
 @database_option

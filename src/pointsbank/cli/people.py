@@ -198,7 +198,7 @@ async def consent(
 @database_option
 @as_coroutine
 async def export(person_id: str, file: Path, reason: str, shown: Shown, database_url: str) -> None:
-    """Write all that the store knows of a person to FILE, readable by its owner only. 导出本人全部资料。"""
+    """Write all that the bank knows of a person to FILE, readable by its owner only. 导出本人全部资料。"""
     async with at_desk(database_url, "people:unmask", shown) as (desk, actor):
         found = granted(await desk.export(actor, person_id, reason))
     _write_new(file, found)

@@ -10,12 +10,12 @@ import msgspec
 from pointsbank.activities.model import HONOUR
 from pointsbank.activities.ports import By
 from pointsbank.engine.commands import request_digest
+from pointsbank.hours.filing import step_row
 from pointsbank.hours.funding import queue_subject, waiting_row
 from pointsbank.hours.holding import CAPPED, Held
 from pointsbank.hours.model import ServiceRecord
 from pointsbank.hours.points import creditable_minutes, points_of
 from pointsbank.hours.postings import attached, category_account, credited
-from pointsbank.hours.submission import step_row
 from pointsbank.hours.trails import Filed
 from pointsbank.intake.lines import effective_micros, filed_id
 from pointsbank.ledger.chart import MINUTE

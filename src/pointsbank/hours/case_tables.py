@@ -114,3 +114,5 @@ gifts = table(
 """Points given to `taker` of the household, or to the fund where that is empty, by two members of staff. `state`:
 proposed, given (by the entry `sequence`), called-off."""
 Index("gifts_giver_idx", gifts.c.ledger_id, gifts.c.giver, gifts.c.proposed_at)
+Index("gifts_taker_idx", gifts.c.ledger_id, gifts.c.taker)
+Index("gifts_sequence_idx", gifts.c.ledger_id, gifts.c.sequence)

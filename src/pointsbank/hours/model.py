@@ -35,9 +35,7 @@ HoursVerdict = Literal[
 ]
 ALL_VERDICTS: Final[tuple[HoursVerdict, ...]] = get_args(HoursVerdict)
 HOURS_VERDICTS: Final = ALL_VERDICTS[:15]
-"""The verdicts of a data set, in the order of the rules that give them."""
-LIVE_VERDICTS: Final = ALL_VERDICTS[15:]
-"""What only a policy with safeguards says. `submitted`: the record waits for another person to verify it."""
+"""The verdicts of a data set, in the order of the rules that give them; the others only a policy with safeguards gives."""
 
 HOLDING: Final = ("submitted", "checked", "pending", "objected", "credited")
 """States of a record that hold its interval; all others have given it back."""

@@ -21,8 +21,8 @@ from pointsbank.intake.lines import parts_of
 from pointsbank.ledger.model import lot_expiry
 from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.calendar import city_day, record_deadline, working_days_after
+from pointsbank.readers.moments import sequence_now
 from pointsbank.store.lists import is_one_of
-from pointsbank.store.tables import heads
 
 NEXT: Final = {
     "open": "check-out",
@@ -98,15 +98,12 @@ class Standings:
     def _account(self, connection: Connection, person_id: str, limit: int) -> Account:
         owed = debts_of(connection, self._ledger.id, [person_id]).get(person_id, [])
         hours = self._load_person(connection, person_id, limit)
-        return Account(self._sequence(connection), hours, sum(lot.balance for lot in owed))
+        return Account(sequence_now(connection, self._ledger.id), hours, sum(lot.balance for lot in owed))
 
     def _one(self, connection: Connection, record_id: str) -> tuple[int, Standing | None]:
-        return self._sequence(connection), next(iter(self._load(connection, [record_id])), None)
-
-    def _sequence(self, connection: Connection) -> int:
-        t = heads.c
-        query = select(t.sequence).where(t.ledger_id == self._ledger.id)
-        return int(connection.execute(query).scalar_one())
+        return sequence_now(connection, self._ledger.id), next(
+            iter(self._load(connection, [record_id])), None
+        )
 
     def _load(self, connection: Connection, ids: list[str]) -> list[Standing]:
         ledger_id = self._ledger.id

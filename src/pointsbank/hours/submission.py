@@ -24,7 +24,6 @@ from pointsbank.engine.commands import Command, request_digest
 from pointsbank.engine.registry import Ledger
 from pointsbank.engine.writer import Result
 from pointsbank.hours.aliases import claimed_intervals, people_of
-from pointsbank.hours.filing import step_row as step_row  # where others look for it
 from pointsbank.hours.filing import submitted_rows, week_of, week_of_day
 from pointsbank.hours.four_eyes import Ties, may_not_record
 from pointsbank.hours.model import HoursVerdict, Interval, RecordFields, ServiceRecord

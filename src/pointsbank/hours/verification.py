@@ -19,6 +19,7 @@ from pointsbank.engine.writer import Result
 from pointsbank.hours.acceptance import Act, Outcome, Short, accept, act_draft
 from pointsbank.hours.aliases import loaded_for
 from pointsbank.hours.debts import debts_of
+from pointsbank.hours.filing import step_row
 from pointsbank.hours.four_eyes import Ties, may_not_verify
 from pointsbank.hours.funding import funds_short, queue_subject
 from pointsbank.hours.holding import Held, is_capped, load_held
@@ -26,7 +27,7 @@ from pointsbank.hours.model import ServiceRecord
 from pointsbank.hours.postings import HOURS
 from pointsbank.hours.refusals import ReasonInvalid, TooManyLines
 from pointsbank.hours.rules import parse_record
-from pointsbank.hours.submission import above_limits, step_row
+from pointsbank.hours.submission import above_limits
 from pointsbank.hours.trails import Filed, Loaded, subjects_of
 from pointsbank.intake.lines import parts_of
 from pointsbank.ledger.model import Change, Draft

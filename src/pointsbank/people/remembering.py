@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 from sqlalchemy import Connection, insert, select
 
-from pointsbank.ledger.refusals import KeyConflict, Refusal
+from pointsbank.ledger.refusals import Refusal
 from pointsbank.people.store import PeopleStore
 from pointsbank.people.store_tables import commands
 
@@ -70,11 +70,6 @@ class RememberingStore(PeopleStore):
         outcome = await self._under.write(remembered)
         self._is_remembered = not _is_refused(outcome)
         return outcome
-
-
-def key_conflict(key: str) -> KeyConflict:
-    """The refusal of a key that stands for another request."""
-    return KeyConflict(key)
 
 
 def _is_refused(outcome: object) -> bool:

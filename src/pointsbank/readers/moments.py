@@ -78,6 +78,12 @@ def head(connection: Connection, ledger_id: int) -> LedgerHead | None:
     return None if row is None else LedgerHead(*row)
 
 
+def sequence_now(connection: Connection, ledger_id: int) -> int:
+    """The sequence number on which an answer from this snapshot rests; 0 before the first entry."""
+    now = head(connection, ledger_id)
+    return now.sequence if now else 0
+
+
 def sequence_at(connection: Connection, ledger_id: int, recorded_at: int) -> int:
     """The greatest sequence number recorded at or before a time (microseconds UTC); 0 if there is none."""
     time = max(-NO_END, min(recorded_at, NO_END))

@@ -121,7 +121,7 @@ def _most(
     connection: Connection, served: Subquery, wanted: int, without: Collection[str]
 ) -> list[tuple[str, int]]:
     """The subjects with the most minutes, the most first, but for some; all who share the last place too."""
-    may = served.c.subject.not_in(sorted(without))
+    may = ~is_one_of(connection, served.c.subject, without)
     edge = connection.scalar(
         select(served.c.minutes).where(may).order_by(served.c.minutes.desc()).offset(wanted - 1).limit(1)
     )

@@ -13,7 +13,7 @@ from pointsbank.engine.registry import Ledger
 from pointsbank.ledger.model import RECORDED_AT, Change, Draft, Receipt, Row
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.policy.calendar import city_day
-from pointsbank.readers.moments import head
+from pointsbank.readers.moments import sequence_now
 from pointsbank.recognition.barred import barred
 from pointsbank.recognition.figures import best_groups, best_of_year, on_notice
 from pointsbank.recognition.scheme import Scheme
@@ -204,8 +204,7 @@ def _draw_up(
         best = best_of_year(connection, ledger_id, year, wanted, without)
     else:
         best = best_groups(connection, ledger_id, kind, year, wanted, without)
-    now = head(connection, ledger_id)
-    as_of = now.sequence if now else 0
+    as_of = sequence_now(connection, ledger_id)
     return CandidateList(list_id, scheme.name, year, wanted, as_of, _ranked(scheme, best, wanted))
 
 

@@ -59,7 +59,11 @@ def fetched(connection: Connection, query: Select[Any]) -> Sequence[Sequence[Any
     return msgspec.json.decode(_as_json(connection, query), type=list[list[int | str | None]])
 
 
-def _as_json(connection: Connection, query: Select[Any]) -> str:
+def as_one_text(query: Select[Any]) -> Select[Any]:
+    """All rows of a query as one JSON text, by SQLite."""
     rows = query.subquery("rows")
-    text = connection.execute(select(func.json_group_array(func.json_array(*rows.c)))).scalar_one()
-    return str(text)
+    return select(func.json_group_array(func.json_array(*rows.c)))
+
+
+def _as_json(connection: Connection, query: Select[Any]) -> str:
+    return str(connection.execute(as_one_text(query)).scalar_one())

@@ -1,10 +1,13 @@
-"""Queries that are written once and asked with values: to write one anew costs three times as much as to ask it."""
+"""Queries that are written once and asked with values: to write one anew costs three times as much as to ask it.
+
+For what every till, terminal and batch asks; a question of a page or a job is written where it is put (`store/lists.py`).
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol
 
 import msgspec
 from sqlalchemy import (
@@ -27,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, BIGINT, BYTEA, TEXT
 from sqlalchemy.types import TypeDecorator
 
-Shape = TypeVar("Shape", bound=msgspec.Struct)
+from pointsbank.store.lists import as_one_text
 
 
 class OneOf(Protocol):
@@ -64,29 +67,16 @@ class Question:
         """All rows in any order, where columns are integers and texts; on SQLite in one text (see `lists.fetched`)."""
         if connection.dialect.name == "postgresql":
             return self.rows(connection, ledger_id, **values)
-        return msgspec.json.decode(
-            self._text(connection, ledger_id, values), type=list[list[int | str | None]]
-        )
-
-    def fetched_as(
-        self, connection: Connection, ledger_id: int, shape: type[Shape], **values: object
-    ) -> list[Shape]:
-        """Like `fetched`, each row as an `array_like` struct whose first fields are the columns."""
-        if connection.dialect.name == "postgresql":
-            return [shape(*row) for row in self.rows(connection, ledger_id, **values)]
-        return msgspec.json.decode(self._text(connection, ledger_id, values), type=list[shape])  # type: ignore[valid-type]
+        if self._as_json is None:
+            self._as_json = as_one_text(self._on(connection.dialect))
+        text = connection.execute(self._as_json, {"ledger": ledger_id, **values}).scalar_one()
+        return msgspec.json.decode(text, type=list[list[int | str | None]])
 
     def _on(self, dialect: Dialect) -> Select[Any]:
         name = dialect.name
         if name not in self._written:
             self._written[name] = self._write(_Arrays() if name == "postgresql" else _Texts())
         return self._written[name]
-
-    def _text(self, connection: Connection, ledger_id: int, values: dict[str, object]) -> str:
-        if self._as_json is None:
-            rows = self._on(connection.dialect).subquery("rows")
-            self._as_json = select(func.json_group_array(func.json_array(*rows.c)))
-        return str(connection.execute(self._as_json, {"ledger": ledger_id, **values}).scalar_one())
 
 
 def by_index(connection: Connection) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from pointsbank.access.log_in import LogIns
 from pointsbank.access.logins import LoginStore
@@ -27,11 +27,11 @@ from pointsbank.ledger.chart import Chart
 from pointsbank.market.service import MarketService
 from pointsbank.policy.book import PolicyBook
 from pointsbank.readers.hot import HotBalances
+from pointsbank.readers.moments import sequence_now
 from pointsbank.readers.overview import Overviews
 from pointsbank.record_sheets.service import RecordSheets
 from pointsbank.settings import Settings
 from pointsbank.store.profile import Profile
-from pointsbank.store.tables import heads
 from pointsbank.web.metrics import Metrics
 
 
@@ -92,5 +92,4 @@ def _ask(
 def _ask_as_of(
     connection: Connection, query: Callable[..., Any], ledger_id: int, args: tuple[Any, ...]
 ) -> tuple[int, Any]:
-    sequence = connection.execute(select(heads.c.sequence).where(heads.c.ledger_id == ledger_id)).scalar()
-    return sequence or 0, query(connection, ledger_id, *args)
+    return sequence_now(connection, ledger_id), query(connection, ledger_id, *args)

@@ -15,17 +15,24 @@ from sqlalchemy import Connection, Select, Table, select
 
 from pointsbank.access.standing import ZONE
 from pointsbank.access.tables import role_grants, staff_accounts
-from pointsbank.activities.tables import activities, activity_sessions, attendances, papers, sign_ups
+from pointsbank.activities.tables import (
+    activities,
+    activity_sessions,
+    attendances,
+    evidence,
+    papers,
+    sign_ups,
+)
 from pointsbank.hours.case_tables import clawback_lines, gifts
 from pointsbank.hours.tables import objections, record_steps, record_trails, service_records
 from pointsbank.market.tables import receipt_lines, receipts
 from pointsbank.people.export import Typed
 from pointsbank.places.tables import memberships, places
+from pointsbank.readers.moments import sequence_now
 from pointsbank.readers.statements import MAX_LINES, StatementPage, statement
 from pointsbank.recognition.tables import award_candidates, award_lists, honours
 from pointsbank.record_sheets.tables import record_sheets
 from pointsbank.store.lists import is_one_of
-from pointsbank.store.tables import heads
 
 MOST: Final = 10_000
 """Most lines of each list."""
@@ -50,7 +57,7 @@ def own_books(
     with_place = (place.ledger_id == memberships.c.ledger_id) & (place.place_id == memberships.c.group_id)
     with_activity = (activity.ledger_id == session.ledger_id) & (activity.activity_id == session.activity_id)
     told: dict[str, Any] = {
-        "as_of": connection.execute(select(heads.c.sequence).where(heads.c.ledger_id == ledger_id)).scalar(),
+        "as_of": sequence_now(connection, ledger_id),
         "memberships": rows(
             select(place.code, place.kind, place.name, *_of(memberships, "from_day", "to_day", "role"))
             .join_from(memberships, places, with_place)
@@ -81,6 +88,11 @@ def own_books(
             )
             .where(mine(attendances, "person_id"))
             .order_by(attendances.c.in_at)
+        ),
+        "evidence": rows(
+            select(*_of(evidence, "session_id", "kind", "reference", "filed_at"))
+            .where(mine(evidence, "person_id"))
+            .order_by(evidence.c.filed_at)
         ),
         "papers": rows(
             select(*_of(papers, "kind", "code", "valid_from", "valid_to", "state"))

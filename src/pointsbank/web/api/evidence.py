@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from litestar import Response, Router, post
@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody
 from msgspec import Meta
 
-from pointsbank.activities.evidence import EvidenceDesk
+from pointsbank.activities.evidence import REFERENCE, EvidenceDesk, EvidenceKind
 from pointsbank.engine.commands import Command
 from pointsbank.hours.whereabouts import of_sessions
 from pointsbank.web.api.activities import PathId, done
@@ -29,8 +29,8 @@ class EvidenceIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the evidence is: its sort and the number under which it is kept, no free text."""
 
     person: Id
-    kind: Literal["sheet", "photo", "order", "witness", "other"]
-    reference: Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$")]
+    kind: EvidenceKind
+    reference: Annotated[str, Meta(pattern=f"^{REFERENCE}$")]
 
 
 @post(
