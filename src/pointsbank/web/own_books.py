@@ -17,6 +17,7 @@ from pointsbank.access.standing import ZONE
 from pointsbank.access.tables import role_grants, staff_accounts
 from pointsbank.activities.tables import activities, activity_sessions, attendances, papers, sign_ups
 from pointsbank.hours.case_tables import clawback_lines, gifts
+from pointsbank.hours.postings import own_words
 from pointsbank.hours.tables import objections, record_steps, record_trails, service_records
 from pointsbank.market.tables import receipt_lines, receipts
 from pointsbank.people.export import Typed
@@ -180,13 +181,16 @@ def own_books(
             account for id_ in ids for what in ACCOUNTS if (account := _account(connection, ledger_id, id_, what))
         ],
     }  # fmt: skip
+    for group in told["memberships"]:
+        if group["kind"] == "household":  # called after whoever heads it, as likely as not
+            group["name"] = ""
     told["is_cut"] = any(isinstance(lines, list) and len(lines) >= MOST for lines in told.values())
     sealed = connection.execute(
         select(record.record_id, record.sealed)
         .where(mine(service_records, "volunteer"), record.sealed != b"")
         .limit(MOST)
     )
-    return told, [Typed(f"record {record_id}", bytes(text)) for record_id, text in sealed]
+    return told, [Typed(f"record {record_id}", bytes(text), own_words) for record_id, text in sealed]
 
 
 def _account(connection: Connection, ledger_id: int, person_id: str, what: str) -> dict[str, Any] | None:
