@@ -7,6 +7,8 @@ delay is over. Both must live together when it is proposed and still when it is 
 
 from __future__ import annotations
 
+from functools import partial
+
 from pointsbank.access.model import Actor
 from pointsbank.access.people_desk import PeopleDesk
 from pointsbank.activities.ports import By
@@ -59,7 +61,9 @@ class GiftDesk:
             return refusal
         if self._desk.store.clock.now() < gift.ready_at:
             return GiftWaits(gift.ready_at)
-        return await self._giving.give(gift, _by(actor), command)
+        # asked again beside the books: an account that is closed meanwhile would keep the points for good
+        still = partial(self._not_active, giver, gift.taker)
+        return await self._giving.give(gift, _by(actor), command, still)
 
     async def call_off(self, actor: Actor, giver: str, gift_id: str, command: Command) -> Gift | Refusal:
         """Stop a gift that waits; one is enough to protect somebody."""

@@ -6,6 +6,7 @@ that giver and helpers are told, and that a delay runs; here the books are moved
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import date
 from typing import Final
 
@@ -80,8 +81,17 @@ class Giving:
         [result] = await self._ledger.submit([msgspec.structs.replace(draft, rows=rows)], HOURS)
         return result if isinstance(result, Refusal) else await self._there(gift_id)
 
-    async def give(self, gift: Gift, by: By, command: Command) -> Gift | Refusal:
-        """Post a gift: the giver's lots, the first-expiring first, keep their fund and their last day."""
+    async def give(
+        self,
+        gift: Gift,
+        by: By,
+        command: Command,
+        why_not: Callable[[], Awaitable[Refusal | None]] | None = None,
+    ) -> Gift | Refusal:
+        """Post a gift: the giver's lots, the first-expiring first, keep their fund and their last day.
+
+        `why_not` is asked after each look at the books: what changes these afterwards is found by their versions.
+        """
         refusal: Refusal = UnknownCase(gift.gift_id)
         for _ in range(ATTEMPTS):
             found = await self._there(gift.gift_id)
@@ -96,6 +106,8 @@ class Giving:
             )
             if facts is None or why is not None:
                 return why or refusal
+            if why_not is not None and (why := await why_not()) is not None:
+                return why
             salt = await self._ledger.database.read(_salt, self._ledger.id, gift.gift_id)
             result = (await self._ledger.submit([self._gift(gift, facts, salt, by, command)], HOURS))[0]
             if not isinstance(result, Refusal):
