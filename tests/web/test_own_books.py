@@ -12,6 +12,7 @@ from tests.activities.centre import HEAD, SECOND, Centre, done, open_centre
 from tests.activities.test_clawback import spend, with_shop
 
 import pointsbank.web.own_books as module
+from pointsbank.activities.evidence import EvidenceDesk
 from pointsbank.hours.giving import Giving
 from pointsbank.people.export import Typed
 from pointsbank.store.database import Database
@@ -53,7 +54,11 @@ async def test_v9_all_that_the_books_hold_of_somebody_is_in_the_export_and_nothi
         giving = Giving(centre.ledger, centre.policies)
         gift = done(await giving.propose(centre.id("V1"), "", 300, 0, SECOND, centre.key("gift")))
         done(await giving.give(gift, HEAD, centre.key()))
+        filing = EvidenceDesk(centre.ledger)
+        done(await filing.file(session, centre.id("V1"), "sheet", "Z-1", SECOND, centre.key()))
+        done(await filing.file(session, centre.id("V2"), "sheet", "Z-2", SECOND, centre.key()))
         told, typed = await _of(centre, "V1")
+        assert [(one["kind"], one["reference"]) for one in told["evidence"]] == [("sheet", "Z-1")]
         assert told["as_of"] == (await centre.ledger.writer.store.head()).sequence
         [record] = told["service_records"]
         assert (record["record_id"], record["title"], record["minutes"], record["points"], record["state"]) == (

@@ -15,7 +15,14 @@ from sqlalchemy import Connection, Select, Table, select
 
 from pointsbank.access.standing import ZONE
 from pointsbank.access.tables import role_grants, staff_accounts
-from pointsbank.activities.tables import activities, activity_sessions, attendances, papers, sign_ups
+from pointsbank.activities.tables import (
+    activities,
+    activity_sessions,
+    attendances,
+    evidence,
+    papers,
+    sign_ups,
+)
 from pointsbank.hours.case_tables import clawback_lines, gifts
 from pointsbank.hours.postings import own_words
 from pointsbank.hours.tables import objections, record_steps, record_trails, service_records
@@ -87,6 +94,11 @@ def own_books(
             select(*_of(papers, "kind", "code", "valid_from", "valid_to", "state"))
             .where(mine(papers, "person_id"))
             .order_by(papers.c.kind, papers.c.valid_from)
+        ),
+        "evidence": rows(
+            select(*_of(evidence, "session_id", "kind", "reference", "filed_at"))
+            .where(mine(evidence, "person_id"))
+            .order_by(evidence.c.filed_at, evidence.c.session_id)
         ),
         "service_records": rows(
             select(
