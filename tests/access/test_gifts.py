@@ -10,6 +10,7 @@ from tests.access.bureau import DAY
 from tests.access.test_people_api import Town, _with_points, town
 
 from pointsbank.engine.commands import Command
+from pointsbank.hours.gift_desk import GiftDesk
 from pointsbank.hours.giving import Giving
 from pointsbank.ledger.model import Receipt
 from pointsbank.people.notices import waiting
@@ -125,3 +126,19 @@ async def test_v6_who_is_frozen_while_a_gift_is_confirmed_is_given_nothing(
     refused = await town.send("vice", "POST", f"{gifts}/{gift['id']}/confirmation")
     assert refused.json()["type"] == "/problems/person-not-active"
     assert (await available(town, giver), await available(town, taker)) == (had, 0)
+
+
+async def test_v6_no_gift_waits_of_which_the_giver_was_not_told(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ruling 8: whoever ends the service between a gift and its notice has made no silent gift."""
+    giver, _ = await _with_points(town)
+    gifts = f"/people/{giver}/gifts"
+
+    async def lost(self: GiftDesk, person: str, template: str) -> None:
+        raise RuntimeError("the service ended")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(GiftDesk, "_tell", lost)
+        assert (await town.send("boss", "POST", gifts, {"points": 500})).status_code == 500
+    assert (await town["boss"].get(f"/api/v1{gifts}")).json()["gifts"] == []

@@ -63,9 +63,19 @@ class Giving:
         self._zone = policies.policies[-1].timezone
 
     async def propose(
-        self, giver: str, taker: str, points: int, ready_at: int, by: By, command: Command
+        self,
+        giver: str,
+        taker: str,
+        points: int,
+        ready_at: int,
+        by: By,
+        command: Command,
+        tell: Callable[[], Awaitable[None]] | None = None,
     ) -> Gift | Refusal:
-        """Write a gift down that nobody has confirmed yet. What cannot be given now is refused."""
+        """Write a gift down that nobody has confirmed yet. What cannot be given now is refused.
+
+        `tell` is called before a new one is written: of a gift that stands, the giver was told.
+        """
         gift_id = gift_of(command)
         found = await self.find(gift_id)
         if found is None:
@@ -73,6 +83,8 @@ class Giving:
             refusal = UnknownCase(giver) if facts is None else _refusal(facts, giver, taker, points)
             if refusal is not None:
                 return refusal
+            if tell is not None:
+                await tell()
         values = (gift_id, giver, taker, points, "", by.person, RECORDED_AT, ready_at, "", 0, 0, new_salt())
         draft = self._draft(
             "propose-gift", command.key, request_digest("gift", giver, taker, str(points)), by, command
