@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
+import pytest
 from tests.access.bureau import DAY
 from tests.access.test_people_api import Town, _with_points, town
 
 from pointsbank.engine.commands import Command
+from pointsbank.hours.gift_desk import GiftDesk
+from pointsbank.hours.giving import Giving
 from pointsbank.ledger.model import Receipt
 from pointsbank.people.notices import waiting
 from pointsbank.places.model import Joining, Opening
@@ -98,3 +102,43 @@ async def test_v6_what_a_household_gives_waits_until_the_household_may_and_its_m
     assert frozen.status_code in (200, 201), frozen.text
     refused = await town.send("boss", "POST", gifts, {"points": 100})
     assert refused.json()["type"] == "/problems/person-not-active"
+
+
+async def test_v6_who_is_frozen_while_a_gift_is_confirmed_is_given_nothing(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the desk's look at people and the posting an account may begin to close: the points would be lost."""
+    giver, _ = await _with_points(town)
+    taker = (await town.service.bank.people.registry.person_ids("volunteer-number", ["V0002"]))["V0002"][0]
+    await household(town, giver, taker)
+    gifts = f"/people/{giver}/gifts"
+    gift = await town.made("boss", gifts, {"points": 500, "taker": taker})
+    town.clock.time += DAY
+    await town.fresh()
+    had, looked = await available(town, giver), Giving._facts
+
+    async def frozen_before(self: Giving, one: str, other: str) -> Any:
+        answer = await town.send("boss", "POST", f"/people/{taker}/freeze", {})
+        assert answer.status_code in (200, 201), answer.text
+        return await looked(self, one, other)
+
+    monkeypatch.setattr(Giving, "_facts", frozen_before)
+    refused = await town.send("vice", "POST", f"{gifts}/{gift['id']}/confirmation")
+    assert refused.json()["type"] == "/problems/person-not-active"
+    assert (await available(town, giver), await available(town, taker)) == (had, 0)
+
+
+async def test_v6_no_gift_waits_of_which_the_giver_was_not_told(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ruling 8: whoever ends the service between a gift and its notice has made no silent gift."""
+    giver, _ = await _with_points(town)
+    gifts = f"/people/{giver}/gifts"
+
+    async def lost(self: GiftDesk, person: str, template: str) -> None:
+        raise RuntimeError("the service ended")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(GiftDesk, "_tell", lost)
+        assert (await town.send("boss", "POST", gifts, {"points": 500})).status_code == 500
+    assert (await town["boss"].get(f"/api/v1{gifts}")).json()["gifts"] == []

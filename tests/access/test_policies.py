@@ -164,8 +164,20 @@ def test_no_verb_works_by_an_edited_policy_until_two_policy_owners_have_approved
     assert "policy propose" in refused.output
     with monkeypatch.context() as patch:
         patch.setenv("POINTSBANK_POLICY", edited)
-        for verb in (("release",), ("activities", "fund", "harbin-2026", "--pay", "--login", "cy")):
+        for verb in (
+            ("release",),
+            ("expire",),
+            ("activities", "fund", "harbin-2026", "--pay", "--login", "cy"),
+        ):
             assert shell.run(*verb).exit_code == 1, verb
+        for login, *verb in (
+            ("ann", "staff", "grant", shell.people["bo"], "auditor"),
+            ("cy", "funds", "propose", "another", "10"),
+            ("cy", "funds", "decide", "none", "--approve"),
+        ):
+            refused = shell.acting(login, *verb)
+            assert refused.exit_code == 1, verb
+            assert "policy propose" in refused.output, verb
     denied = shell.acting("ann", "policy", "propose", edited)
     assert denied.exit_code == 1, "an administrator is no policy owner"
     proposed = shell.acting("cy", "policy", "propose", edited, "--document", "9")

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import date
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 from tests.people_of import enrol, open_peopled, store_of
 
 from pointsbank.engine.registry import Ledger
@@ -97,6 +97,35 @@ async def test_of_a_merged_person_the_one_is_found_who_goes_on(ledger: Ledger) -
     )
     known = await directory.by_number(["V1", "V2"])
     assert known["V1"].id == known["V2"].id == found["V1"].id
+
+
+async def test_two_thousand_numbers_at_once_find_who_goes_on_and_nobody_who_was_forgotten(
+    ledger: Ledger,
+) -> None:
+    """Chains of merges, numbers that are not there, somebody frozen, and who was forgotten with a merged id."""
+    found = await enrol(ledger, dict.fromkeys((f"V{n:05}" for n in range(1500)), BORN))
+    directory, ids = directory_of(ledger), [found[f"V{n:05}"].id for n in range(1500)]
+    p = persons.c
+
+    def work(connection: Connection) -> None:
+        for old, into in (*((n, n + 1) for n in range(9)), (20, 21), (30, 31)):
+            connection.execute(
+                update(persons).where(p.person_id == ids[old]).values(state="merged", merged_into=ids[into])
+            )
+        connection.execute(update(persons).where(p.person_id == ids[40]).values(state="frozen"))
+        forget(connection, directory.store.ledger_id, [ids[20], ids[21], ids[50]], 1)
+
+    await directory.store.write(work)
+    asked = [f"V{n:05}" for n in range(2000)]
+    for numbers in (asked, asked[::-1], asked * 2):
+        known = await directory.by_number(numbers)
+        goes_on = dict.fromkeys(range(10), 9) | {30: 31}
+        gone = {20, 21, 50}
+        assert {number: one.id for number, one in known.items()} == {
+            f"V{n:05}": ids[goes_on.get(n, n)] for n in range(1500) if n not in gone
+        }
+    assert (await directory.by_number(["V00040"]))["V00040"].born == BORN
+    assert (await directory.by_id([ids[20], ids[50], ids[0]])).keys() <= {ids[0]}
 
 
 async def test_a_text_opens_at_its_place_for_its_person_and_never_after_forgetting(ledger: Ledger) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import shutil
 import time
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.people_of import enrol
 from tests.web.conftest import Service, running
@@ -125,3 +127,53 @@ async def test_a_till_and_a_terminal_hear_the_same_in_the_lane_and_beside_it(
     assert told[0] == told[1]
     good = {key for key, status, _ in told[0] if status == 201}
     assert good == ({"sold", "as it is typed", "in", "out"} if "market:sell" in scopes else set())
+
+
+@pytest.mark.parametrize(
+    ("declared", "is_sold"),
+    [(None, True), (b"0" * 5000, False), ("more", False)],
+    ids=["whole", "a number without end", "cut off"],
+)
+async def test_what_was_cut_off_or_has_no_length_to_speak_of_is_not_taken_in_the_lane(
+    declared: bytes | str | None, is_sold: bool, sqlite_url: str
+) -> None:
+    """A body that reads well and is shorter than was said: whoever sent it went away, and sold nothing."""
+    database = Database(sqlite_url)
+    async with open_ledger(database) as ledger:
+        await ledger.submit([opening("station", "B000", "站", "", Command("t", "B000"))], PLACES)
+    await database.close()
+    async with running(sqlite_url) as service:
+        await stocked(service)
+        token = await service.key("market:sell", "ledger:read")
+        await service.get("/api/v1/accounts", token)  # the key is remembered now
+        body = msgspec.json.encode(basket())
+        length = b"%d" % len(body) if declared is None else declared
+        length = b"%d" % (len(body) + 9) if isinstance(length, str) else length
+        asked: list[Any] = [
+            {"type": "http.request", "body": body, "more_body": declared == "more"},
+            {"type": "http.disconnect"},
+        ]
+        answers: list[Any] = []
+
+        async def receive() -> Any:
+            return asked.pop(0) if len(asked) > 1 else asked[0]
+
+        async def send(message: Any) -> None:
+            answers.append(message)
+
+        sent = {
+            b"authorization": f"Bearer {token}".encode(), b"content-type": b"application/json",
+            b"content-length": length, b"idempotency-key": b"k", b"host": b"testserver",
+        }  # fmt: skip
+        scope: Any = {
+            "type": "http", "method": "POST", "path": BASKETS, "raw_path": BASKETS.encode(), "query_string": b"",
+            "headers": list(sent.items()), "client": ("127.0.0.1", 5), "server": ("testserver", 80), "scheme": "http",
+            "http_version": "1.1", "asgi": {"version": "3.0"}, "root_path": "", "extensions": {}, "state": {},
+        }  # fmt: skip
+        with suppress(Exception):  # the framework may throw at one who is gone
+            await service.app(scope, receive, send)
+        statuses = [one["status"] for one in answers if one["type"] == "http.response.start"]
+        assert (201 in statuses) == is_sold, statuses
+        if declared != "more":
+            assert 500 not in statuses
+            assert statuses

@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 
 from sqlalchemy import Connection
+from tests.access.test_gifts import household
 from tests.access.test_people_api import Town, _with_points, town
 from tests.activities.centre import HEAD, SECOND, Centre, done, open_centre
 from tests.activities.test_clawback import spend, with_shop
 
 import pointsbank.web.own_books as module
+from pointsbank.activities.evidence import EvidenceDesk
 from pointsbank.hours.giving import Giving
 from pointsbank.people.export import Typed
 from pointsbank.store.database import Database
@@ -52,7 +54,11 @@ async def test_v9_all_that_the_books_hold_of_somebody_is_in_the_export_and_nothi
         giving = Giving(centre.ledger, centre.policies)
         gift = done(await giving.propose(centre.id("V1"), "", 300, 0, SECOND, centre.key("gift")))
         done(await giving.give(gift, HEAD, centre.key()))
+        filing = EvidenceDesk(centre.ledger)
+        done(await filing.file(session, centre.id("V1"), "sheet", "Z-1", SECOND, centre.key()))
+        done(await filing.file(session, centre.id("V2"), "sheet", "Z-2", SECOND, centre.key()))
         told, typed = await _of(centre, "V1")
+        assert [(one["kind"], one["reference"]) for one in told["evidence"]] == [("sheet", "Z-1")]
         assert told["as_of"] == (await centre.ledger.writer.store.head()).sequence
         [record] = told["service_records"]
         assert (record["record_id"], record["title"], record["minutes"], record["points"], record["state"]) == (
@@ -83,13 +89,28 @@ async def _of(centre: Centre, name: str) -> tuple[dict[str, object], list[Typed]
 
 async def test_v9_the_export_at_the_desk_holds_the_books_and_what_was_typed_in_plain(town: Town) -> None:
     person, _ = await _with_points(town)
+    await household(town, person)
+    fields = {
+        "record_id": "R2", "volunteer": "V0001", "activity": "A1", "activity_name": "社区清洁",
+        "category": next(iter(town.service.bank.policies.policies[-1].categories)), "station": "S1",
+        "session_start": "2026-11-17 08:00", "session_end": "2026-11-17 12:00", "check_in": "2026-11-17 08:00",
+        "check_out": "2026-11-17 12:00", "hour_class": "信用", "recorded_by": "V0002", "recorded_at": "2026-11-17 17:00",
+    }  # fmt: skip
+    twice = await town.service.post("/api/v1/hours", {"records": [fields]}, town.machine, "twice")
+    assert twice.json()["verdicts"][0]["verdict"] == "overlap", twice.text
     answer = await town.send("boss", "POST", f"/people/{person}/export", {"reason": "本人申请"})
     assert answer.status_code == 200, answer.text
     told = answer.json()
     assert told["name"] == "李秀英"
-    assert [(one["record_id"], one["state"]) for one in told["books"]["service_records"]] == [
-        ("R1", "credited")
+    assert sorted((one["record_id"], one["state"]) for one in told["books"]["service_records"]) == [
+        ("R1", "credited"),
+        ("R2", "refused"),
     ]
-    assert "社区清洁" in told["as_it_was_typed"]["record R1"]
+    assert told["as_it_was_typed"]["record R1"] == ["V0001", "社区清洁"]
+    assert "社区清洁" in told["as_it_was_typed"]["record R2"]
+    assert [(one["kind"], one["code"], one["name"]) for one in told["books"]["memberships"]] == [
+        ("household", "H1", "")
+    ], "what a household is called names somebody"
+    assert "V0002" not in answer.text, "who wrote it down is somebody else"
     available = next(one for one in told["books"]["accounts"] if one["account"].endswith(":available"))
     assert available["postings"]

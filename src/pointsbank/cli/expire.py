@@ -14,7 +14,7 @@ from pointsbank.cli.terminal import (
     ledger_named,
     ledger_option,
     opened,
-    policies,
+    policies_for,
     progress_bar,
     say,
 )
@@ -38,12 +38,12 @@ async def command(as_of: date | None, ledger_name: str, database_url: str) -> No
     stopped and run again: no lot is taken twice. A day in the future is refused, except
     in the ledger of a replay.
     """
-    zone = policies().policies[-1].timezone
-    today = city_day(SystemClock().now(), zone)
-    day = as_of or today
     database, taken = opened(database_url), 0
     try:
         async with ledger_named(database, ledger_name) as ledger:
+            zone = (await policies_for(ledger)).policies[-1].timezone
+            today = city_day(SystemClock().now(), zone)
+            day = as_of or today
             if day > today and await database.read(profile_of, ledger.id) != "replay":
                 raise Ending(
                     f"{day} 在将来，积分不能提前过期 / {day} is in the future: points do not expire early"

@@ -16,6 +16,7 @@ from pointsbank.cli.terminal import (
     opened,
     points_text,
     policies,
+    policies_for,
     say,
 )
 from pointsbank.engine.registry import ledger_to_read
@@ -108,7 +109,7 @@ async def changes(fund: str, database_url: str) -> None:
 async def propose(fund: str, points: int, document: str, shown: Shown, database_url: str) -> None:
     """Propose to raise a budget by POINTS; after `--`, below 0, to cut it. The first one opens the fund."""
     async with acting_desks(database_url, shown, "funds:manage") as (desks, by, asked):
-        desk = Budgets(desks.ledger, policies())
+        desk = Budgets(desks.ledger, await policies_for(desks.ledger))
         _say(granted(await desk.propose(fund, points, by, asked, document_no=document)))
 
 
@@ -121,7 +122,8 @@ async def propose(fund: str, points: int, document: str, shown: Shown, database_
 async def decide(change: str, approve: bool, shown: Shown, database_url: str) -> None:
     """Decide a change that another person proposed; a raise then pays what waits for the fund."""
     async with acting_desks(database_url, shown, "funds:manage") as (desks, by, asked):
-        _say(granted(await Budgets(desks.ledger, policies()).decide(change, by, asked, approve=approve)))
+        desk = Budgets(desks.ledger, await policies_for(desks.ledger))
+        _say(granted(await desk.decide(change, by, asked, approve=approve)))
 
 
 def _say(change: BudgetChange) -> None:

@@ -24,6 +24,7 @@ from pointsbank.cli.terminal import (
     database_option,
     opened,
     policies,
+    policies_for,
     refusal_text,
     say,
 )
@@ -190,7 +191,7 @@ async def _desk(database_url: str) -> AsyncIterator[tuple[Ledger, RecordSheets]]
 
 async def _opening(ledger: Ledger, actor: Actor, person: str, reason: str) -> Opening:
     """Who makes or opens a sheet, with the right to minors' profiles of this moment."""
-    desk = PeopleDesk(ledger, directory_of(ledger).store, policies(), seen=attended)
+    desk = PeopleDesk(ledger, directory_of(ledger).store, await policies_for(ledger), seen=attended)
     return Opening(actor.person or actor.id, reason, await desk.may_open_minors(actor, person))
 
 

@@ -25,6 +25,7 @@ from pointsbank.cli.terminal import (
     database_option,
     opened,
     policies,
+    policies_for,
     refusal_text,
     say,
 )
@@ -38,6 +39,7 @@ from pointsbank.settings import settings_from
 class Desks(msgspec.Struct, frozen=True):
     """What the verbs work with, and who acts."""
 
+    ledger: Ledger
     staff: StaffDesk
     roles: RoleDesk
     keys: KeyDesk
@@ -213,6 +215,7 @@ async def grant(
 ) -> None:
     """Propose ROLE for PERSON; it holds once somebody else has confirmed it. 提议角色。"""
     async with _desks(database_url, login) as desks:
+        await policies_for(desks.ledger)  # it says for how long a role may run
         wanted = RoleIn(person, role, place, from_day, to_day)
         _show_grant(await desks.roles.propose(desks.actor, wanted, desks.command))
 
@@ -269,7 +272,7 @@ async def _actor(ledger: Ledger, login: str) -> AsyncIterator[Desks]:
     ring = KeyRing(ledger, ledger.writer.clock)
     staff = StaffDesk(ledger, ring)
     async with logged_in(ledger, ring, staff, login) as actor:
-        yield Desks(staff, RoleDesk(ledger, ring, policies()), KeyDesk(ledger, ring), actor)
+        yield Desks(ledger, staff, RoleDesk(ledger, ring, policies()), KeyDesk(ledger, ring), actor)
 
 
 def _show_half(half: Half | Refusal) -> None:

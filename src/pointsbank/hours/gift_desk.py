@@ -7,11 +7,13 @@ delay is over. Both must live together when it is proposed and still when it is 
 
 from __future__ import annotations
 
+from functools import partial
+
 from pointsbank.access.model import Actor
 from pointsbank.access.people_desk import PeopleDesk
 from pointsbank.activities.ports import By
 from pointsbank.engine.commands import Command
-from pointsbank.hours.giving import Gift, Giving, gift_of
+from pointsbank.hours.giving import Gift, Giving
 from pointsbank.hours.refusals import GiftWaits, UnknownCase
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.people.links import outsider
@@ -39,11 +41,8 @@ class GiftDesk:
             return refusal
         # who joins a household to be given its points waits as long as ruling 8 asks: no gift is proposed before
         ready_at = self._desk.store.clock.now() + self._desk.delay
-        is_known = await self._giving.find(gift_of(command)) is not None
-        gift = await self._giving.propose(giver, taker, points, ready_at, _by(actor), command)
-        if isinstance(gift, Gift) and not is_known:
-            await self._tell(giver, "gift-asked")
-        return gift
+        tell = partial(self._tell, giver, "gift-asked")
+        return await self._giving.propose(giver, taker, points, ready_at, _by(actor), command, tell)
 
     async def confirm(self, actor: Actor, giver: str, gift_id: str, command: Command) -> Gift | Refusal:
         """Confirm what another proposed, when the delay is over: the points move."""
@@ -59,7 +58,9 @@ class GiftDesk:
             return refusal
         if self._desk.store.clock.now() < gift.ready_at:
             return GiftWaits(gift.ready_at)
-        return await self._giving.give(gift, _by(actor), command)
+        # asked again beside the books: an account that is closed meanwhile would keep the points for good
+        still = partial(self._not_active, giver, gift.taker)
+        return await self._giving.give(gift, _by(actor), command, still)
 
     async def call_off(self, actor: Actor, giver: str, gift_id: str, command: Command) -> Gift | Refusal:
         """Stop a gift that waits; one is enough to protect somebody."""

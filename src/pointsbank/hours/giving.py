@@ -6,6 +6,7 @@ that giver and helpers are told, and that a delay runs; here the books are moved
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import date
 from typing import Final
 
@@ -62,9 +63,19 @@ class Giving:
         self._zone = policies.policies[-1].timezone
 
     async def propose(
-        self, giver: str, taker: str, points: int, ready_at: int, by: By, command: Command
+        self,
+        giver: str,
+        taker: str,
+        points: int,
+        ready_at: int,
+        by: By,
+        command: Command,
+        tell: Callable[[], Awaitable[None]] | None = None,
     ) -> Gift | Refusal:
-        """Write a gift down that nobody has confirmed yet. What cannot be given now is refused."""
+        """Write a gift down that nobody has confirmed yet. What cannot be given now is refused.
+
+        `tell` is called before a new one is written: of a gift that stands, the giver was told.
+        """
         gift_id = gift_of(command)
         found = await self.find(gift_id)
         if found is None:
@@ -72,6 +83,8 @@ class Giving:
             refusal = UnknownCase(giver) if facts is None else _refusal(facts, giver, taker, points)
             if refusal is not None:
                 return refusal
+            if tell is not None:
+                await tell()
         values = (gift_id, giver, taker, points, "", by.person, RECORDED_AT, ready_at, "", 0, 0, new_salt())
         draft = self._draft(
             "propose-gift", command.key, request_digest("gift", giver, taker, str(points)), by, command
@@ -80,8 +93,17 @@ class Giving:
         [result] = await self._ledger.submit([msgspec.structs.replace(draft, rows=rows)], HOURS)
         return result if isinstance(result, Refusal) else await self._there(gift_id)
 
-    async def give(self, gift: Gift, by: By, command: Command) -> Gift | Refusal:
-        """Post a gift: the giver's lots, the first-expiring first, keep their fund and their last day."""
+    async def give(
+        self,
+        gift: Gift,
+        by: By,
+        command: Command,
+        why_not: Callable[[], Awaitable[Refusal | None]] | None = None,
+    ) -> Gift | Refusal:
+        """Post a gift: the giver's lots, the first-expiring first, keep their fund and their last day.
+
+        `why_not` is asked after each look at the books: what changes these afterwards is found by their versions.
+        """
         refusal: Refusal = UnknownCase(gift.gift_id)
         for _ in range(ATTEMPTS):
             found = await self._there(gift.gift_id)
@@ -96,6 +118,8 @@ class Giving:
             )
             if facts is None or why is not None:
                 return why or refusal
+            if why_not is not None and (why := await why_not()) is not None:
+                return why
             salt = await self._ledger.database.read(_salt, self._ledger.id, gift.gift_id)
             result = (await self._ledger.submit([self._gift(gift, facts, salt, by, command)], HOURS))[0]
             if not isinstance(result, Refusal):

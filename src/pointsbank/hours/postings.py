@@ -10,7 +10,7 @@ import msgspec
 
 from pointsbank.engine.commands import attach, request_digest
 from pointsbank.hours.model import Judgement, RecordFields
-from pointsbank.intake.lines import Place, filed_id, kept_text, line_row
+from pointsbank.intake.lines import Place, filed_id, kept_text, line_row, parts_of
 from pointsbank.ledger.chart import POINT
 from pointsbank.ledger.model import RECORDED_AT, SEQUENCE, Attachment, Change, Draft, Movement, Row
 from pointsbank.people.volunteers import Volunteer
@@ -118,6 +118,13 @@ def shown_fields(
 def hidden_text(fields: tuple[str, ...], *, refused: bool) -> str:
     """What of a line is sealed: all of a refused one, else what `shown_fields` leaves out."""
     return kept_text(fields if refused else (fields[1], fields[3], fields[11]))
+
+
+def own_words(text: str) -> list[str]:
+    """What was sealed of a line, for whom it is about: all but who wrote it down, for that is somebody else."""
+    words = parts_of(text)
+    writer = 2 if len(words) == 3 else RecordFields._fields.index("recorded_by")
+    return [word for place, word in enumerate(words) if place != writer]
 
 
 def credited(person: Volunteer, points: int, lot: str, fund: Fund, *, at_once: bool) -> tuple[Movement, ...]:

@@ -27,10 +27,12 @@ MOST_SIGHTINGS = 10_000
 
 
 class Typed(NamedTuple):
-    """A text that another room keeps sealed under the person's key: what it is, and the sealed bytes."""
+    """A text that another room keeps sealed under the person's key: what it is, the sealed bytes, and what of it is
+    the person's own to read."""
 
     what: str
     sealed: bytes
+    own: Callable[[str], list[str]]
 
 
 Books = Callable[[Sequence[str]], Awaitable[tuple[dict[str, Any], list[Typed]]]]
@@ -63,13 +65,13 @@ def _opened(
     """Sealed texts in plain; of who was merged a text may be under either key."""
     vault, told = store.vault, dict[str, list[str]]()
     keys = list(vault.keys_of(connection, ids).values())
-    for what, sealed in typed:
+    for what, sealed, own in typed:
         for key in keys:
             try:
                 text = vault.open(key, f"text {what}", sealed)
             except SealBroken:
                 continue
-            told[what] = text.split("\x1f")
+            told[what] = own(text)
             break
     return told
 

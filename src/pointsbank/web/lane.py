@@ -147,6 +147,7 @@ class FastLane:
             bank is None
             or len(headers) != len(scope["headers"])  # a header twice: which one counts is not ours to say
             or headers.get(b"content-type") != b"application/json"
+            or not 0 < len(length) < 16
             or not length.isdigit()
             or int(length) > errand.most_bytes
             or not 0 < len(key) <= 255
@@ -157,6 +158,8 @@ class FastLane:
         if actor is None or (errand.is_bounded and actor.person):
             return receive  # whether a person may do it there is a longer question
         messages, body = await _read(receive)
+        if len(body) != int(length):  # whoever sent it went away in the midst
+            return _again(messages, receive)
         try:
             data = errand.decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

@@ -24,6 +24,7 @@ from pointsbank.activities.tables import (
     sign_ups,
 )
 from pointsbank.hours.case_tables import clawback_lines, gifts
+from pointsbank.hours.postings import own_words
 from pointsbank.hours.tables import objections, record_steps, record_trails, service_records
 from pointsbank.market.tables import receipt_lines, receipts
 from pointsbank.people.export import Typed
@@ -98,6 +99,11 @@ def own_books(
             select(*_of(papers, "kind", "code", "valid_from", "valid_to", "state"))
             .where(mine(papers, "person_id"))
             .order_by(papers.c.kind, papers.c.valid_from)
+        ),
+        "evidence": rows(
+            select(*_of(evidence, "session_id", "kind", "reference", "filed_at"))
+            .where(mine(evidence, "person_id"))
+            .order_by(evidence.c.filed_at, evidence.c.session_id)
         ),
         "service_records": rows(
             select(
@@ -192,13 +198,16 @@ def own_books(
             account for id_ in ids for what in ACCOUNTS if (account := _account(connection, ledger_id, id_, what))
         ],
     }  # fmt: skip
+    for group in told["memberships"]:
+        if group["kind"] == "household":  # called after whoever heads it, as likely as not
+            group["name"] = ""
     told["is_cut"] = any(isinstance(lines, list) and len(lines) >= MOST for lines in told.values())
     sealed = connection.execute(
         select(record.record_id, record.sealed)
         .where(mine(service_records, "volunteer"), record.sealed != b"")
         .limit(MOST)
     )
-    return told, [Typed(f"record {record_id}", bytes(text)) for record_id, text in sealed]
+    return told, [Typed(f"record {record_id}", bytes(text), own_words) for record_id, text in sealed]
 
 
 def _account(connection: Connection, ledger_id: int, person_id: str, what: str) -> dict[str, Any] | None:
