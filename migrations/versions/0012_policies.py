@@ -56,11 +56,13 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("evidence_person_idx", "evidence", ["ledger_id", "person_id"])
+    op.create_index("clawback_lines_person_idx", "clawback_lines", ["ledger_id", "person_id"])
     for table in BY_SEQUENCE:
         op.create_index(f"{table}_sequence_idx", table, ["ledger_id", "sequence"])
 
 
 def downgrade() -> None:
+    op.drop_index("clawback_lines_person_idx", "clawback_lines")
     for table in BY_SEQUENCE:
         op.drop_index(f"{table}_sequence_idx", table)
     op.drop_table("evidence")

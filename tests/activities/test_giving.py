@@ -10,8 +10,10 @@ from tests.activities.test_clawback import FUND, debt, decided, false_activity, 
 from tests.activities.test_settling import live_together
 from tests.verify.uncommitted import close_engines, uncommitted
 
+from pointsbank.activities.ports import By
+from pointsbank.activities.refusals import FourEyes
 from pointsbank.hours.giving import Gift, Giving
-from pointsbank.hours.refusals import DebtLeft, GiftDecided, NotOfHousehold
+from pointsbank.hours.refusals import DebtLeft, GiftDecided, GiftWaits, NotOfHousehold
 from pointsbank.ledger.refusals import AmountOutOfRange, InsufficientBalance, KeyConflict, Refusal
 from pointsbank.points.lots import lots_of
 from pointsbank.store.database import Database
@@ -87,6 +89,20 @@ async def test_v6_nobody_gives_more_than_there_is_or_before_a_debt_is_paid(datab
         assert refused(await proposed(centre, "V1", "", 100)) == DebtLeft(owed)
         assert refused(await giving(centre).give(gift, HEAD, centre.key())) == DebtLeft(owed)
         await centre.holds()
+
+
+async def test_v6_no_gift_moves_before_its_time_or_by_the_word_of_whom_it_concerns(
+    database: Database,
+) -> None:
+    async with open_centre(database, with_shop()) as centre:
+        await earned(centre, "V1", "2026-03-02")
+        desk, giver, later = giving(centre), centre.id("V1"), centre.clock.now() + 1
+        waits = done(await desk.propose(giver, "", 700, later, SECOND, centre.key("early")))
+        assert await desk.give(waits, HEAD, centre.key()) == GiftWaits(later)
+        gift = done(await proposed(centre, "V1", "", 700))
+        for by in (SECOND, By("V1", giver)):
+            assert await desk.give(gift, by, centre.key()) == FourEyes("decider-is-proposer")
+        assert await centre.points("V1") == 2000
 
 
 async def test_v6_a_gift_is_given_once_whoever_confirms_at_the_same_moment(database: Database) -> None:

@@ -13,6 +13,7 @@ from tests.activities.test_clawback import spend, with_shop
 
 import pointsbank.web.own_books as module
 from pointsbank.activities.evidence import EvidenceDesk
+from pointsbank.activities.refusals import CheckInRefused
 from pointsbank.hours.giving import Giving
 from pointsbank.people.export import Typed
 from pointsbank.store.database import Database
@@ -57,6 +58,8 @@ async def test_v9_all_that_the_books_hold_of_somebody_is_in_the_export_and_nothi
         filing = EvidenceDesk(centre.ledger)
         done(await filing.file(session, centre.id("V1"), "sheet", "Z-1", SECOND, centre.key()))
         done(await filing.file(session, centre.id("V2"), "sheet", "Z-2", SECOND, centre.key()))
+        telephone = await filing.file(session, centre.id("V3"), "sheet", "13900001111", SECOND, centre.key())
+        assert telephone == CheckInRefused("reason-missing"), "nothing that may be somebody's number"
         told, typed = await _of(centre, "V1")
         assert [(one["kind"], one["reference"]) for one in told["evidence"]] == [("sheet", "Z-1")]
         assert told["as_of"] == (await centre.ledger.writer.store.head()).sequence

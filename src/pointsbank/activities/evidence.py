@@ -22,6 +22,9 @@ KINDS: Final = get_args(EvidenceKind)
 REFERENCE: Final = "[A-Za-z0-9][A-Za-z0-9._/-]{0,63}"
 """A number: in free text there could be a name."""
 
+_LONG_NUMBER: Final = re.compile(r"[0-9]{9}")
+"""So many digits in a row may be a telephone's, an identity card's or a volunteer's."""
+
 
 class EvidenceDesk:
     """Files where the evidence for somebody's attendance is kept. Nobody files it for themselves."""
@@ -37,7 +40,7 @@ class EvidenceDesk:
             return FourEyes("machine-source")
         if by.person == person_id:
             return FourEyes("recorder-is-beneficiary")
-        if kind not in KINDS or not re.fullmatch(REFERENCE, reference):
+        if kind not in KINDS or not re.fullmatch(REFERENCE, reference) or _LONG_NUMBER.search(reference):
             return CheckInRefused("reason-missing")
         read, ledger_id = self._ledger.database.read, self._ledger.id
         if await read(session_of, ledger_id, session_id) is None:

@@ -51,6 +51,7 @@ Index(
     clawback_lines.c.case_id,
     clawback_lines.c.record_id,
 )
+Index("clawback_lines_person_idx", clawback_lines.c.ledger_id, clawback_lines.c.person_id)
 Index("clawback_lines_sequence_idx", clawback_lines.c.ledger_id, clawback_lines.c.sequence)
 
 samples = table(

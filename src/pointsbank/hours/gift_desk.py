@@ -14,7 +14,7 @@ from pointsbank.access.people_desk import PeopleDesk
 from pointsbank.activities.ports import By
 from pointsbank.engine.commands import Command
 from pointsbank.hours.giving import Gift, Giving
-from pointsbank.hours.refusals import GiftWaits, UnknownCase
+from pointsbank.hours.refusals import UnknownCase
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.people.links import outsider
 from pointsbank.people.notices import enqueue, tell_helpers
@@ -56,8 +56,6 @@ class GiftDesk:
         refusal = outsider(actor.seen_as, concerned, household) or await self._not_active(giver, gift.taker)
         if refusal is not None:
             return refusal
-        if self._desk.store.clock.now() < gift.ready_at:
-            return GiftWaits(gift.ready_at)
         # asked again beside the books: an account that is closed meanwhile would keep the points for good
         still = partial(self._not_active, giver, gift.taker)
         return await self._giving.give(gift, _by(actor), command, still)

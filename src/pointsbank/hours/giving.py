@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, select
 
 from pointsbank.activities.ports import By
 from pointsbank.activities.reading import versions_of
+from pointsbank.activities.refusals import FourEyes
 from pointsbank.activities.service import made_by
 from pointsbank.engine.commands import Command, attach, new_salt, request_digest
 from pointsbank.engine.registry import Ledger
@@ -22,7 +23,7 @@ from pointsbank.hours.aliases import people_of
 from pointsbank.hours.case_tables import gifts
 from pointsbank.hours.debts import debts_of
 from pointsbank.hours.postings import HOURS
-from pointsbank.hours.refusals import DebtLeft, GiftDecided, NotOfHousehold, UnknownCase
+from pointsbank.hours.refusals import DebtLeft, GiftDecided, GiftWaits, NotOfHousehold, UnknownCase
 from pointsbank.hours.settling import living_with
 from pointsbank.intake.lines import kept_text
 from pointsbank.ledger.chart import POINT
@@ -110,6 +111,10 @@ class Giving:
             if found.state != "proposed":
                 is_again = (found.state, found.decided_by) == ("given", by.person)
                 return found if is_again else GiftDecided(gift.gift_id, found.state)
+            if self._ledger.writer.clock.now() < found.ready_at:
+                return GiftWaits(found.ready_at)
+            if by.person in (found.proposed_by, found.giver, found.taker):
+                return FourEyes("decider-is-proposer")
             facts = await self._facts(gift.giver, gift.taker)
             why = (
                 UnknownCase(gift.giver)

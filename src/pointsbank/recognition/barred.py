@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date, timedelta
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from pointsbank.activities.tables import activities
 from pointsbank.hours.case_tables import clawback_cases, clawback_lines
@@ -21,14 +21,8 @@ def barred(connection: Connection, ledger_id: int, today: date, years: int, zone
     """
     if not years:
         return {}
-    since = start_of_day(_later(today, -years) + timedelta(days=1), zone)
     case, line, activity, place = clawback_cases.c, clawback_lines.c, activities.c, places.c
-    guilty = (
-        clawback_lines.join(
-            clawback_cases, (case.ledger_id == line.ledger_id) & (case.case_id == line.case_id)
-        ),
-        (line.ledger_id == ledger_id, line.guilty == 1, case.state == "decided", case.decided_at >= since),
-    )
+    guilty = (_LINES, _guilty(ledger_id, today, years, zone))
     people = connection.execute(
         select(line.person_id, case.decided_at).select_from(guilty[0]).where(*guilty[1])
     )
@@ -48,6 +42,35 @@ def barred(connection: Connection, ledger_id: int, today: date, years: int, zone
         .where(*guilty[1])
     )
     return free | _latest(((str(one), int(at)) for one, at in organisers), years, zone)
+
+
+def barred_until(
+    connection: Connection, ledger_id: int, person_id: str, today: date, years: int, zone: str
+) -> date | None:
+    """The first day on which one person may be on a list again; None if nothing keeps the person off today."""
+    if not years:
+        return None
+    ids = groups(connection, ledger_id, [person_id]).get(person_id, frozenset([person_id]))
+    decided = connection.execute(
+        select(func.max(clawback_cases.c.decided_at))
+        .select_from(_LINES)
+        .where(*_guilty(ledger_id, today, years, zone), clawback_lines.c.person_id.in_(ids))
+    ).scalar_one()
+    return None if decided is None else _later(city_day(int(decided), zone), years)
+
+
+_LINES = clawback_lines.join(
+    clawback_cases,
+    (clawback_cases.c.ledger_id == clawback_lines.c.ledger_id)
+    & (clawback_cases.c.case_id == clawback_lines.c.case_id),
+)
+
+
+def _guilty(ledger_id: int, today: date, years: int, zone: str) -> tuple[ColumnElement[bool], ...]:
+    """Lines of guilt that was decided within the years."""
+    case, line = clawback_cases.c, clawback_lines.c
+    since = start_of_day(_later(today, -years) + timedelta(days=1), zone)
+    return (line.ledger_id == ledger_id, line.guilty == 1, case.state == "decided", case.decided_at >= since)
 
 
 def _latest(decided: Iterable[tuple[str, int]], years: int, zone: str) -> dict[str, date]:

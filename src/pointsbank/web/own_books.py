@@ -90,11 +90,6 @@ def own_books(
             .where(mine(attendances, "person_id"))
             .order_by(attendances.c.in_at)
         ),
-        "evidence": rows(
-            select(*_of(evidence, "session_id", "kind", "reference", "filed_at"))
-            .where(mine(evidence, "person_id"))
-            .order_by(evidence.c.filed_at)
-        ),
         "papers": rows(
             select(*_of(papers, "kind", "code", "valid_from", "valid_to", "state"))
             .where(mine(papers, "person_id"))

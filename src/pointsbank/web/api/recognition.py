@@ -20,7 +20,7 @@ from pointsbank.engine.commands import Command
 from pointsbank.ledger.model import Receipt
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.places.tree import places_by_id, places_on
-from pointsbank.recognition.barred import barred
+from pointsbank.recognition.barred import barred_until
 from pointsbank.recognition.figures import best_groups, lifetime_minutes, year_minutes
 from pointsbank.recognition.scheme import Scheme, SchemeBook, load_schemes, shipped_schemes
 from pointsbank.recognition.service import (
@@ -223,7 +223,7 @@ async def standings_of(bank: Bank, person_id: str) -> StandingsOut:
     """Where somebody stands in every scheme in force, and the honours, from one snapshot."""
     day = today(bank)
     policy = bank.policies.protecting(day)
-    as_of, (lifetime, this_year, honours, free) = await bank.as_of(
+    as_of, (lifetime, this_year, honours, until) = await bank.as_of(
         _merits, person_id, day, policy.cases.false_hours_bar_years, policy.timezone
     )
     standings = [
@@ -231,7 +231,7 @@ async def standings_of(bank: Bank, person_id: str) -> StandingsOut:
         for scheme in _schemes().schemes
         if scheme.valid_from <= day <= scheme.valid_to
     ]
-    return StandingsOut(as_of, standings, honours, free.get(person_id))
+    return StandingsOut(as_of, standings, honours, until)
 
 
 @post(
@@ -375,12 +375,12 @@ async def group_total(
 
 def _merits(
     connection: Connection, ledger_id: int, person_id: str, day: date, bar_years: int, zone: str
-) -> tuple[int, int, list[Honour], dict[str, date]]:
-    """Minutes of a lifetime and of a year, the honours, and who is barred until when, from one snapshot."""
+) -> tuple[int, int, list[Honour], date | None]:
+    """Minutes of a lifetime and of a year, the honours, and until when the person is barred, from one snapshot."""
     lifetime = lifetime_minutes(connection, ledger_id, [person_id])[person_id]
     this_year = year_minutes(connection, ledger_id, day.year, [person_id])[person_id]
     honours = honours_of(connection, ledger_id, person_id)
-    return lifetime, this_year, honours, barred(connection, ledger_id, day, bar_years, zone)
+    return lifetime, this_year, honours, barred_until(connection, ledger_id, person_id, day, bar_years, zone)
 
 
 async def _honours(
