@@ -195,7 +195,8 @@ class LoginStore:
         self._engine = create_async_engine(
             url,
             hide_parameters=True,
-            pool_size=5,
+            pool_size=10,
+            max_overflow=0,  # one above the pool would be closed after each use, and to make one takes 20 ms
             # every table that is reached on these connections stands there
             connect_args={"server_settings": {"search_path": SCHEMA, "jit": "off"}},
         )

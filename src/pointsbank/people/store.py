@@ -202,8 +202,8 @@ def _postgres_engine(database: Database) -> AsyncEngine:
     return create_async_engine(
         "postgresql+asyncpg" + database.url.removeprefix("postgresql"),
         hide_parameters=True,  # an error's text goes to the log; the values are about people
-        pool_size=4,
-        max_overflow=4,
+        pool_size=8,
+        max_overflow=0,
         connect_args={
             "server_settings": {
                 "application_name": "pointsbank people",

@@ -103,8 +103,8 @@ class Database:
             return create_async_engine(
                 "postgresql+asyncpg" + self.url.removeprefix("postgresql"),
                 hide_parameters=True,  # an error's text goes to the log; the values may be about people
-                pool_size=5,
-                max_overflow=5,
+                pool_size=10,
+                max_overflow=0,  # one above the pool would be closed after each use, and to make one takes 20 ms
                 isolation_level="REPEATABLE READ",
                 connect_args={
                     "server_settings": {
