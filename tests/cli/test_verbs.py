@@ -170,7 +170,7 @@ def test_looking_works_beside_the_process_that_owns_the_books(small_city: str, t
 
 
 def test_days_to_come_are_lived_through_in_a_replay_only_and_no_ledger_is_made_by_a_slip(
-    small_city: str,
+    small_city: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unknown = invoke("expire", "--ledger", "no-such", "--database", small_city)
     assert unknown.exit_code == 1
@@ -184,12 +184,15 @@ def test_days_to_come_are_lived_through_in_a_replay_only_and_no_ledger_is_made_b
         await database.close()
 
     asyncio.run(make())
-    early = invoke("expire", "--as-of", "2999-01-01", "--ledger", "live", "--database", small_city)
-    assert early.exit_code == 1
-    assert "2999-01-01" in early.output
-    unguarded = invoke("release", "--ledger", "live", "--database", small_city)
-    assert unguarded.exit_code == 1
-    assert "safeguards.separate_verification" in unguarded.output
+    for verb in ("expire", "release"):
+        unguarded = invoke(verb, "--ledger", "live", "--database", small_city)
+        assert unguarded.exit_code == 1
+        assert "safeguards.separate_verification" in unguarded.output
+        with monkeypatch.context() as shipped:
+            shipped.delenv("POINTSBANK_POLICY")
+            early = invoke(verb, "--as-of", "2999-01-01", "--ledger", "live", "--database", small_city)
+        assert early.exit_code == 1
+        assert "2999-01-01" in early.output
     for verb in ("expire", "release"):
         done = invoke(verb, "--as-of", "2999-01-01", "--ledger", "replay:0123", "--database", small_city)
         assert done.exit_code == 0, done.output
