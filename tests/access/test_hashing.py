@@ -175,6 +175,20 @@ async def test_who_has_given_way_for_a_second_is_served_at_ordinary_priority_for
     assert os.sched_getscheduler(hurries) == os.SCHED_IDLE
 
 
+@linux
+async def test_who_takes_over_from_one_that_starves_again_does_not_give_way(
+    passwords: Passwords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = await passwords.hash("a")
+    starves = pid_of(passwords)
+    passwords.hashers[0]._hurries_until = 0.001  # it hurried, and its minute is over
+    os.kill(starves, signal.SIGSTOP)
+    monkeypatch.setattr(hashers, "PATIENCE_SECONDS", 0.05)
+    assert await passwords.check(kept, "a")
+    assert pid_of(passwords) != starves
+    assert os.sched_getscheduler(pid_of(passwords)) == os.SCHED_OTHER
+
+
 # what others can see of it
 
 

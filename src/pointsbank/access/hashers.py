@@ -95,7 +95,8 @@ class Hasher:
         """The answer of the process to a line, nothing if it ends meanwhile. Raises OSError if it has ended."""
         process = self._process or self._started("yield")
         if self._hurries_until and time.monotonic() > self._hurries_until:
-            self._hurries_until, line = 0.0, b"yield\n" + line
+            self._hurries_until = 0.0
+            _send(process, b"yield\n")
         _send(process, line)
         if not self._hurries_until and not _answers_within(process, PATIENCE_SECONDS):
             self._drop()

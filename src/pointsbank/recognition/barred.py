@@ -13,6 +13,13 @@ from pointsbank.people.merged import groups
 from pointsbank.places.tables import places
 from pointsbank.policy.calendar import city_day, start_of_day
 
+_LINES = clawback_lines.join(
+    clawback_cases,
+    (clawback_cases.c.ledger_id == clawback_lines.c.ledger_id)
+    & (clawback_cases.c.case_id == clawback_lines.c.case_id),
+)
+"""Hours that were taken back, each with its case."""
+
 
 def barred(connection: Connection, ledger_id: int, today: date, years: int, zone: str) -> dict[str, date]:
     """People and groups (by id) that are on no list drawn up today, each with the first day on which they may be again.
@@ -22,24 +29,20 @@ def barred(connection: Connection, ledger_id: int, today: date, years: int, zone
     if not years:
         return {}
     case, line, activity, place = clawback_cases.c, clawback_lines.c, activities.c, places.c
-    guilty = (_LINES, _guilty(ledger_id, today, years, zone))
-    people = connection.execute(
-        select(line.person_id, case.decided_at).select_from(guilty[0]).where(*guilty[1])
-    )
+    guilty = _guilty(ledger_id, today, years, zone)
+    people = connection.execute(select(line.person_id, case.decided_at).select_from(_LINES).where(*guilty))
     free = _latest(((str(one), int(at)) for one, at in people), years, zone)
     for one, members in groups(connection, ledger_id, free).items():
         free |= {member: max(free[one], free.get(member, free[one])) for member in members}
     organisers = connection.execute(
         select(place.place_id, case.decided_at)
         .select_from(
-            guilty[0]
-            .join(
+            _LINES.join(
                 activities,
                 (activity.ledger_id == case.ledger_id) & (activity.activity_id == case.activity_id),
-            )
-            .join(places, (place.ledger_id == activity.ledger_id) & (place.code == activity.organiser))
+            ).join(places, (place.ledger_id == activity.ledger_id) & (place.code == activity.organiser))
         )
-        .where(*guilty[1])
+        .where(*guilty)
     )
     return free | _latest(((str(one), int(at)) for one, at in organisers), years, zone)
 
@@ -57,13 +60,6 @@ def barred_until(
         .where(*_guilty(ledger_id, today, years, zone), clawback_lines.c.person_id.in_(ids))
     ).scalar_one()
     return None if decided is None else _later(city_day(int(decided), zone), years)
-
-
-_LINES = clawback_lines.join(
-    clawback_cases,
-    (clawback_cases.c.ledger_id == clawback_lines.c.ledger_id)
-    & (clawback_cases.c.case_id == clawback_lines.c.case_id),
-)
 
 
 def _guilty(ledger_id: int, today: date, years: int, zone: str) -> tuple[ColumnElement[bool], ...]:
