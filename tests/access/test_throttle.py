@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy import Connection, event, select
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pointsbank.access import throttle
 from pointsbank.access.log_in import SWEEP_EVERY_SECONDS, OpenedSession
@@ -49,7 +50,7 @@ async def test_what_is_shut_from_one_address_does_not_count_against_the_account(
     assert [await attempt(store, elsewhere) for _ in range(2)] == [0, 0]
     third = {"h:3": 2, "a:1": 4, "n:3": 100}
     assert await attempt(store, third) == 901, "the account is shut"
-    assert await counted(store) == {"h:1": 4, "h:2": 2, "h:3": 1, "a:1": 5, "n:1": 2, "n:2": 2, "n:3": 0}
+    assert await counted(store) == {"h:1": 4, "h:2": 2, "h:3": 1, "a:1": 5, "n:1": 2, "n:2": 2}
 
 
 async def test_a_good_attempt_counts_against_nobody_and_the_account_starts_afresh_there(
@@ -136,19 +137,21 @@ def _events_before(connection: Connection, at: int) -> int:
     return len(connection.execute(select(events).where(events.c.at < at)).all())
 
 
-async def test_a_log_in_and_a_request_of_staff_put_few_statements(sqlite_url: str) -> None:
-    database = Database(sqlite_url)
+async def test_a_log_in_and_a_request_of_staff_put_few_statements(database: Database) -> None:
     async with open_office(database) as office:
         await office.enrol("ann")
         await office.log_in("ann")
         said: list[str] = []
         engine = office.store._engine
-        event.listen(engine, "before_cursor_execute", lambda *call: said.append(call[2].strip()))
+        listened = engine.sync_engine if isinstance(engine, AsyncEngine) else engine
+        event.listen(listened, "before_cursor_execute", lambda *call: said.append(call[2].strip()))
         office.clock.time += MINUTE - 1
         opened = await office.log_ins.log_in("ann", PASSWORD, office.code("ann"), ADDRESS)
         assert isinstance(opened, OpenedSession)
-        assert len([one for one in said if not one.startswith("BEGIN")]) == 7, said
+        few = (
+            2 if database.dialect == "postgresql" else 9
+        )  # in SQLite's own process a statement costs next to nothing
+        assert len([one for one in said if not one.startswith("BEGIN")]) == few, said
         said.clear()
         await office.log_ins.actor(opened.token)
         assert len([one for one in said if not one.startswith("BEGIN")]) == 1, said
-    await database.close()

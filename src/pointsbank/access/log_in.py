@@ -130,7 +130,9 @@ class LogIns:
         where = self._where(address)
         if own is not None and is_right and step is not None:
             opened, row = _new_session(person, now, self._rules)
-            if await self._store.run(rows.open_session, self._ledger.id, row, step, limits, before, where):
+            if await self._store.run_one(
+                rows.open_session, self._ledger.id, row, step, limits, before, where
+            ):
                 return opened
         await self._store.run_one(rows.note, self._ledger.id, now, person, "refused", "", where)
         return LogInRefused()
@@ -150,7 +152,9 @@ class LogIns:
             step = matching_step(self._secret(person, own.nonce), code, now, self._rules.code_drift_steps)
         if step is not None:
             opened, row = _new_session(person, now, self._rules)
-            if await self._store.run(rows.open_session, self._ledger.id, row, step, limits, before, where):
+            if await self._store.run_one(
+                rows.open_session, self._ledger.id, row, step, limits, before, where
+            ):
                 return opened
         await self._store.run_one(rows.note, self._ledger.id, now, person, "refused", "", where)
         return LogInRefused()
@@ -280,7 +284,7 @@ class LogIns:
         if now - self._swept_at >= SWEEP_EVERY_SECONDS * 1_000_000:
             self._swept_at = now
             await self._store.run(rows.sweep, self._ledger.id, now)
-        return await self._store.run(rows.attempt, self._ledger.id, limits, now, window, person)
+        return await self._store.run_one(rows.attempt, self._ledger.id, limits, now, window, person)
 
     def _secret(self, person: str, nonce: bytes) -> bytes:
         """The secret of a person's codes: derived, so neither store nor backup holds it."""

@@ -6,10 +6,12 @@ together anew costs more in Python than in the database.
 
 from __future__ import annotations
 
+from functools import cache
 from hashlib import sha256
+from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, delete, select, text, update
+from sqlalchemy import Connection, TextClause, delete, select, text, update
 
 from pointsbank.access import throttle
 from pointsbank.access.logins import credentials, events, sessions
@@ -49,13 +51,13 @@ _OPEN = text(
     " (ledger_id, token_hash, session_id, person_id, opened_at, touched_at, stepped_up_at, expires_at)"
     " VALUES (:ledger, :token, :session, :person, :now, :now, :now, :until)"
 )
-_LEAVE = text("DELETE FROM sessions WHERE ledger_id = :ledger AND token_hash = :token")
-# SQLite knows no OFFSET without a LIMIT
-_LEAVE_OLDEST = text(
-    "DELETE FROM sessions WHERE ledger_id = :ledger AND token_hash IN ("
-    "SELECT token_hash FROM sessions WHERE ledger_id = :ledger AND person_id = :person"
-    " ORDER BY opened_at DESC, session_id DESC LIMIT 1000 OFFSET :most)"
+_LEAVE = text("DELETE FROM sessions WHERE ledger_id = :ledger AND token_hash = :before")
+_OLDEST = (
+    "SELECT token_hash FROM sessions WHERE ledger_id = :ledger AND person_id = :person AND token_hash <> :before"
+    # SQLite knows no OFFSET without a LIMIT
+    " ORDER BY opened_at DESC, session_id DESC LIMIT 1000 OFFSET :others"
 )
+_LEAVE_OLDEST = text(f"DELETE FROM sessions WHERE ledger_id = :ledger AND token_hash IN ({_OLDEST})")
 _RENEW = text(
     "UPDATE sessions SET token_hash = :renewed, touched_at = :now, stepped_up_at = :now"
     " WHERE ledger_id = :ledger AND token_hash = :token"
@@ -68,6 +70,42 @@ _NOTE = text(
     "INSERT INTO events (ledger_id, event_id, at, person_id, what, session_id, address)"
     " VALUES (:ledger, :event, :now, :person, :what, :session, :address)"
 )
+
+
+@cache
+def _attempted(size: int) -> TextClause:
+    """An attempt counted against so many subjects, and what it is checked against, in one statement of PostgreSQL."""
+    return text(
+        f"""WITH {throttle.counted_in_turn(size)}
+        SELECT subject, failures, since, password, code_nonce FROM counted
+        LEFT JOIN credentials ON ledger_id = :ledger AND person_id = :person"""
+    )
+
+
+@cache
+def _opened(size: int) -> TextClause:
+    """All that opening a session writes, in one statement of PostgreSQL, and 1; nothing and 0 if the step was used.
+
+    All rests on the step, whose row is taken first, and none sees what the others write.
+    """
+    return text(
+        f"""WITH used AS (
+            UPDATE credentials SET last_step = :step
+            WHERE ledger_id = :ledger AND person_id = :person AND last_step < :step RETURNING person_id
+        ), opened AS (
+            INSERT INTO sessions
+            (ledger_id, token_hash, session_id, person_id, opened_at, touched_at, stepped_up_at, expires_at)
+            SELECT CAST(:ledger AS integer), :token, :session, person_id, CAST(:now AS bigint), CAST(:now AS bigint),
+            CAST(:now AS bigint), CAST(:until AS bigint) FROM used
+        ), ended AS (
+            DELETE FROM sessions WHERE ledger_id = :ledger AND EXISTS (SELECT 1 FROM used)
+            AND (token_hash = :before OR token_hash IN ({_OLDEST}))
+        ), noted AS (
+            INSERT INTO events (ledger_id, event_id, at, person_id, what, session_id, address)
+            SELECT CAST(:ledger AS integer), :event, CAST(:now AS bigint), person_id, :what, :session, :address FROM used
+        ), counted AS ({throttle.taken_back(size, only_if="used")})
+        SELECT count(*) FROM used"""
+    )
 
 
 def hash_of(token: str) -> str:
@@ -107,13 +145,23 @@ def attempt(
     connection: Connection, ledger_id: int, limits: dict[str, int], now: int, window_minutes: int, person: str
 ) -> tuple[int, Credentials | None]:
     """Count an attempt of a person; the seconds to wait if it is one too many, else 0 and what to check it against."""
+    if connection.dialect.name == "postgresql":
+        values = {**throttle.values_of(ledger_id, limits, now, window_minutes), "person": person}
+        rows = connection.execute(_attempted(len(limits)), values).all()
+        wait = throttle.wait_of(rows, limits, now, window_minutes)
+        own = None if wait or rows[0].password is None else _credentials(rows[0])
+        return wait, own
     wait = throttle.attempt(connection, ledger_id, limits, now, window_minutes)
     return (wait, None) if wait else (0, credentials_of(connection, ledger_id, person))
 
 
 def credentials_of(connection: Connection, ledger_id: int, person: str) -> Credentials | None:
     row = connection.execute(_CREDENTIALS, {"ledger": ledger_id, "person": person}).one_or_none()
-    return None if row is None else Credentials(row.password, bytes(row.code_nonce))
+    return None if row is None else _credentials(row)
+
+
+def _credentials(row: Any) -> Credentials:
+    return Credentials(row.password, bytes(row.code_nonce))
 
 
 def open_session(
@@ -127,25 +175,28 @@ def open_session(
 ) -> bool:
     """Write a session down, unless the code's step was used: then nothing."""
     token_hash, session, person, now, until = opened
+    values = {
+        "ledger": ledger_id,
+        "person": person,
+        "step": step,
+        "token": token_hash,
+        "session": session,
+        "now": now,
+        "until": until,
+        "before": hash_of(before) if before else "",
+        "others": rights().log_in.most_sessions - 1,
+        **{f"subject{number}": name for number, name in enumerate(limits)},
+        "event": new_id(),
+        "what": "opened",
+        "address": where,
+    }
+    if connection.dialect.name == "postgresql":
+        return connection.execute(_opened(len(limits)), values).scalar_one() == 1
     if not use_step(connection, ledger_id, person, step):
         return False
-    if before:
-        connection.execute(_LEAVE, {"ledger": ledger_id, "token": hash_of(before)})
-    connection.execute(
-        _OPEN,
-        {
-            "ledger": ledger_id,
-            "token": token_hash,
-            "session": session,
-            "person": person,
-            "now": now,
-            "until": until,
-        },
-    )
-    most = rights().log_in.most_sessions
-    connection.execute(_LEAVE_OLDEST, {"ledger": ledger_id, "person": person, "most": most})
+    for statement in ((_LEAVE,) if before else ()) + (_LEAVE_OLDEST, _OPEN, _NOTE):
+        connection.execute(statement, values)
     throttle.succeeded(connection, ledger_id, limits, now)
-    note(connection, ledger_id, now, person, "opened", session, where)
     return True
 
 

@@ -227,8 +227,8 @@ class LoginStore:
     async def run_one(
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run a function that puts one statement only: it is its own transaction, and on PostgreSQL two ways to the
-        server and back are saved that begin and end one."""
+        """Run a function that puts one statement only on PostgreSQL: it is its own transaction there, and two ways to
+        the server and back are saved that begin and end one."""
         if self._one_by_one is None:
             return await self.run(work, *args, **kwargs)
         async with self._one_by_one.connect() as connection:

@@ -6,9 +6,9 @@ kept are HMACs under the pepper, no name and no address.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, TextClause, delete, select, text
 
@@ -19,6 +19,10 @@ from pointsbank.access.rights import LogInRules
 MICROS_A_MINUTE = 60_000_000
 
 _HERE: Final = "h:"
+
+_LEDGER: Final = "CAST(:ledger AS integer)"
+_NOW: Final = "CAST(:now AS bigint)"
+"""In a SELECT, PostgreSQL takes what it is not told for text."""
 
 
 def limits_of(pepper: Pepper, rules: LogInRules, account: str, address: str) -> dict[str, int]:
@@ -38,69 +42,107 @@ def attempt(
 
     What is shut from one address is not counted against the account, so nobody shuts it for others that way.
     """
-    window = window_minutes * MICROS_A_MINUTE
-    names = list(limits)
-    rows = connection.execute(
-        _counted(len(names)), {**_numbered(names), "ledger": ledger_id, "now": now, "over": now - window}
-    )
-    counted = {subject: (failures, since) for subject, failures, since in rows}
-    for place, (name, most) in enumerate(limits.items(), 1):
-        failures, since = counted[name]
-        if failures > most:
-            _take_back(connection, ledger_id, names[place:], now)
-            return int((since + window - now) // 1_000_000 + 1)
+    values = values_of(ledger_id, limits, now, window_minutes)
+    if connection.dialect.name == "postgresql":
+        return wait_of(connection.execute(_asked(len(limits)), values).all(), limits, now, window_minutes)
+    return _one_by_one(connection, values, limits, now, window_minutes)
+
+
+def _one_by_one(
+    connection: Connection, values: dict[str, int | str], limits: Mapping[str, int], now: int, minutes: int
+) -> int:
+    for number, limit in enumerate(limits.items()):
+        rows = connection.execute(_counted(number), values).all()
+        wait = wait_of(rows, dict((limit,)), now, minutes)
+        if wait:
+            return wait
     return 0
+
+
+def wait_of(
+    counted: Iterable[Sequence[Any]], limits: Mapping[str, int], now: int, window_minutes: int
+) -> int:
+    """The seconds to wait for subjects that were counted: rows of subject, failures, and when the window began."""
+    over = [since for subject, failures, since, *_ in counted if failures > limits[subject]]
+    return int((over[0] + window_minutes * MICROS_A_MINUTE - now) // 1_000_000 + 1) if over else 0
+
+
+def values_of(
+    ledger_id: int, limits: Mapping[str, int], now: int, window_minutes: int
+) -> dict[str, int | str]:
+    """What the statements that count are asked with."""
+    values: dict[str, int | str] = {
+        "ledger": ledger_id, "now": now, "over": now - window_minutes * MICROS_A_MINUTE,
+    }  # fmt: skip
+    for number, (name, most) in enumerate(limits.items()):
+        values |= {f"subject{number}": name, f"most{number}": most}
+    return values
 
 
 def succeeded(connection: Connection, ledger_id: int, limits: Mapping[str, int], now: int) -> None:
     """The attempt was good: it counts against nobody, and this account starts afresh from this address."""
-    _take_back(connection, ledger_id, list(limits), now)
+    values = {f"subject{number}": name for number, name in enumerate(limits)}
+    connection.execute(_taken_back(len(limits)), {**values, "ledger": ledger_id, "now": now})
 
 
-def _take_back(connection: Connection, ledger_id: int, names: list[str], now: int) -> None:
-    if names:
-        values = {**_numbered(names), "ledger": ledger_id, "now": now}
-        connection.execute(_taken_back(len(names)), values)
+_FAILURE_MORE: Final = """
+    ON CONFLICT (ledger_id, subject) DO UPDATE SET
+        failures = CASE WHEN throttles.since <= :over THEN 1 ELSE throttles.failures + 1 END,
+        since = CASE WHEN throttles.since <= :over OR throttles.failures = 0
+            THEN excluded.since ELSE throttles.since END
+    RETURNING subject, failures, since"""
 
 
 @cache
-def _counted(size: int) -> TextClause:
-    """A failure more for so many subjects; a window begins with its first failure.
-
-    One statement for all of them, which takes the rows in the order in which it names them, as does the one below: two
-    attempts wait for each other and never lock each other out.
-    """
+def _counted(number: int) -> TextClause:
+    """A failure more for the subject of this number; a window begins with its first failure."""
+    values = f"(:ledger, :subject{number}, 1, :now)"
     return text(
-        f"""
-        INSERT INTO throttles (ledger_id, subject, failures, since) VALUES {_values(size, 1)}
-        ON CONFLICT (ledger_id, subject) DO UPDATE SET
-            failures = CASE WHEN throttles.since <= :over THEN 1 ELSE throttles.failures + 1 END,
-            since = CASE WHEN throttles.since <= :over OR throttles.failures = 0
-                THEN excluded.since ELSE throttles.since END
-        RETURNING subject, failures, since
-        """
+        f"INSERT INTO throttles (ledger_id, subject, failures, since) VALUES {values} {_FAILURE_MORE}"
     )
 
 
 @cache
-def _taken_back(size: int) -> TextClause:
-    """A failure less for so many subjects, none any more for an account from an address."""
-    return text(
-        f"""
-        INSERT INTO throttles (ledger_id, subject, failures, since) VALUES {_values(size, 0)}
+def counted_in_turn(size: int) -> str:
+    """Parts of a statement of PostgreSQL that count so many subjects, each if the one before is not shut.
+
+    `counted` has their rows. Each rests on the one before, so that rows are taken in the order in which the subjects are
+    named, as `taken_back` takes them: two attempts wait for each other and never lock each other out.
+    """
+    parts = list[str]()
+    for number in range(size):
+        before = (
+            f" FROM counted{number - 1} WHERE failures <= CAST(:most{number - 1} AS bigint)" if number else ""
+        )
+        values = f"SELECT {_LEDGER}, :subject{number}, 1, {_NOW}{before}"
+        parts.append(
+            f"counted{number} AS (INSERT INTO throttles (ledger_id, subject, failures, since) {values} {_FAILURE_MORE})"
+        )
+    each = " UNION ALL ".join(f"SELECT subject, failures, since FROM counted{n}" for n in range(size))
+    return f"{', '.join(parts)}, counted AS ({each})"
+
+
+@cache
+def _asked(size: int) -> TextClause:
+    return text(f"WITH {counted_in_turn(size)} SELECT subject, failures, since FROM counted")
+
+
+@cache
+def taken_back(size: int, only_if: str = "") -> str:
+    """A failure less for so many subjects, none any more for an account from an address; `only_if` there are rows of it."""
+    given = f" WHERE EXISTS (SELECT 1 FROM {only_if})" if only_if else " WHERE true"
+    rows = " UNION ALL ".join(f"SELECT {_LEDGER}, :subject{n}, 0, {_NOW}{given}" for n in range(size))
+    return f"""
+        INSERT INTO throttles (ledger_id, subject, failures, since) {rows}
         ON CONFLICT (ledger_id, subject) DO UPDATE SET
             failures = CASE WHEN throttles.subject LIKE '{_HERE}%' OR throttles.failures = 0
                 THEN 0 ELSE throttles.failures - 1 END
         """
-    )
 
 
-def _values(size: int, failures: int) -> str:
-    return ", ".join(f"(:ledger, :subject{number}, {failures}, :now)" for number in range(size))
-
-
-def _numbered(names: list[str]) -> dict[str, str]:
-    return {f"subject{number}": name for number, name in enumerate(names)}
+@cache
+def _taken_back(size: int) -> TextClause:
+    return text(taken_back(size))
 
 
 def sweep(connection: Connection, ledger_id: int, now: int, window_minutes: int) -> None:
