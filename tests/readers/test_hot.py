@@ -57,6 +57,9 @@ async def test_what_is_asked_in_one_turn_is_one_query_of_one_moment(database: Da
         assert [a.total("POINT") for a in answers if isinstance(a, AccountBalance)] == [
             n % 100 + 1 for n in range(300)
         ]
+        again = await asyncio.gather(*(hot.get(f"wallet:w{n}") for n in (7, 8, 9)))
+        assert queries == [100, 3], "accounts that are known are asked for by number"
+        assert [a.total("POINT") for a in again if isinstance(a, AccountBalance)] == [7, 8, 9]
         await hot.close()
 
 
@@ -64,13 +67,15 @@ def _counted(hot: HotBalances) -> list[int]:
     """How many accounts each query of the source was for, from now on."""
     queries: list[int] = []
     source: Any = hot._source
-    held = source.held
 
-    async def counted(numbers: Any) -> Any:
-        queries.append(len(numbers))
-        return await held(numbers)
+    def counted(query: Any) -> Any:
+        async def counting(wanted: Any) -> Any:
+            queries.append(len(wanted))
+            return await query(wanted)
 
-    source.held = counted
+        return counting
+
+    source.held, source.named = counted(source.held), counted(source.named)
     return queries
 
 

@@ -191,7 +191,7 @@ def open_session(
         "address": where,
     }
     if connection.dialect.name == "postgresql":
-        return connection.execute(_opened(len(limits)), values).scalar_one() == 1
+        return bool(connection.execute(_opened(len(limits)), values).scalar_one())
     if not use_step(connection, ledger_id, person, step):
         return False
     for statement in ((_LEAVE,) if before else ()) + (_LEAVE_OLDEST, _OPEN, _NOTE):

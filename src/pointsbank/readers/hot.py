@@ -126,14 +126,15 @@ class HotBalances:
 
     async def _ask(self, paths: list[str]) -> list[AccountBalance | UnknownAccount]:
         known = self._accounts
-        unknown = [path for path in paths if path not in known and is_plain(path)]
-        if unknown:
+        if all(path in known for path in paths):
+            sequence, rows = await self._source.held([known[path].number for path in paths])
+        else:
+            plain = [path for path in paths if is_plain(path)]
+            sequence, accounts, rows = await self._source.named(plain)
             if len(known) > MAX_REMEMBERED:
                 known.clear()
-                unknown = [path for path in paths if is_plain(path)]
-            for number, path, kind, its_type, floor in await self._source.accounts(unknown):
+            for number, path, kind, its_type, floor in accounts:
                 known[path] = _Known(number, kind, its_type, floor)
-        sequence, rows = await self._source.held([known[path].number for path in paths if path in known])
         lots = self._lots
         strange = {lot for _, lot, _ in rows if lot not in lots}
         if strange:

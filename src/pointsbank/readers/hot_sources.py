@@ -23,6 +23,8 @@ LotRow = tuple[int, str, str, str]
 """number, commodity, code, expires_on"""
 Held = tuple[int, list[tuple[int, int, int]]]
 """the head's sequence, and (account, lot, balance) of every balance row asked for"""
+Named = tuple[int, list[AccountRow], list[tuple[int, int, int]]]
+"""the same with the accounts that there are, of a moment at which both were read"""
 
 
 class Source(Protocol):
@@ -32,11 +34,11 @@ class Source(Protocol):
 
     async def close(self) -> None: ...
 
-    async def accounts(self, paths: Sequence[str]) -> list[AccountRow]: ...
-
-    async def lots(self, numbers: Sequence[int]) -> list[LotRow]: ...
+    async def named(self, paths: Sequence[str]) -> Named: ...
 
     async def held(self, numbers: Sequence[int]) -> Held: ...
+
+    async def lots(self, numbers: Sequence[int]) -> list[LotRow]: ...
 
 
 def source_of(database: Database, ledger_id: int) -> Source:
@@ -46,12 +48,12 @@ def source_of(database: Database, ledger_id: int) -> Source:
     return PostgresSource(database, ledger_id)
 
 
-_ACCOUNTS: Final = (
-    "SELECT account, path, kind, type, floor FROM accounts WHERE ledger_id = $1 AND path = ANY($2)"
-)
 _LOTS: Final = "SELECT lot, commodity, code, expires_on FROM lots WHERE ledger_id = $1 AND lot = ANY($2)"
 _HELD: Final = """SELECT h.sequence, b.account, b.lot, b.balance FROM heads h
     LEFT JOIN balances b ON b.ledger_id = $1 AND b.account = ANY($2) WHERE h.ledger_id = $1"""
+_NAMED: Final = """SELECT h.sequence, a.account, a.path, a.kind, a.type, a.floor, b.lot, b.balance FROM heads h
+    LEFT JOIN accounts a ON a.ledger_id = $1 AND a.path = ANY($2)
+    LEFT JOIN balances b ON b.ledger_id = $1 AND b.account = a.account WHERE h.ledger_id = $1"""
 
 
 class PostgresSource:
@@ -78,6 +80,7 @@ class PostgresSource:
                 },
             )
             self._held = await self._connection.prepare(_HELD)
+            self._named = await self._connection.prepare(_NAMED)
         except _LOST as error:
             raise ConnectionError(str(error) or type(error).__name__) from error
 
@@ -87,19 +90,25 @@ class PostgresSource:
                 await self._connection.close(timeout=2)
             self._connection = None
 
-    async def accounts(self, paths: Sequence[str]) -> list[AccountRow]:
-        return [tuple(row) for row in await self._fetch(_ACCOUNTS, list(paths))]
+    async def named(self, paths: Sequence[str]) -> Named:
+        rows = await self._rows(self._named, paths)
+        accounts = {row[1]: row[1:6] for row in rows if row[1] is not None}
+        held = [(row[1], row[6], row[7]) for row in rows if row[6] is not None]
+        return rows[0][0] if rows else 0, list(accounts.values()), held
 
     async def lots(self, numbers: Sequence[int]) -> list[LotRow]:
         return [tuple(row) for row in await self._fetch(_LOTS, list(numbers))]
 
     async def held(self, numbers: Sequence[int]) -> Held:
-        try:
-            rows = await self._held.fetch(self._ledger_id, numbers)
-        except _LOST as error:
-            raise ConnectionError(str(error) or type(error).__name__) from error
+        rows = await self._rows(self._held, numbers)
         sequence = rows[0][0] if rows else 0
         return sequence, [(account, lot, balance) for _, account, lot, balance in rows if account is not None]
+
+    async def _rows(self, prepared: Any, wanted: Sequence[int | str]) -> list[tuple[Any, ...]]:
+        try:
+            return [tuple(row) for row in await prepared.fetch(self._ledger_id, wanted)]
+        except _LOST as error:
+            raise ConnectionError(str(error) or type(error).__name__) from error
 
     async def _fetch(self, statement: str, wanted: list[Any]) -> list[Any]:
         if self._connection is None:
@@ -121,18 +130,23 @@ _LOST = (
 )
 
 # One row a statement: each row more would hand the interpreter's lock over and back once more.
-_JSON_ACCOUNTS: Final = """SELECT json_group_array(json_array(a.account, a.path, a.kind, a.type, a.floor))
-    FROM json_each(?2) w CROSS JOIN accounts a ON a.ledger_id = ?1 AND a.path = w.value"""
 _JSON_LOTS: Final = """SELECT json_group_array(json_array(l.lot, l.commodity, l.code, l.expires_on))
     FROM json_each(?2) w CROSS JOIN lots l ON l.ledger_id = ?1 AND l.lot = w.value"""
 _JSON_HELD: Final = """SELECT json_array(
     (SELECT sequence FROM heads WHERE ledger_id = ?1),
     (SELECT json_group_array(json_array(b.account, b.lot, b.balance))
      FROM json_each(?2) w CROSS JOIN balances b ON b.ledger_id = ?1 AND b.account = w.value))"""
+_JSON_NAMED: Final = """SELECT json_array(
+    (SELECT sequence FROM heads WHERE ledger_id = ?1),
+    (SELECT json_group_array(json_array(a.account, a.path, a.kind, a.type, a.floor))
+     FROM json_each(?2) w CROSS JOIN accounts a ON a.ledger_id = ?1 AND a.path = w.value),
+    (SELECT json_group_array(json_array(b.account, b.lot, b.balance))
+     FROM json_each(?2) w CROSS JOIN accounts a ON a.ledger_id = ?1 AND a.path = w.value
+     CROSS JOIN balances b ON b.ledger_id = ?1 AND b.account = a.account))"""
 
-_decode_accounts = msgspec.json.Decoder(list[AccountRow]).decode
 _decode_lots = msgspec.json.Decoder(list[LotRow]).decode
 _decode_held = msgspec.json.Decoder(tuple[int | None, list[tuple[int, int, int]]]).decode
+_decode_named = msgspec.json.Decoder(tuple[int | None, list[AccountRow], list[tuple[int, int, int]]]).decode
 
 
 class SqliteSource:
@@ -160,8 +174,9 @@ class SqliteSource:
             self._thread.shutdown()
             self._thread = None
 
-    async def accounts(self, paths: Sequence[str]) -> list[AccountRow]:
-        return _decode_accounts(await self._json(_JSON_ACCOUNTS, paths))
+    async def named(self, paths: Sequence[str]) -> Named:
+        sequence, accounts, rows = _decode_named(await self._json(_JSON_NAMED, paths))
+        return sequence or 0, accounts, rows
 
     async def lots(self, numbers: Sequence[int]) -> list[LotRow]:
         return _decode_lots(await self._json(_JSON_LOTS, numbers))
