@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from functools import cache
 from hashlib import sha256
-from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, TextClause, delete, select, text, update
@@ -45,6 +44,14 @@ _USE_STEP = text(
 _SESSION = text(
     "SELECT session_id, person_id, opened_at, touched_at, stepped_up_at, expires_at FROM sessions"
     " WHERE ledger_id = :ledger AND token_hash = :token"
+)
+_SESSIONS = text(
+    "SELECT session_id, person_id, opened_at, touched_at, stepped_up_at, expires_at FROM sessions"
+    " WHERE ledger_id = :ledger AND person_id = :person ORDER BY opened_at DESC, session_id"
+)
+_END = text(
+    "DELETE FROM sessions WHERE ledger_id = :ledger AND person_id = :person AND session_id = :session"
+    " RETURNING session_id"
 )
 _OPEN = text(
     "INSERT INTO sessions"
@@ -149,7 +156,7 @@ def attempt(
         values = {**throttle.values_of(ledger_id, limits, now, window_minutes), "person": person}
         rows = connection.execute(_attempted(len(limits)), values).all()
         wait = throttle.wait_of(rows, limits, now, window_minutes)
-        own = None if wait or rows[0].password is None else _credentials(rows[0])
+        own = None if wait or rows[0][3] is None else Credentials(rows[0][3], bytes(rows[0][4]))
         return wait, own
     wait = throttle.attempt(connection, ledger_id, limits, now, window_minutes)
     return (wait, None) if wait else (0, credentials_of(connection, ledger_id, person))
@@ -157,11 +164,7 @@ def attempt(
 
 def credentials_of(connection: Connection, ledger_id: int, person: str) -> Credentials | None:
     row = connection.execute(_CREDENTIALS, {"ledger": ledger_id, "person": person}).one_or_none()
-    return None if row is None else _credentials(row)
-
-
-def _credentials(row: Any) -> Credentials:
-    return Credentials(row.password, bytes(row.code_nonce))
+    return None if row is None else Credentials(row.password, bytes(row.code_nonce))
 
 
 def open_session(
@@ -276,10 +279,8 @@ def session_of(connection: Connection, ledger_id: int, token_hash: str) -> Line 
 
 
 def sessions_of(connection: Connection, ledger_id: int, person: str) -> list[Line]:
-    s = sessions.c
-    line = (s.session_id, s.person_id, s.opened_at, s.touched_at, s.stepped_up_at, s.expires_at)
-    query = select(*line).where(s.ledger_id == ledger_id, s.person_id == person)
-    return [Line(*row) for row in connection.execute(query.order_by(s.opened_at.desc(), s.session_id))]
+    rows = connection.execute(_SESSIONS, {"ledger": ledger_id, "person": person}).all()
+    return [Line(*row) for row in rows]
 
 
 def touch(connection: Connection, ledger_id: int, token_hash: str, seen: int, now: int) -> None:
@@ -287,11 +288,8 @@ def touch(connection: Connection, ledger_id: int, token_hash: str, seen: int, no
 
 
 def end(connection: Connection, ledger_id: int, person: str, session: str) -> bool:
-    s = sessions.c
-    ended = connection.execute(
-        delete(sessions).where(s.ledger_id == ledger_id, s.person_id == person, s.session_id == session)
-    )
-    return ended.rowcount > 0
+    ended = connection.execute(_END, {"ledger": ledger_id, "person": person, "session": session})
+    return bool(ended.all())
 
 
 def note(

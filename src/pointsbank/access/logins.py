@@ -32,6 +32,7 @@ from sqlalchemy.pool import StaticPool
 
 from pointsbank.store import sqlite
 from pointsbank.store.database import Database
+from pointsbank.store.direct import Direct
 from pointsbank.store.sqlite_driver import sqlite3
 from pointsbank.store.tables import Big, ByteOrdered
 
@@ -175,7 +176,7 @@ class LoginStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._engine: Engine | AsyncEngine | None = None
-        self._one_by_one: AsyncEngine | None = None
+        self._direct: Direct | None = None
         self._thread: ThreadPoolExecutor | None = None
 
     @property
@@ -191,26 +192,28 @@ class LoginStore:
             self._engine = _sqlite_engine(self.path)
             await self.run(make_tables)
             return
-        url = "postgresql+asyncpg" + self._database.url.removeprefix("postgresql")
+        # every table that is reached on these connections stands there
+        settings = {"search_path": SCHEMA, "jit": "off"}
         self._engine = create_async_engine(
-            url,
+            "postgresql+asyncpg" + self._database.url.removeprefix("postgresql"),
             hide_parameters=True,
             pool_size=10,
             max_overflow=0,  # one above the pool would be closed after each use, and to make one takes 20 ms
-            # every table that is reached on these connections stands there
-            connect_args={"server_settings": {"search_path": SCHEMA, "jit": "off"}},
+            connect_args={"server_settings": settings},
         )
-        self._one_by_one = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._direct = Direct(self._database.url, settings)
         await self.run(make_tables)
 
     async def close(self) -> None:
+        if self._direct is not None:
+            await self._direct.close()
         if isinstance(self._engine, AsyncEngine):
             await self._engine.dispose()
         elif self._engine is not None:
             self._engine.dispose()
         if self._thread is not None:
             self._thread.shutdown()
-        self._engine = self._one_by_one = self._thread = None
+        self._engine = self._direct = self._thread = None
 
     async def run(
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -227,12 +230,10 @@ class LoginStore:
     async def run_one(
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run a function that puts one statement only on PostgreSQL: it is its own transaction there, and two ways to
-        the server and back are saved that begin and end one."""
-        if self._one_by_one is None:
+        """Run a function that puts one statement only on PostgreSQL: it goes straight to the driver there."""
+        if self._direct is None:
             return await self.run(work, *args, **kwargs)
-        async with self._one_by_one.connect() as connection:
-            return await connection.run_sync(lambda c: work(c, *args, **kwargs))
+        return await self._direct.run(work, *args, **kwargs)
 
 
 def _run_sqlite(

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import QueuePool
 
 from pointsbank.store import sqlite
+from pointsbank.store.direct import Direct
 from pointsbank.store.port import Store
 from pointsbank.store.postgres import PostgresStore
 from pointsbank.store.sqlite import SqliteStore
@@ -21,6 +22,14 @@ from pointsbank.store.sqlite_driver import sqlite3
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+_READING: Final = {
+    "default_transaction_read_only": "on",
+    "jit": "off",
+    "plan_cache_mode": "force_custom_plan",
+    # few rows of a table that grows, from memory or a fast disk: an index, never the whole table
+    "random_page_cost": "1.1",
+}
 
 
 class DatabaseUrlError(ValueError):
@@ -46,6 +55,7 @@ class Database:
                 f" A database URL is sqlite:///FILE or postgresql://…, not {scheme}://…"
             )
         self._engine: Engine | AsyncEngine | None = None
+        self._direct: Direct | None = None
         self._threads: ThreadPoolExecutor | None = None
 
     def __repr__(self) -> str:
@@ -81,15 +91,13 @@ class Database:
     async def read_one(
         self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run a query function that puts one statement only: it is its own snapshot, and on PostgreSQL two ways to the
-        server and back are saved that begin and end a transaction."""
-        if self._engine is None:
-            self._engine = self._open()
-        if isinstance(self._engine, AsyncEngine):
-            async with self._engine.connect() as connection:
-                await connection.execution_options(isolation_level="AUTOCOMMIT")
-                return await connection.run_sync(lambda c: query(c, *args, **kwargs))
-        return await self.read(query, *args, **kwargs)
+        """Run a query function that puts one statement only: it is its own snapshot, and on PostgreSQL it goes straight
+        to the driver."""
+        if self.dialect == "sqlite":
+            return await self.read(query, *args, **kwargs)
+        if self._direct is None:
+            self._direct = Direct(self.url, _READING)
+        return await self._direct.run(query, *args, **kwargs)
 
     def _read_sqlite(
         self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -106,27 +114,21 @@ class Database:
                 pool_size=10,
                 max_overflow=0,  # one above the pool would be closed after each use, and to make one takes 20 ms
                 isolation_level="REPEATABLE READ",
-                connect_args={
-                    "server_settings": {
-                        "default_transaction_read_only": "on",
-                        "jit": "off",
-                        "plan_cache_mode": "force_custom_plan",
-                        # few rows of a table that grows, from memory or a fast disk: an index, never the whole table
-                        "random_page_cost": "1.1",
-                    }
-                },
+                connect_args={"server_settings": dict(_READING)},
             )
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="reading")
         return sqlite_engine(self.path)
 
     async def close(self) -> None:
+        if self._direct is not None:
+            await self._direct.close()
         if isinstance(self._engine, AsyncEngine):
             await self._engine.dispose()
         elif self._engine is not None:
             self._engine.dispose()
         if self._threads is not None:
             self._threads.shutdown()
-        self._engine = self._threads = None
+        self._engine = self._direct = self._threads = None
 
 
 def sqlite_engine(path: Path, *, read_only: bool = True) -> Engine:

@@ -117,7 +117,7 @@ class PostgresStore:
             return won
         except (asyncpg.UniqueViolationError, BatchConflict) as error:
             raise BatchConflict(str(error)) from error
-        except _LOST as error:
+        except LOST as error:
             raise _loss(connection, error) from error
         except asyncpg.PostgresError as error:
             raise StoreError(f"{type(error).__name__}: {error}") from error
@@ -132,7 +132,7 @@ class PostgresStore:
             await transaction.start()
             rows = await connection.fetch(_HEAD + " FOR UPDATE", self.ledger_id)
             turn = PostgresTurn(connection, self._write, self.ledger_id, Head(*rows[0]))
-        except _LOST as error:
+        except LOST as error:
             raise OutcomeUnknown(str(error) or type(error).__name__) from error
         try:
             yield turn
@@ -140,16 +140,16 @@ class PostgresStore:
         except asyncpg.UniqueViolationError as error:
             await transaction.rollback()
             raise BatchConflict(str(error)) from error
-        except _LOST as error:
+        except LOST as error:
             if not connection.is_closed():
-                with suppress(*_LOST, asyncpg.PostgresError):
+                with suppress(*LOST, asyncpg.PostgresError):
                     await transaction.rollback()
             raise _loss(connection, error) from error
         except asyncpg.PostgresError as error:
             await transaction.rollback()
             raise StoreError(f"{type(error).__name__}: {error}") from error
         except BaseException:
-            with suppress(*_LOST):
+            with suppress(*LOST):
                 await transaction.rollback()
             raise
 
@@ -172,7 +172,7 @@ class PostgresStore:
                         "UPDATE heads SET epoch = epoch + 1 WHERE ledger_id = $1", self.ledger_id
                     )
             return bool(found)
-        except (*_LOST, asyncpg.PostgresError) as error:
+        except (*LOST, asyncpg.PostgresError) as error:
             raise OutcomeUnknown(str(error) or type(error).__name__) from error
 
     async def reconnect(self) -> None:
@@ -181,7 +181,7 @@ class PostgresStore:
                 connection.terminate()
         try:
             await self.open()
-        except (*_LOST, asyncpg.PostgresError) as error:
+        except (*LOST, asyncpg.PostgresError) as error:
             raise OutcomeUnknown(str(error) or type(error).__name__) from error
 
     async def receipts(self, sequences: Iterable[int]) -> dict[int, JournalEntry]:
@@ -220,7 +220,7 @@ class PostgresTurn:
 
 
 # What tells that a statement may or may not have been carried out.
-_LOST = (
+LOST = (
     OSError,
     TimeoutError,
     asyncio.IncompleteReadError,
@@ -234,7 +234,7 @@ _LOST = (
 
 
 def _loss(connection: Any, error: BaseException) -> StoreError:
-    """What an error of `_LOST` means: of an open connection, a wrong call (too few values) is no loss."""
+    """What an error of `LOST` means: of an open connection, a wrong call (too few values) is no loss."""
     text = str(error) or type(error).__name__
     if isinstance(error, asyncpg.InterfaceError) and not connection.is_closed():
         return StoreError(f"{type(error).__name__}: {text}")
@@ -244,7 +244,7 @@ def _loss(connection: Any, error: BaseException) -> StoreError:
 async def _fetch(connection: Any, statement: str, *arguments: Any) -> list[Any]:
     try:
         return list(await connection.fetch(statement, *arguments))
-    except _LOST as error:
+    except LOST as error:
         raise _loss(connection, error) from error
 
 
