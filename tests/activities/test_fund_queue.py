@@ -13,7 +13,7 @@ from random import Random
 import pytest
 from sqlalchemy import Connection, select
 from tests.activities.centre import HEAD, JUDGE, Centre, done, open_centre, refused
-from tests.activities.test_clawback import debt, decided, false_activity, holds, spend, with_shop
+from tests.activities.test_clawback import debt, decided, false_activity, spend, with_shop
 from tests.activities.test_funds import small_fund
 from tests.canaries import python_path
 from tests.funds.test_budgets import changed, desk, proposed, state
@@ -26,7 +26,7 @@ from pointsbank.hours.refusals import HoursUnderWay, WrongState
 from pointsbank.hours.settling import SettlePostings
 from pointsbank.hours.tables import service_records, unfunded_credits
 from pointsbank.ledger.model import Draft
-from pointsbank.points.lots import Fund
+from pointsbank.ledger.refusals import Refusal
 from pointsbank.readers.journal import entries_after
 from pointsbank.store.database import Database
 from pointsbank.verify import verify
@@ -34,7 +34,6 @@ from pointsbank.verify import verify
 ROOT = Path(__file__).parents[2]
 DAY = "2026-03-02"
 NAMES = ("V1", "V2", "V3")
-ISSUED = Fund("city").issued
 
 
 async def queue(centre: Centre, *names: str) -> dict[str, str]:
@@ -183,7 +182,7 @@ async def test_ruling_13_a_frozen_line_is_objected_to_again_after_it_was_paid(da
         await objected(centre, ids["V2"], by="V3")
         assert (await states(centre))[supplement_of(ids["V2"])] == "objected"
         await ruled(centre, ids["V2"], uphold=True)
-        assert await holds(centre, ISSUED) == -2000
+        assert (await state(centre)).issued == 2000
         await centre.holds()
 
 
@@ -304,7 +303,7 @@ async def test_ruling_13_a_case_takes_back_a_frozen_line_with_what_was_paid_for_
             "paid",
             "dropped",
         ]
-        assert await holds(centre, ISSUED) == 0
+        assert (await state(centre)).issued == 0
         await centre.holds()
 
 
@@ -313,8 +312,8 @@ async def test_ruling_13_a_frozen_payment_is_not_taken_for_other_hours(database:
         activity, _ = await false_activity(centre, "V1")
         [later] = await _next_day(centre, "V1")
         await centre.verify(later)
-        await centre.release("2026-03-05")
-        centre.at("2026-03-05 08:00:00")
+        await centre.release("2026-03-06")
+        centre.at("2026-03-06 08:00:00")
         await spend(centre, "V1", 2000)
         await objected(centre, later)
         await changed(centre, 2000)
@@ -333,17 +332,35 @@ async def test_ruling_13_a_merge_takes_a_frozen_payment_along_and_its_undoing_br
     database: Database,
 ) -> None:
     async with open_centre(database, small_fund(20)) as centre:
-        ids = await queue(centre, *NAMES)
-        await objected(centre, ids["V2"])
-        desk_ = MergePostings(centre.ledger, centre.policies, HEAD)
-        assert await desk_.post(centre.id("V2"), centre.id("V1"), "merge:1") is None
+        await queue(centre, "V1")
+        [frozen] = await _next_day(centre, "V2")
+        await centre.verify(frozen)
+        await objected(centre, frozen)
+        assert await _merged(centre, "merge:1") is None
         await changed(centre, 2000)
         assert await centre.points("V1", pending=True) == 4000
-        assert await desk_.post(centre.id("V2"), centre.id("V1"), "unmerge:2") is None
+        assert await _merged(centre, "unmerge:2") is None
         assert [await centre.points(name, pending=True) for name in ("V1", "V2")] == [2000, 2000]
-        await ruled(centre, ids["V2"], uphold=False)
+        await ruled(centre, frozen, uphold=False)
         await centre.release("2026-03-20")
         assert [await centre.points(name) for name in ("V1", "V2")] == [2000, 2000]
+        await centre.holds()
+
+
+async def test_ruling_13_a_merge_between_the_look_and_the_payment_pays_to_the_id_that_goes_on(
+    database: Database,
+) -> None:
+    async with open_centre(database, small_fund(20)) as centre:
+        ids = await queue(centre, "V1")
+        [waiting] = await _next_day(centre, "V2")
+        await centre.verify(waiting)
+        await objected(centre, ids["V1"])
+        await ruled(centre, ids["V1"], uphold=True)
+        run = _WhenLooked(centre, _merged(centre, "merge:1"))
+        assert await run.pay("city", centre.key()) == 1
+        assert [await centre.points(name, pending=True) for name in ("V1", "V2")] == [2000, 0]
+        await centre.release("2026-03-20")
+        assert await centre.points("V1") == 2000
         await centre.holds()
 
 
@@ -351,15 +368,22 @@ async def test_ruling_13_upheld_after_a_merge_the_frozen_payment_goes_back_from_
     database: Database,
 ) -> None:
     async with open_centre(database, small_fund(20)) as centre:
-        ids = await queue(centre, *NAMES)
-        await objected(centre, ids["V2"])
+        await queue(centre, "V1")
+        [frozen] = await _next_day(centre, "V2")
+        await centre.verify(frozen)
+        await objected(centre, frozen)
         await changed(centre, 2000)
-        desk_ = MergePostings(centre.ledger, centre.policies, HEAD)
-        assert await desk_.post(centre.id("V2"), centre.id("V1"), "merge:1") is None
-        await ruled(centre, ids["V2"], uphold=True)
+        assert await _merged(centre, "merge:1") is None
+        await ruled(centre, frozen, uphold=True)
         assert await centre.points("V1", pending=True) == 2000
-        assert await holds(centre, ISSUED) == -2000
+        assert (await state(centre)).issued == 2000
         await centre.holds()
+
+
+async def _merged(centre: Centre, key: str) -> Refusal | None:
+    """V2 turns out to be V1, or not after all."""
+    desk_ = MergePostings(centre.ledger, centre.policies, HEAD)
+    return await desk_.post(centre.id("V2"), centre.id("V1"), key)
 
 
 async def test_ruling_13_an_account_is_not_closed_while_a_payment_is_frozen(database: Database) -> None:
@@ -448,7 +472,7 @@ async def test_ruling_13_whatever_the_order_of_objections_decisions_and_money_th
         now = await states(centre)
         assert [one for one in queued if now.get(supplement_of(one), "reversed") != "reversed"] == expected
         await changed(centre, 1_000_000)
-        assert -(await holds(centre, ISSUED)) == sum(lines[one] for one in lines if one not in upheld)
+        assert (await state(centre)).issued == sum(lines[one] for one in lines if one not in upheld)
         centre.clock.time += 40 * 86_400 * 1_000_000
         await centre.release((centre.objecting._today() + timedelta(days=1)).isoformat())
         for name in NAMES:

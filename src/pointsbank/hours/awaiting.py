@@ -298,7 +298,7 @@ def _undecided(ledger_id: int) -> Select[Any]:
 _STATIONS: Final = text(f"""
 WITH RECURSIVE found (station) AS (
   SELECT (SELECT r.station FROM service_records r WHERE r.ledger_id = :ledger AND ({AWAITING})
-          ORDER BY r.station LIMIT 1)
+          AND r.station > '' ORDER BY r.station LIMIT 1)
   UNION ALL
   SELECT (SELECT r.station FROM service_records r WHERE r.ledger_id = :ledger AND ({AWAITING})
           AND r.station > found.station ORDER BY r.station LIMIT 1)
