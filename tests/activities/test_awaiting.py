@@ -227,7 +227,7 @@ async def test_flags_name_what_is_late_typed_in_and_submitted_at_night(database:
                 session, centre.id("V1"), *times, "paper-sheet", RECORDER, centre.key()
             )
         )
-        await centre.submit(session, reason="paper-sheet")
+        await centre.submit(session, reason="sheet-came-late")
         [one] = await to_verify(centre)
         assert (one.flags, one.level) == (("late", "night", "honour"), 2)
 
@@ -329,15 +329,34 @@ async def test_the_lists_read_no_more_when_the_history_grows_and_ask_no_more_for
 
 async def _history(centre: Centre, records: int) -> None:
     """Records that ended long ago."""
-    person = centre.id("V1")
+    person = "somebody else"
 
-    def old(n: int) -> Row:
+    def old(n: int) -> tuple[Row, ...]:
         times = ("2025-01-01", n, n + 1, 1, 0, 0, "ENV", f"S{n % 50}", "", "", "2025-01-02")
         values = (f"old {n}", person, "", "accepted", "credited", *times, 0, 0, b"", n, b"", b"")
-        return Row("service_records", values)
+        trail = (
+            f"old {n}",
+            person,
+            f"a{n % 100}",
+            "",
+            "city",
+            "",
+            f"r{n % 100}",
+            "",
+            n,
+            "2025-01-01",
+            "2024-12-30",
+        )
+        case = (f"old {n}", 1, "other", "x", n, "2025-01-15", "y", n, "not-proved", "rejected")
+        return (
+            Row("service_records", values),
+            Row("record_trails", (*trail, 1, 1, 0, "", "")),
+            Row("record_steps", (f"old {n}", 1, "submitted", f"r{n % 100}", n, "", "", ""), key_length=2),
+            Row("objections", case, key_length=2),
+        )
 
     for at in range(0, records, 500):
-        rows = tuple(old(n) for n in range(at, at + 500))
+        rows = tuple(row for n in range(at, at + 500) for row in old(n))
         draft = Draft("import-history", f"history {at}", "t", bytes(16), 0, rows=rows)
         [result] = await centre.ledger.submit([draft], HOURS)
         assert isinstance(result, Receipt), result

@@ -11,7 +11,7 @@ from datetime import date
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Select, select, text, tuple_
+from sqlalchemy import Connection, Select, select, text
 
 from pointsbank.activities.model import HONOUR
 from pointsbank.activities.ports import By
@@ -138,7 +138,7 @@ def awaiting_verification(
         is_one_of(connection, t.station, stations),
         text(f"({AWAITING})"),
         t.recorded_at >= after[0],
-        tuple_(t.recorded_at, t.record_id) > tuple_(*after),
+        (t.recorded_at > after[0]) | (t.record_id > after[1]),
     )
     if activity:
         query = query.join(
@@ -176,7 +176,7 @@ def awaiting_decision(
         .where(
             is_one_of(connection, service_records.c.station, stations),
             t.due_on >= after[0],
-            tuple_(t.due_on, t.record_id) > tuple_(*after),
+            (t.due_on > after[0]) | (t.record_id > after[1]),
         )
         .order_by(t.due_on, t.record_id)
         .limit(min(limit, MOST))
