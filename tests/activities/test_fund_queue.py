@@ -400,6 +400,31 @@ async def test_ruling_13_an_account_is_not_closed_while_a_payment_is_frozen(data
         await centre.holds()
 
 
+async def test_an_account_is_not_closed_while_a_late_payment_stands_on_notice_for_itself(
+    database: Database,
+) -> None:
+    """Of somebody who owes something, what is paid for a record that is free already passes through the notice."""
+    async with open_centre(database, with_shop(fund={"code": "city", "budget_points": 20})) as centre:
+        activity, _ = await false_activity(centre, "V1")
+        [later] = await _next_day(centre, "V1")
+        await centre.verify(later)
+        await centre.release("2026-03-06")
+        centre.at("2026-03-06 08:00:00")
+        await spend(centre, "V1", 2000)
+        await decided(centre, activity, "V1")
+        centre.at("2026-03-09 08:00:00")
+        await centre.release("2026-03-09")
+        await changed(centre, 2000)
+        now = await states(centre)
+        assert (now[later], now[supplement_of(later)]) == ("credited", "pending")
+        closing = SettlePostings(centre.ledger, centre.policies, HEAD)
+        assert refused(await closing.settle(centre.id("V1"), "donate", "close:1")) == HoursUnderWay(1)
+        await centre.release("2026-03-10")
+        assert (await debt(centre, "V1"), await centre.points("V1")) == (1000, 1000)
+        assert await closing.settle(centre.id("V1"), "donate", "close:1") is None
+        await centre.holds()
+
+
 async def test_a_frozen_record_is_reversed_or_corrected_by_nobody_but_the_decision(
     database: Database,
 ) -> None:
