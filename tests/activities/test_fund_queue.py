@@ -13,20 +13,25 @@ from random import Random
 import pytest
 from sqlalchemy import Connection, select
 from tests.activities.centre import HEAD, JUDGE, Centre, done, open_centre, refused
-from tests.activities.test_clawback import debt, decided, false_activity, spend, with_shop
+from tests.activities.test_clawback import debt, decided, false_activity, holds, spend, with_shop
 from tests.activities.test_funds import small_fund
 from tests.canaries import python_path
 from tests.funds.test_budgets import changed, desk, proposed, state
 
 from pointsbank.engine.commands import Command
+from pointsbank.hours.debts import guarded_release
 from pointsbank.hours.funding import Funding, Waiting, supplement_of
 from pointsbank.hours.merging import MergePostings
 from pointsbank.hours.objections import Objecting, Objection
+from pointsbank.hours.postings import HOURS
 from pointsbank.hours.refusals import HoursUnderWay, WrongState
+from pointsbank.hours.releasing import pending_records
 from pointsbank.hours.settling import SettlePostings
 from pointsbank.hours.tables import service_records, unfunded_credits
+from pointsbank.hours.taking_back import loss_account
 from pointsbank.ledger.model import Draft
 from pointsbank.ledger.refusals import Refusal
+from pointsbank.points.lots import Fund
 from pointsbank.readers.journal import entries_after
 from pointsbank.store.database import Database
 from pointsbank.verify import verify
@@ -397,6 +402,29 @@ async def test_ruling_13_an_account_is_not_closed_while_a_payment_is_frozen(data
         assert refused(await closing.settle(centre.id("V2"), "donate", "close:1")) == HoursUnderWay(1)
         await centre.release("2026-03-20")
         assert await closing.settle(centre.id("V2"), "donate", "close:1") is None
+        await centre.holds()
+
+
+@pytest.mark.parametrize("spent", [0, 1500])
+async def test_ruling_13_upheld_after_a_run_that_stopped_the_payment_goes_back_from_where_it_stands(
+    database: Database, spent: int
+) -> None:
+    """A run of releases stopped between a record and its supplement; what was spent meanwhile is the fund's loss."""
+    async with open_centre(database, with_shop(fund={"code": "city", "budget_points": 20})) as centre:
+        ids = await queue(centre, *NAMES)
+        await changed(centre, 2000)
+        centre.at("2026-03-06 08:00:00")
+        due = await database.read(pending_records, centre.ledger.id, date(2026, 3, 6))
+        [supplement] = [one for one in due if one.record_id == supplement_of(ids["V2"])]
+        [released] = await centre.ledger.submit([guarded_release(supplement, centre.clock.now(), "t")], HOURS)
+        assert not isinstance(released, Refusal), released
+        await objected(centre, ids["V2"])
+        if spent:
+            await spend(centre, "V2", spent)
+        await ruled(centre, ids["V2"], uphold=True)
+        assert (await centre.points("V2"), await centre.merit("V2")) == (0, 0)
+        assert await holds(centre, loss_account(Fund("city"))) == spent
+        assert await centre.state(ids["V2"]) == ("clawed-back" if spent else "reversed")
         await centre.holds()
 
 

@@ -29,7 +29,7 @@ from pointsbank.hours.taking_back import Line, clawback_draft, done_row
 from pointsbank.hours.trails import Filed, credited_since, filed_records
 from pointsbank.hours.withheld import is_withheld
 from pointsbank.ledger.model import RECORDED_AT, Change, Draft, Receipt, Row
-from pointsbank.ledger.refusals import GroupRefused, Refusal
+from pointsbank.ledger.refusals import GroupRefused, InsufficientBalance, Refusal
 from pointsbank.people.merged import was_merged
 from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.calendar import city_day, start_of_day, working_days_after
@@ -146,7 +146,9 @@ class Objecting:
             )
             if forbidden:
                 return FourEyes(forbidden)
-            if uphold and await self._ledger.database.read(_has_moved, self._ledger.id, record):
+            # what was paid later may have come free, and been spent, just before the record was frozen
+            is_gone = isinstance(refusal, InsufficientBalance)
+            if uphold and (is_gone or await self._ledger.database.read(_has_moved, self._ledger.id, record)):
                 drafts = [await self._taken_back(record, cases[-1], reason, by, command)]
             else:
                 drafts = await self._decision(record, cases[-1], reason, by, command, uphold=uphold)
@@ -155,7 +157,7 @@ class Objecting:
             if not refusals:
                 return (await self.cases(record_id))[-1]
             refusal = refusals[0]
-            if not refusal.retry:
+            if not refusal.retry and not isinstance(refusal, InsufficientBalance):
                 break
         return refusal
 
