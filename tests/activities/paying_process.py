@@ -39,7 +39,7 @@ async def main(url: str, change: str) -> None:
         budgets._funding = Telling(ledger, book)
         command = Command("test", "approve")
         answer = await budgets.decide(change, HEAD, command, approve=True)
-        assert not isinstance(answer, Refusal), answer
+        assert not isinstance(answer, Refusal) or answer.retry, answer  # another process may have been first
         await budgets._funding.pay("city", command)
     await database.close()
 

@@ -573,9 +573,8 @@ async def _sound(centre: Centre) -> None:
     await centre.holds()
 
 
-async def test_ruling_13_a_run_that_is_killed_between_lines_leaves_none_overtaken_and_is_carried_on(
-    database_url: str,
-) -> None:
+async def _twelve_lines(database_url: str) -> tuple[str, int]:
+    """A fund that could pay one of twelve records, one of them frozen; the raise that is proposed, and the ledger."""
     database = Database(database_url)
     async with open_centre(database, small_fund(20)) as centre:
         ids = list((await queue(centre, *NAMES)).values())
@@ -589,11 +588,32 @@ async def test_ruling_13_a_run_that_is_killed_between_lines_leaves_none_overtake
         change = await proposed(centre, 1_000_000)
         ledger_id = centre.ledger.id
     await database.close()
+    return change.change_id, ledger_id
+
+
+async def _paying(database_url: str, change: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.activities.paying_process", database_url, change,
+        stdout=asyncio.subprocess.PIPE, cwd=ROOT, env={**os.environ, "PYTHONPATH": python_path()},
+    )  # fmt: skip
+
+
+async def _looked_at(database_url: str, ledger_id: int) -> list[Waiting]:
+    """The queue, in its order; the books hold."""
+    database = Database(database_url)
+    found = await database.read(_credits, ledger_id)
+    assert (await verify(database, "centre")).findings == ()
+    await database.close()
+    return found
+
+
+async def test_ruling_13_a_run_that_is_killed_between_lines_leaves_none_overtaken_and_is_carried_on(
+    database_url: str,
+) -> None:
+    change, ledger_id = await _twelve_lines(database_url)
+    order: list[str] = []
     for kill_after in (2, 4, None):
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.activities.paying_process", database_url, change.change_id,
-            stdout=asyncio.subprocess.PIPE, cwd=ROOT, env={**os.environ, "PYTHONPATH": python_path()},
-        )  # fmt: skip
+        process = await _paying(database_url, change)
         assert process.stdout is not None
         told = []
         while line := (await process.stdout.readline()).decode().strip():
@@ -602,11 +622,17 @@ async def test_ruling_13_a_run_that_is_killed_between_lines_leaves_none_overtake
                 process.send_signal(signal.SIGKILL)
                 break
         assert await process.wait() == (0 if kill_after is None else -signal.SIGKILL)
-        database = Database(database_url)
-        payments = await database.read(_credits, ledger_id)
-        order = [credit.state for credit in payments]
+        order = [credit.state for credit in await _looked_at(database_url, ledger_id)]
         assert order == sorted(order), "paid before waiting"
         assert order.count("paid") >= len(told)
-        assert (await verify(database, "centre")).findings == ()
-        await database.close()
     assert order == ["paid"] * 11
+
+
+async def test_ruling_13_two_processes_pay_each_line_once_and_in_order(postgres_url: str) -> None:
+    change, ledger_id = await _twelve_lines(postgres_url)
+    processes = [await _paying(postgres_url, change) for _ in range(2)]
+    await asyncio.gather(*(process.communicate() for process in processes))
+    assert [process.returncode for process in processes] == [0, 0]
+    payments = await _looked_at(postgres_url, ledger_id)
+    assert [payment.state for payment in payments] == ["paid"] * 11
+    assert [payment.paid for payment in payments] == sorted({payment.paid for payment in payments})
