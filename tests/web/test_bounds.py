@@ -404,6 +404,8 @@ LISTS = {
     "POST /api/v1/people/searches",
     "GET /api/v1/terminals",
     "GET /api/v1/risks/overlaps",
+    "GET /api/v1/records/awaiting-verification",
+    "GET /api/v1/records/awaiting-decision",
     "GET /api/v1/projects",
 }
 """They answer everybody who may read anywhere, and show what is at the reader's places, or, of projects, at none."""

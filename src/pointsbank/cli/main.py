@@ -15,6 +15,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     "Every day 日常": {
         "activities": "Plan, approve, submit, verify and object 活动与核验",
         "attendance": "Sign up, type in times, reject and correct records 报名与到场",
+        "awaiting": "Records to verify, objections to decide 待办",
         "hours": "Bring in service hours from a file 导入服务时长",
         "release": "Release points whose public notice has ended 公示期满入账",
         "expire": "Take expired points out of the wallets 积分到期",

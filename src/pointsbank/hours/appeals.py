@@ -17,7 +17,7 @@ from pointsbank.engine.commands import Command, request_digest
 from pointsbank.engine.registry import Ledger
 from pointsbank.hours.eyes import Eyes
 from pointsbank.hours.filing import step_row
-from pointsbank.hours.objections import DECISION_REASONS, Objection, objections_to
+from pointsbank.hours.objections import DECISION_REASONS, UNDECIDED, Objection, objections_to
 from pointsbank.hours.postings import HOURS
 from pointsbank.hours.refusals import AppealTooLate, ReasonInvalid, UnknownRecord, WrongState
 from pointsbank.hours.trails import Filed, Step, filed_records
@@ -29,7 +29,7 @@ from pointsbank.policy.calendar import city_day, working_days_after
 APPEAL: Final = "appeal"
 """The reason of such a case among the objections."""
 CONDUCT: Final = "misconduct"
-_TAKEN: Final = ("rejected", "objection-upheld", "clawed-back")
+TAKEN: Final = ("rejected", "objection-upheld", "clawed-back")
 """Steps that take hours away."""
 _ENDED: Final = ("rejected", "reversed", "clawed-back")
 
@@ -85,10 +85,10 @@ class Appealing:
         if found is None:
             return UnknownRecord(record_id)
         record, cases = found
-        open_ = [case for case in cases if case.reason == APPEAL and case.state in ("open", "escalated")]
+        open_ = [case for case in cases if case.reason == APPEAL and case.state in UNDECIDED]
         if not open_:
             return WrongState(record_id, record.state)
-        if by.person in {step.person_id for step in record.steps if step.step in _TAKEN}:
+        if by.person in {step.person_id for step in record.steps if step.step in TAKEN}:
             return FourEyes("decider-took-away")
         forbidden = await self._eyes.forbidden([record], by)
         if forbidden:
@@ -124,7 +124,7 @@ class Appealing:
 
 def _taken(record: Filed) -> Step | None:
     """The step that took the hours away for conduct, if one did."""
-    return next((s for s in reversed(record.steps) if s.step in _TAKEN and s.reason == CONDUCT), None)
+    return next((s for s in reversed(record.steps) if s.step in TAKEN and s.reason == CONDUCT), None)
 
 
 def _record_with_cases(

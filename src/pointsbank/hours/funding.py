@@ -1,6 +1,7 @@
 """The queue of a fund that has run out: merit is booked, points wait, and are paid in order when money comes.
 
-What is paid is a credit of its own, with a supplement to the service record: no minutes, the points that waited.
+What is paid is a credit of its own, with a supplement to the service record: no minutes, the points that waited. A line
+that is frozen by an objection is paid in its turn as well, onto the notice, and its supplement is frozen with it.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Connection, select
 
+from pointsbank.activities.reading import versions_of
 from pointsbank.engine.commands import Command, new_salt, request_digest
 from pointsbank.engine.registry import Ledger
 from pointsbank.hours.aliases import people_of
 from pointsbank.hours.debts import debts_of
+from pointsbank.hours.model import BOOKED
 from pointsbank.hours.postings import HOURS, attached, credited, reversal_drafts
 from pointsbank.hours.tables import service_records, unfunded_credits
 from pointsbank.hours.trails import Filed, filed_records
@@ -27,8 +30,17 @@ from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.calendar import city_day
 from pointsbank.store.lists import is_one_of
 
+ATTEMPTS: Final = 20
 LEAST_DAYS: Final = 90
 """Points whose expiry came while they waited may be spent for so many days after they are paid."""
+
+
+class PaymentRefused(Exception):
+    """The ledger did not take the payment of a line, again and again; what stood before it is paid, nothing after it."""
+
+    def __init__(self, record_id: str, refusal: Refusal) -> None:
+        super().__init__(f"{record_id}: {refusal.code}")
+        self.refusal = refusal
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -60,10 +72,11 @@ def waiting_row(record: Filed, points: int, expires_on: date) -> Row:
 
 
 class _Payable(msgspec.Struct, frozen=True):
-    """A record whose points wait, from one snapshot."""
+    """A record whose points wait, from one snapshot. `version` is that of its person."""
 
     record: Filed
     person: Volunteer
+    version: int
     is_indebted: bool
     category: str
     station: str
@@ -84,21 +97,43 @@ class Funding:
     async def pay(self, fund: str, command: Command) -> int:
         """Pay what waits for a fund, strictly in order, whole credits, as far as it reaches; gives how many.
 
-        A line that is frozen by an objection keeps its place and waits. May be stopped and run again at any time.
+        A line that is frozen by an objection is paid in its turn, and what is paid stays frozen with it: nobody overtakes.
+        May be stopped and run again at any time. Raises PaymentRefused if the ledger does not take a line.
         """
         paid = after = 0
         while page := await self._ledger.database.read(waiting_credits, self._ledger.id, fund, after=after):
             for credit in page:
-                facts = await self._ledger.database.read(_payable, self._ledger.id, credit.record_id)
-                if facts is None or facts.record.state not in ("pending", "credited"):
-                    continue
-                result = (await self._ledger.submit([self._payment(credit, facts, command)], HOURS))[0]
+                result = await self._pay(credit, command)
                 if isinstance(result, InsufficientBalance):
                     return paid
-                if not isinstance(result, Refusal):
-                    paid += not result.replayed
+                if isinstance(result, Refusal):
+                    raise PaymentRefused(credit.record_id, result)
+                paid += result
             after = page[-1].queued
         return paid
+
+    async def _pay(self, credit: Waiting, command: Command) -> int | Refusal:
+        """Pay one line: 1 if that was done now, 0 if it waits no longer, for it was paid or dropped meanwhile.
+
+        What has changed since the look at it, such as an objection, is looked at anew: the next line must not be paid
+        before this one is settled.
+        """
+        refusal: Refusal | None = None
+        for _ in range(ATTEMPTS):
+            facts = await self._look(credit.record_id)
+            if facts is None:
+                return 0
+            result = (await self._ledger.submit([self._payment(credit, facts, command)], HOURS))[0]
+            if not isinstance(result, Refusal):
+                return int(not result.replayed)
+            refusal = result
+            if not refusal.retry:
+                break
+        assert refusal is not None
+        return refusal
+
+    async def _look(self, record_id: str) -> _Payable | None:
+        return await self._ledger.database.read(_payable, self._ledger.id, record_id)
 
     def _payment(self, credit: Waiting, facts: _Payable, command: Command) -> Draft:
         record, person = facts.record, facts.person
@@ -106,15 +141,16 @@ class Funding:
         today = city_day(now, self._zone)
         lot = point_lot(self._expiry(credit, today), Fund(credit.fund))
         # who owes something pays it when the points come free, so theirs pass through the release
-        on_notice = record.state == "pending" or facts.is_indebted
-        free_on = record.available_on if record.state == "pending" else today.isoformat()
+        state = "pending" if record.state == "credited" and facts.is_indebted else record.state
+        free_on = today.isoformat() if record.state == "credited" else record.available_on
         supplement, salt = supplement_of(credit.record_id), new_salt()
         row = Row(
             "service_records",
             (
-                supplement, person.id, record.content, "accepted",
-                "pending" if on_notice else "credited", record.day, 0, 0, 0, 0, credit.points, facts.category,
-                facts.station, facts.policy, lot, free_on if on_notice else "", SEQUENCE, 0, salt, RECORDED_AT,
+                # filed under the id of its record, so that it goes where that goes if a merge is undone
+                supplement, record.person_id, record.content, "accepted",
+                state, record.day, 0, 0, 0, 0, credit.points, facts.category,
+                facts.station, facts.policy, lot, "" if state == "credited" else free_on, SEQUENCE, 0, salt, RECORDED_AT,
                 b"", b"",
             ),
         )  # fmt: skip
@@ -124,10 +160,11 @@ class Funding:
             command.client,
             request_digest("pay-unfunded", credit.record_id),
             now,
-            credited(person, credit.points, lot, Fund(credit.fund), at_once=not on_notice),
+            credited(person, credit.points, lot, Fund(credit.fund), at_once=state == "credited"),
             command.actor,
             metadata=(("policy", facts.policy), ("queued", credit.queued)),
             documents=(attached(supplement, salt, record.content),),
+            reads=((person.subject, facts.version),),  # no merge and no debt between the look and the payment
             touches=(person.subject, queue_subject(credit.fund)),
             rows=(row,),
             changes=(
@@ -183,10 +220,8 @@ def reversed_with(connection: Connection, ledger_id: int, record_id: str) -> tup
 
     Gives the changes, and state, sequence and release of the supplement, or None.
     """
-    t, record = unfunded_credits.c, service_records.c
-    state = connection.execute(
-        select(t.state).where(t.ledger_id == ledger_id, t.record_id == record_id)
-    ).scalar_one_or_none()
+    record = service_records.c
+    state = _credit(connection, ledger_id, record_id)
     if state == "waiting":
         return (Change("unfunded_credits", (record_id,), "waiting", "dropped"),), None
     if state != "paid":
@@ -199,6 +234,23 @@ def reversed_with(connection: Connection, ledger_id: int, record_id: str) -> tup
     return (), None if supplement.state in ("reversed", "clawed-back") else tuple(supplement)
 
 
+def changed_with(
+    connection: Connection, ledger_id: int, record_id: str, old: str, new: str, free_on: str = ""
+) -> tuple[Change, ...]:
+    """What goes with a record that is frozen, or no longer: its supplement does the same, from `old` to `new`.
+
+    Points that still wait must go on waiting till then: paid meanwhile, they would miss the change.
+    """
+    state = _credit(connection, ledger_id, record_id)
+    if state == "waiting":
+        return (Change("unfunded_credits", (record_id,), "waiting", "waiting"),)
+    _, supplement = reversed_with(connection, ledger_id, record_id)
+    if supplement is None or supplement[0] != old:
+        return ()
+    values = (("available_on", free_on),) if free_on else ()
+    return (Change("service_records", (supplement_of(record_id),), old, new, values),)
+
+
 def supplement_reversals(
     record_id: str, supplement: tuple[str, int, int], person: Volunteer, reason: str, **common: Any
 ) -> list[Draft]:
@@ -208,13 +260,25 @@ def supplement_reversals(
 
 
 def _payable(connection: Connection, ledger_id: int, record_id: str) -> _Payable | None:
+    """What paying a line rests on; None if it waits no longer, or its record has ended."""
+    waiting = _credit(connection, ledger_id, record_id)
     record = filed_records(connection, ledger_id, [record_id]).get(record_id)
-    if record is None:
+    if waiting != "waiting" or record is None or record.state not in BOOKED:
         return None
     t = service_records.c
     row = connection.execute(
         select(t.category, t.station, t.policy).where(t.ledger_id == ledger_id, t.record_id == record_id)
     ).one()
     person = people_of(connection, ledger_id, [record.person_id])[record.person_id]
+    version = versions_of(connection, ledger_id, [person.subject])[person.subject]
     is_indebted = person.id in debts_of(connection, ledger_id, [person.id])
-    return _Payable(record, person, is_indebted, row.category, row.station, row.policy)
+    return _Payable(record, person, version, is_indebted, row.category, row.station, row.policy)
+
+
+def _credit(connection: Connection, ledger_id: int, record_id: str) -> str | None:
+    """The state of what waited for a record; None if nothing ever did."""
+    t = unfunded_credits.c
+    found = connection.execute(
+        select(t.state).where(t.ledger_id == ledger_id, t.record_id == record_id)
+    ).scalar_one_or_none()
+    return None if found is None else str(found)

@@ -21,7 +21,7 @@ from pointsbank.hours.aliases import people_of
 from pointsbank.hours.booked import booked_of
 from pointsbank.hours.filing import step_row
 from pointsbank.hours.four_eyes import Ties, may_not_decide
-from pointsbank.hours.funding import reversed_with, supplement_of, supplement_reversals
+from pointsbank.hours.funding import changed_with, reversed_with, supplement_reversals
 from pointsbank.hours.postings import HOURS
 from pointsbank.hours.refusals import ReasonInvalid, UnknownRecord, WrongState
 from pointsbank.hours.tables import objections
@@ -29,7 +29,7 @@ from pointsbank.hours.taking_back import Line, clawback_draft, done_row
 from pointsbank.hours.trails import Filed, credited_since, filed_records
 from pointsbank.hours.withheld import is_withheld
 from pointsbank.ledger.model import RECORDED_AT, Change, Draft, Receipt, Row
-from pointsbank.ledger.refusals import GroupRefused, Refusal, StateChanged
+from pointsbank.ledger.refusals import GroupRefused, InsufficientBalance, Refusal
 from pointsbank.people.merged import was_merged
 from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.calendar import city_day, start_of_day, working_days_after
@@ -39,6 +39,9 @@ from pointsbank.store.lists import fetched, is_one_of
 ATTEMPTS: Final = 20
 OBJECTION_REASONS: Final = ("not-present", "wrong-times", "wrong-person", "not-volunteer-service", "other")
 DECISION_REASONS: Final = ("confirmed", "not-proved", "withdrawn-by-objector", "misconduct", "other")
+
+UNDECIDED: Final = ("open", "escalated")
+"""States of an objection, or an appeal, on which somebody must still decide."""
 
 _DAY_MICROS: Final = 86_400 * 1_000_000
 
@@ -73,23 +76,38 @@ class Objecting:
             return FourEyes("machine-source")
         if reason not in OBJECTION_REASONS:
             return ReasonInvalid(reason)
-        found = await self._find(record_id)
-        if found is None:
-            return UnknownRecord(record_id)
-        record, earlier = found
-        number = len(earlier) + 1
-        if record.state == "objected" and earlier and self._is_same(earlier[-1], reason, by):
-            return earlier[-1]
-        if record.state != "pending":
-            return WrongState(record_id, record.state)
-        policy = self._policy(record)
+        refusal: Refusal = UnknownRecord(record_id)
+        for _ in range(ATTEMPTS):
+            found = await self._find(record_id)
+            if found is None:
+                return UnknownRecord(record_id)
+            record, earlier = found
+            if record.state == "objected" and earlier and self._is_same(earlier[-1], reason, by):
+                return earlier[-1]
+            if record.state != "pending":  # the release, or another objection, was first
+                return WrongState(record_id, record.state)
+            draft = await self._objection(record, len(earlier) + 1, reason, by, command)
+            result = (await self._ledger.submit([draft], HOURS))[0]
+            if not isinstance(result, Refusal):
+                return (await self.cases(record_id))[-1]
+            refusal = result
+            if not refusal.retry:
+                break
+        return refusal
+
+    async def _objection(self, record: Filed, number: int, reason: str, by: By, command: Command) -> Draft:
+        """The case, and the freezing of the line with whatever was paid for it later."""
+        record_id, policy = record.record_id, self._policy(record)
         due = working_days_after(self._today(), policy.safeguards.decision_working_days, policy)
         case = Row(
             "objections",
             (record_id, number, reason, by.name, RECORDED_AT, due.isoformat(), "", 0, "", "open"),
             key_length=2,
         )
-        draft = Draft(
+        changed = await self._ledger.database.read(
+            changed_with, self._ledger.id, record_id, "pending", "objected"
+        )
+        return Draft(
             "object-to-record",
             f"object:{record_id}:{number}:{by.name}",
             command.client,
@@ -98,18 +116,11 @@ class Objecting:
             actor=by.name,
             place=by.place,
             rows=(case, step_row(record_id, len(record.steps) + 1, "objected", by, reason)),
-            changes=(
-                Change("service_records", (record_id,), "pending", "objected"),
-                *await self._with_supplement(record_id, "pending", "objected"),
-            ),
+            changes=(Change("service_records", (record_id,), "pending", "objected"), *changed),
         )
-        result = (await self._ledger.submit([draft], HOURS))[0]
-        if isinstance(result, Refusal):
-            return await self._moved_on(record_id, result)
-        return (await self.cases(record_id))[-1]
 
     def _is_same(self, case: Objection, reason: str, by: By) -> bool:
-        return case.state in ("open", "escalated") and case.objector == by.name and case.reason == reason
+        return case.state in UNDECIDED and case.objector == by.name and case.reason == reason
 
     async def decide(
         self, record_id: str, reason: str, by: By, command: Command, *, uphold: bool
@@ -135,7 +146,9 @@ class Objecting:
             )
             if forbidden:
                 return FourEyes(forbidden)
-            if uphold and await self._ledger.database.read(_has_moved, self._ledger.id, record):
+            # what was paid later may have come free, and been spent, just before the record was frozen
+            is_gone = isinstance(refusal, InsufficientBalance)
+            if uphold and (is_gone or await self._ledger.database.read(_has_moved, self._ledger.id, record)):
                 drafts = [await self._taken_back(record, cases[-1], reason, by, command)]
             else:
                 drafts = await self._decision(record, cases[-1], reason, by, command, uphold=uphold)
@@ -144,7 +157,7 @@ class Objecting:
             if not refusals:
                 return (await self.cases(record_id))[-1]
             refusal = refusals[0]
-            if not refusal.retry:
+            if not refusal.retry and not isinstance(refusal, InsufficientBalance):
                 break
         return refusal
 
@@ -181,7 +194,7 @@ class Objecting:
             )
         )
         if not uphold:
-            dropped = await self._with_supplement(record.record_id, "objected", "pending", free_on)
+            dropped = await read(changed_with, ledger_id, record.record_id, "objected", "pending", free_on)
         step = step_row(record.record_id, len(record.steps) + 1, f"objection-{state}", by, reason)
         decision = Draft(
             "reversal" if uphold else "decide-objection",
@@ -231,16 +244,6 @@ class Objecting:
             changes=(*found.ended, decided),
         )
 
-    async def _with_supplement(
-        self, record_id: str, old: str, new: str, free_on: str = ""
-    ) -> tuple[Change, ...]:
-        """The same change for what was paid for the record later, if it stands on notice as well."""
-        _, supplement = await self._ledger.database.read(reversed_with, self._ledger.id, record_id)
-        if supplement is None or supplement[0] != old:
-            return ()
-        values = (("available_on", free_on),) if free_on else ()
-        return (Change("service_records", (supplement_of(record_id),), old, new, values),)
-
     async def escalate(self, as_of: date, client: str = "escalate") -> int:
         """Send objections up that nobody has decided by their last day; gives how many. May be run at any time."""
         overdue = await self._ledger.database.read(_overdue, self._ledger.id, as_of.isoformat())
@@ -265,13 +268,6 @@ class Objecting:
 
     async def _find(self, record_id: str) -> tuple[Filed, list[Objection]] | None:
         return await self._ledger.database.read(_record_with_cases, self._ledger.id, record_id)
-
-    async def _moved_on(self, record_id: str, refusal: Refusal) -> Refusal:
-        """The release, or another objection, was first."""
-        found = await self._find(record_id)
-        if found is None or not (isinstance(refusal, StateChanged) or refusal.retry):
-            return refusal
-        return WrongState(record_id, found[0].state)
 
     async def _ties(self, record: Filed, by: By) -> Ties:
         policy = self._policy(record)
@@ -319,23 +315,10 @@ def open_cases(connection: Connection, ledger_id: int, ids: Iterable[str]) -> di
         select(t.record_id, t.due_on).where(
             t.ledger_id == ledger_id,
             is_one_of(connection, t.record_id, ids),
-            t.state.in_(("open", "escalated")),
+            t.state.in_(UNDECIDED),
         )
     )
     return {str(record_id): str(due_on) for record_id, due_on in rows}
-
-
-def objections_due(connection: Connection, ledger_id: int, limit: int = 500) -> list[Objection]:
-    """Undecided objections, those that went up first, then by their last day."""
-    names = Objection.__struct_fields__
-    t = objections.c
-    rows = connection.execute(
-        select(*(t[name] for name in names))
-        .where(t.ledger_id == ledger_id, t.state.in_(("open", "escalated")))
-        .order_by(t.state, t.due_on, t.record_id)
-        .limit(limit)
-    )
-    return [Objection(**dict(zip(names, row, strict=True))) for row in rows]
 
 
 def _record_with_cases(

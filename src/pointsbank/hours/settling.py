@@ -19,6 +19,7 @@ from pointsbank.engine.commands import request_digest
 from pointsbank.engine.registry import Ledger
 from pointsbank.hours.aliases import people_of
 from pointsbank.hours.debts import debts_of, payments
+from pointsbank.hours.funding import supplement_of
 from pointsbank.hours.postings import HOURS
 from pointsbank.hours.refusals import DebtLeft, HoursUnderWay, NoHousehold, UnknownCase
 from pointsbank.hours.tables import record_trails, service_records, unfunded_credits
@@ -202,7 +203,16 @@ def _under_way(connection: Connection, ledger_id: int, ids: frozenset[str]) -> i
             record.state.in_(_UNDER_WAY) | is_unfunded,
         )
     ).all()
-    return len(rows)
+    # what was paid later for a record that is free already has no trail, and may stand on notice for itself
+    later = connection.execute(
+        select(record.record_id).where(
+            record.ledger_id == ledger_id,
+            is_one_of(connection, record.volunteer, ids),
+            record.state.in_(("pending", "objected")),
+        )
+    ).all()
+    own = supplement_of("")
+    return len({row.record_id.removesuffix(own) for row in (*rows, *later)})
 
 
 def _heirs(connection: Connection, ledger_id: int, person_id: str, today: date) -> list[Volunteer]:

@@ -21,6 +21,7 @@ from pointsbank.intake.lines import parts_of
 from pointsbank.ledger.model import lot_expiry
 from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.calendar import city_day, record_deadline, working_days_after
+from pointsbank.policy.model import Policy
 from pointsbank.readers.moments import sequence_now
 from pointsbank.store.lists import is_one_of
 
@@ -45,6 +46,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     minutes: int
     points: int
+    """What it brings or has brought, with what was paid for it later; frozen by an objection while it stands `objected`."""
     cut_minutes: int
     """Minutes of merit that earned no points: cut by a cap, by rounding, or because the class earns none."""
     unfunded: int
@@ -110,8 +112,8 @@ class Standings:
         records = filed_records(connection, ledger_id, ids)
         creditable = _creditable(connection, ledger_id, ids)
         waiting = waiting_points(connection, ledger_id, ids)
-        expiries = _expiries(connection, ledger_id, ids)
-        withheld = withheld_of(connection, ledger_id, ids)
+        expiries, later = _expiries_and_later(connection, ledger_id, ids)
+        withheld = withheld_of(connection, ledger_id, [*ids, *map(supplement_of, later)])
         booked = [record.sequence for record in records.values() if record.sequence]
         capped = capped_by(connection, ledger_id, booked) if self._is_capped else {}
         due = open_cases(connection, ledger_id, [id_ for id_, r in records.items() if r.state == "objected"])
@@ -122,7 +124,8 @@ class Standings:
                 due.get(id_, ""),
                 waiting.get(id_, 0),
                 expiries.get(id_, ""),
-                withheld.get(id_, (0, 0))[0],
+                later.get(id_, 0),
+                sum(withheld.get(one, (0, 0))[0] for one in (id_, supplement_of(id_))),
                 capped.get(record.sequence, 0),
             )
             for id_, record in records.items()
@@ -192,6 +195,7 @@ class Standings:
         case_due: str,
         unfunded: int,
         expires_on: str,
+        later: int,
         withheld: int,
         capped: int,
     ) -> Standing:
@@ -204,7 +208,7 @@ class Standings:
             day=record.day,
             state=record.state,
             minutes=record.minutes,
-            points=record.points - withheld,  # what it brings, or has brought
+            points=record.points + later - withheld,
             cut_minutes=record.minutes - creditable if is_booked else 0,
             unfunded=unfunded,
             capped=capped if is_booked else 0,
@@ -218,19 +222,23 @@ class Standings:
 
     def _due(self, record: Filed, case_due: str) -> str:
         policy = self._policies.in_force(date.fromisoformat(record.day))
-        days = policy.safeguards.decision_working_days
         match record.state:
-            case "submitted":
-                return working_days_after(date.fromisoformat(record.submitted_on), days, policy).isoformat()
-            case "checked":
-                checked = city_day(record.steps[-1].at, self._zone)
-                return working_days_after(checked, days, policy).isoformat()
+            case "submitted" | "checked":
+                return verification_due(record, policy).isoformat()
             case "pending":
                 return record.available_on
             case "objected":
                 return case_due
             case _:
                 return ""
+
+
+def verification_due(record: Filed, policy: Policy) -> date:
+    """The latest date by law for the next person's word on a record that waits for one. `policy` is its day's."""
+    days = policy.safeguards.decision_working_days
+    if record.state == "checked":
+        return working_days_after(city_day(record.steps[-1].at, policy.timezone), days, policy)
+    return working_days_after(date.fromisoformat(record.submitted_on), days, policy)
 
 
 def _creditable(connection: Connection, ledger_id: int, ids: list[str]) -> dict[str, int]:
@@ -243,11 +251,13 @@ def _creditable(connection: Connection, ledger_id: int, ids: list[str]) -> dict[
     return {str(record_id): int(creditable) for record_id, creditable in rows}
 
 
-def _expiries(connection: Connection, ledger_id: int, ids: list[str]) -> dict[str, str]:
-    """The last day of the points of each record, those that wait for their fund and those paid later included."""
+def _expiries_and_later(
+    connection: Connection, ledger_id: int, ids: list[str]
+) -> tuple[dict[str, str], dict[str, int]]:
+    """The last day of the points of each record, also of those that wait or were paid later; and the points paid later."""
     t, waiting = service_records.c, unfunded_credits.c
-    later = {supplement_of(id_): id_ for id_ in ids}
-    found = {
+    supplements = {supplement_of(id_): id_ for id_ in ids}
+    expiries = {
         str(id_): str(expires_on)
         for id_, expires_on in connection.execute(
             select(waiting.record_id, waiting.expires_on).where(
@@ -255,9 +265,14 @@ def _expiries(connection: Connection, ledger_id: int, ids: list[str]) -> dict[st
             )
         )
     }
-    rows = connection.execute(
-        select(t.record_id, t.lot).where(
-            t.ledger_id == ledger_id, is_one_of(connection, t.record_id, [*ids, *later]), t.lot > ""
+    later: dict[str, int] = {}
+    for id_, lot, points in connection.execute(
+        select(t.record_id, t.lot, t.points).where(
+            t.ledger_id == ledger_id, is_one_of(connection, t.record_id, [*ids, *supplements]), t.lot > ""
         )
-    )
-    return found | {later.get(id_, id_): lot_expiry(lot) for id_, lot in rows}
+    ):
+        record_id = supplements.get(id_, id_)
+        expiries[record_id] = lot_expiry(lot)
+        if id_ in supplements:
+            later[record_id] = int(points)
+    return expiries, later

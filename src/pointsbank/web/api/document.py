@@ -12,6 +12,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from pointsbank.web.api import (
     accounts,
     activities,
+    awaiting,
     cases,
     evidence,
     funds,
@@ -64,6 +65,7 @@ def api_router() -> Router:
             trial_balance.router,
             hours.router,
             records.router,
+            awaiting.router,
             activities.router,
             activities.sessions_router,
             session_people.router,
