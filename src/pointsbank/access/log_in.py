@@ -6,7 +6,6 @@ store holds the SHA-256; it changes at log-in and with every fresh code.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import secrets
 
@@ -82,7 +81,6 @@ class LogIns:
         self._rules = rights().log_in
         self._known = known
         self._swept_at = 0
-        self._turn = asyncio.Lock()
         self.store, self.pepper, self.passwords = store, pepper, passwords
 
     # credentials
@@ -120,10 +118,9 @@ class LogIns:
         """
         login = login if is_login(login) else ""
         limits = throttle.limits_of(self._pepper, self._rules, login, address)
-        async with self._turn:
-            account = await self._ledger.database.read_one(standing.account_named, self._ledger.id, login)
-            person = account.person if account is not None and account.state == "active" else ""
-            wait, own = await self._attempt(limits, person)
+        account = await self._ledger.database.read_one(standing.account_named, self._ledger.id, login)
+        person = account.person if account is not None and account.state == "active" else ""
+        wait, own = await self._attempt(limits, person)
         if wait:
             return TooManyAttempts(wait)
         is_right = await self._passwords.check(own.password if own else None, password)
