@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from tests.canaries import Logs, watched_logs, watched_processes
+from tests.compiled import compiled_once
 from tests.databases import Databases, administer, url_of
 from tests.people_of import MASTER_KEY, settings_for
 
@@ -53,6 +54,13 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Logs]:
     with watched_logs() as logs, watched_processes(logs, tmp_path_factory.mktemp("stderr")):
         yield logs
     assert logs.found == {}, "personal data in the logs of the tests"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def compiled_statements() -> Iterator[None]:
+    """No statement is compiled anew for each test."""
+    with compiled_once():
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")
