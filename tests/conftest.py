@@ -16,6 +16,7 @@ import pytest
 from tests.canaries import Logs, watched_logs, watched_processes
 from tests.compiled import compiled_once
 from tests.databases import Databases, administer, url_of
+from tests.kept_hashers import kept_hashers
 from tests.people_of import MASTER_KEY, settings_for
 
 from pointsbank.access.logins import LoginStore
@@ -60,6 +61,13 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Logs]:
 def compiled_statements() -> Iterator[None]:
     """No statement is compiled anew for each test."""
     with compiled_once():
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def processes_that_hash() -> Iterator[None]:
+    """The processes that hash stay from test to test."""
+    with kept_hashers():
         yield
 
 
