@@ -10,6 +10,7 @@ import os
 import shutil
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,11 @@ from tests.compiled import compiled_once
 from tests.databases import Databases, administer, url_of
 from tests.kept_hashers import kept_hashers
 from tests.people_of import MASTER_KEY, settings_for
+from tests.sound_schemas import sound_schemas_remembered
 
 from pointsbank.access.logins import LoginStore
 from pointsbank.people.store import upgrade_people
+from pointsbank.policy import load
 from pointsbank.store.database import Database
 from pointsbank.store.schema import upgrade
 
@@ -61,6 +64,21 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Logs]:
 def compiled_statements() -> Iterator[None]:
     """No statement is compiled anew for each test."""
     with compiled_once():
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def schemas_looked_through() -> Iterator[None]:
+    """No schema is looked through again that was found sound."""
+    with sound_schemas_remembered():
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def policies_read() -> Iterator[None]:
+    """A policy that does not change is read once, not by each service that a test opens."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(load, "parse_policy", cache(load.parse_policy))
         yield
 
 
