@@ -6,8 +6,10 @@ PostgreSQL is a real server: that of POINTSBANK_TEST_POSTGRES, or one started fr
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import shutil
+import sys
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from functools import cache
@@ -37,12 +39,16 @@ IN_MEMORY = Path("/dev/shm")
 ROOMY = 4 << 30
 """Bytes. What the tests of two processes have on file at a time is a tenth of it."""
 
+LONGEST = ("tests/web/test_every_caller.py", "tests/replay/test_killed.py", "tests/demo/test_demo.py")
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Files of tests lie in memory where there is room: SQLite waits for the disk at each commit, and here it is soon
     there. `--basetemp` or PYTEST_DEBUG_TEMPROOT name another place."""
     if config.option.basetemp is None and _is_roomy(IN_MEMORY):
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        gc.disable()  # until all is collected: what is loaded meanwhile stays
 
 
 def _is_roomy(folder: Path) -> bool:
@@ -58,6 +64,21 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Logs]:
     with watched_logs() as logs, watched_processes(logs, tmp_path_factory.mktemp("stderr")):
         yield logs
     assert logs.found == {}, "personal data in the logs of the tests"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first: one that begins when the others have ended keeps one process busy and the other idle."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+
+
+def pytest_collection_finish() -> None:
+    """Modules and collected tests stay to the end: the collector of garbage need not look at them again and again, nor
+    at each thousand of objects that a test makes."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(300_000, 10, 100)
+    gc.enable()
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -79,6 +100,17 @@ def policies_read() -> Iterator[None]:
     """A policy that does not change is read once, not by each service that a test opens."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(load, "parse_policy", cache(load.parse_policy))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def bytecode(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Processes that tests start compile the program once, also where none is to be written beside the sources."""
+    with pytest.MonkeyPatch.context() as patch:
+        if sys.dont_write_bytecode:
+            run = tmp_path_factory.getbasetemp().parent if "PYTEST_XDIST_WORKER" in os.environ else None
+            patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+            patch.setenv("PYTHONPYCACHEPREFIX", str((run or tmp_path_factory.getbasetemp()) / "bytecode"))
         yield
 
 
