@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import date
+from functools import partial
 
 import msgspec
 import structlog
@@ -94,23 +95,17 @@ def create_app(
 
     Its lifespan opens the database and the ledger's writer, and drains the writer before it closes.
     """
-    metrics = Metrics()
+    return serving(make_routes(), settings, chart=chart, clock=clock, policies=policies, fast_lane=fast_lane)
 
-    @asynccontextmanager
-    async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        async with open_bank(settings, metrics, chart=chart, clock=clock, policies=policies) as bank:
-            app.state.bank = bank
-            try:
-                yield
-            finally:
-                app.state.bank = None
 
+def make_routes() -> Litestar:
+    """All routes and what guards them; whose books they serve, `serving` says."""
     app = Litestar(
         [api_router(), health.health, health.get_metrics, *pages_router()],
         dependencies={"bank": Provide(_bank, sync_to_thread=False)},
         exception_handlers=dict(error_handlers(problem_page)),
         guards=[enforce],
-        lifespan=[lifespan],
+        lifespan=[_with_books_open],
         openapi_config=openapi_config(),
         request_class=BankRequest,
         request_max_body_size=BODY_BYTES,
@@ -118,11 +113,37 @@ def create_app(
         debug=False,
     )
     app.state.bank = None
+    app.state.framework = app.asgi_handler
+    return app
+
+
+def serving(
+    app: Litestar,
+    settings: Settings,
+    *,
+    chart: Chart = SHIPPED,
+    clock: Clock | None = None,
+    policies: PolicyBook | None = None,
+    fast_lane: bool = True,
+) -> Litestar:
+    """The routes, and the books that they serve from their next lifespan on."""
+    metrics = Metrics()
+    app.state.open_books = partial(open_bank, settings, metrics, chart=chart, clock=clock, policies=policies)
     lane = FastLane(lambda: app.state.bank) if fast_lane else None
     app.asgi_handler = FrontDoor(
-        app.asgi_handler, metrics, lane, logs=settings.access_log, https=settings.secure_cookies
+        app.state.framework, metrics, lane, logs=settings.access_log, https=settings.secure_cookies
     )
     return app
+
+
+@asynccontextmanager
+async def _with_books_open(app: Litestar) -> AsyncIterator[None]:
+    async with app.state.open_books() as bank:
+        app.state.bank = bank
+        try:
+            yield
+        finally:
+            app.state.bank = None
 
 
 @asynccontextmanager

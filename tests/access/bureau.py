@@ -155,7 +155,8 @@ async def open_bureau(
             ErasureList(folder / "outside" / "people.erasures"),
             clock=office.clock,
         )
-        await store.upgrade()
+        if not store.database.path.exists():  # where books are lent, people are
+            await store.upgrade()
         await store.open()
         try:
             pepper, passwords = office.log_ins.pepper, office.log_ins.passwords

@@ -9,15 +9,13 @@ from typing import Any
 import httpx
 import pytest
 from tests.web.conftest import Service, entry, running
-from tests.web.test_rules import rules
+from tests.web.test_rules import any_app, rules
 
 from pointsbank.access.pepper import make_pepper
 from pointsbank.access.totp import code_at, step_of
-from pointsbank.app import create_app
 from pointsbank.engine.clock import FixedClock
 from pointsbank.engine.commands import Command
 from pointsbank.ledger.chart import SHIPPED
-from pointsbank.settings import Settings
 from pointsbank.web.posting import reserved_kinds
 
 from .office import MINUTE, NOON, PASSWORD, secret_in
@@ -365,7 +363,7 @@ def test_nothing_asks_for_hints_or_questions(service_document: str) -> None:
 @pytest.fixture
 def service_document() -> str:
     """What the API says of its staff and session doors."""
-    schema = create_app(Settings()).openapi_schema.to_schema()
+    schema = any_app().openapi_schema.to_schema()
     names = ("LogInIn", "CredentialsIn", "PasswordIn", "CodeIn", "StaffIn")
     return str([schema["components"]["schemas"][name] for name in names])
 

@@ -23,6 +23,12 @@ from .office import ADDRESS, PASSWORD, open_office
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 
+@pytest.fixture(autouse=True)
+def processes_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No process here has served another test."""
+    monkeypatch.setattr("pointsbank.access.passwords.Hasher", hashers.Hasher)
+
+
 @pytest.fixture
 def passwords() -> Iterator[Passwords]:
     made = Passwords(Pepper(bytes(32)), workers=1)

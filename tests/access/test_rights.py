@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.web.test_rules import rules
+from tests.web.test_rules import any_app, rules
 
 from pointsbank.access.authorize import (
     Forbidden,
@@ -22,9 +22,7 @@ from pointsbank.access.authorize import (
 )
 from pointsbank.access.model import SCOPES, SELF_ACTIONS, STAFF_ACTIONS, Actor, Grant
 from pointsbank.access.rights import RELATIONS, RightsError, compiled, rights
-from pointsbank.app import create_app
 from pointsbank.cli.main import main
-from pointsbank.settings import Settings
 
 RIGHTS = rights()
 DOORS = {door: action.name for action in RIGHTS.actions.values() for door in action.doors}
@@ -40,7 +38,7 @@ def member(
 
 
 def routes() -> dict[str, dict[str, object]]:
-    return {f"{method} {path}": opt for method, path, opt in rules(create_app(Settings()))}
+    return {f"{method} {path}": opt for method, path, opt in rules(any_app())}
 
 
 def commands(group: click.Command, name: str = "cli") -> set[str]:

@@ -103,6 +103,7 @@ async def test_a_session_a_key_and_a_role_of_one_ledger_open_nothing_in_another(
 
 
 async def test_the_second_store_is_made_once_and_found_again(database: Database) -> None:
+    await _without_log_ins(database)
     async with open_office(database) as office:
         await office.enrol("ann")
     again = LoginStore(database)
@@ -126,6 +127,13 @@ def test_in_the_second_store_the_ledger_leads_every_key_too() -> None:
     for table in second_metadata.tables.values():
         assert next(iter(table.primary_key.columns)).name == "ledger_id"
         assert all(index.columns.keys()[0] == "ledger_id" for index in table.indexes)
+
+
+async def _without_log_ins(database: Database) -> None:
+    if database.dialect == "sqlite":
+        LoginStore(database).path.unlink()
+    else:
+        await write_connection(database, lambda c: c.execute(text(f"DROP SCHEMA {SCHEMA} CASCADE")) and None)
 
 
 def _people(connection: Connection) -> int:

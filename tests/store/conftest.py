@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.databases import administer, url_of
+from tests.databases import administer, copy, url_of
 from tests.store.raw import RawBooks, populate
 
 from pointsbank.store import schema
@@ -68,7 +68,7 @@ def books(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     else:
         server, template = request.getfixturevalue("postgres_template")
         name = f"pb_{uuid.uuid4().hex[:12]}"
-        administer(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+        copy(server, template, name)
         url = url_of(server, name)
         drop = server, f"DROP DATABASE {name} WITH (FORCE)"
     asyncio.run(populate(url))

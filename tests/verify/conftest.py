@@ -9,10 +9,18 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from tests.databases import administer, url_of
+from tests.databases import administer, copy, url_of
 from tests.verify.town import Town, build_town
 
 from pointsbank.store.database import Database
+from pointsbank.verify import run
+from pointsbank.verify.schema import check_schema
+
+
+@pytest.fixture(autouse=True)
+def schemas_looked_through_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What others may take for known is looked at here."""
+    monkeypatch.setattr(run, "check_schema", check_schema)
 
 
 def _build(url: str) -> Town:
@@ -40,7 +48,7 @@ def postgres_town(postgres_template: tuple[str, str]) -> Iterator[tuple[str, Tow
     """URL of the town's PostgreSQL database, for tests that leave it as it is."""
     server, template = postgres_template
     name = f"pb_town_{uuid.uuid4().hex[:8]}"
-    administer(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    copy(server, template, name)
     url = url_of(server, name)
     yield url, _build(url)
     administer(server, f"DROP DATABASE {name} WITH (FORCE)")

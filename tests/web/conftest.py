@@ -14,11 +14,14 @@ from tests.people_of import settings_for
 
 from pointsbank.access.model import NEVER, SCOPES
 from pointsbank.access.service import IssuedKey
-from pointsbank.app import create_app
+from pointsbank.app import make_routes, serving
 from pointsbank.engine.clock import Clock
 from pointsbank.engine.commands import Command
 from pointsbank.ledger.chart import SHIPPED, Chart
 from pointsbank.web.bank import Bank
+
+_ROUTES: list[Litestar] = []
+"""of services that have ended"""
 
 MEMO = {"debit": "memo:a", "credit": "memo:b", "commodity": "CNY", "amount": 100}
 
@@ -67,14 +70,19 @@ def _headers(key: str, more: dict[str, str]) -> dict[str, str]:
 async def running(
     url: str, *, clock: Clock | None = None, chart: Chart = SHIPPED, fast_lane: bool = True, **settings: Any
 ) -> AsyncIterator[Service]:
-    """The service on a database."""
-    app = create_app(
-        settings_for(url, access_log=False, **settings), clock=clock, chart=chart, fast_lane=fast_lane
+    """The service on a database. To make the routes takes longer than most tests: the next service has them too."""
+    app = serving(
+        _ROUTES.pop() if _ROUTES else make_routes(),
+        settings_for(url, access_log=False, **settings),
+        clock=clock,
+        chart=chart,
+        fast_lane=fast_lane,
     )
     async with _lifespan(app):
         transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("127.0.0.1", 50_000))
         async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
             yield Service(app, client)
+    _ROUTES.append(app)
 
 
 @asynccontextmanager

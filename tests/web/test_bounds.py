@@ -19,14 +19,13 @@ from tests.hours.unguarded import unguarded_policy
 from tests.people_of import enrol, volunteers_named
 from tests.points.town import micros
 from tests.web.conftest import Service, running
-from tests.web.test_rules import rules
+from tests.web.test_rules import any_app, rules
 
 from pointsbank.access.authorize import authorize
 from pointsbank.access.model import Actor, Grant
 from pointsbank.access.pepper import make_pepper
 from pointsbank.activities.model import ActivityPlan, SessionPlan
 from pointsbank.activities.ports import By
-from pointsbank.app import create_app
 from pointsbank.engine.clock import FixedClock
 from pointsbank.engine.commands import Command
 from pointsbank.engine.ids import new_id
@@ -43,7 +42,6 @@ from pointsbank.places.service import PlacesService
 from pointsbank.places.stations import stations
 from pointsbank.record_sheets.model import Sheet, SheetOrder
 from pointsbank.record_sheets.signing import make_key
-from pointsbank.settings import Settings
 from pointsbank.store.database import Database
 from pointsbank.web.api.desks import desks_of
 from pointsbank.web.api.hours import ServiceRecordIn
@@ -437,7 +435,7 @@ OF_THE_CITY = {
 
 
 def bounded() -> set[str]:
-    return {f"{m} {p}" for m, p, opt in rules(create_app(Settings())) if opt.get("bounded")}
+    return {f"{m} {p}" for m, p, opt in rules(any_app()) if opt.get("bounded")}
 
 
 def test_every_bounded_route_stands_in_the_table() -> None:
@@ -448,7 +446,7 @@ def test_a_route_that_is_not_bounded_is_for_roles_of_the_whole_city_or_for_onese
     """Whoever has every role at one station comes through no other door than those of the table."""
     everything = Actor("a", "c", frozenset(), "me", "staff", tuple(Grant(r, "S") for r in ROLES), "s", True)
     open_to_all = {"sessions:own", "keys:own", "password:own", "oidc:own", "public"}
-    for method, path, opt in rules(create_app(Settings())):
+    for method, path, opt in rules(any_app()):
         action = opt.get("scope") or opt.get("person") or opt.get("page")
         if action and not opt.get("bounded") and action not in open_to_all:
             assert authorize(everything, action) is not None, f"{method} {path}"

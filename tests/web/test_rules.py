@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, get_args
 
 import pytest
@@ -60,12 +61,14 @@ def rules(app: Litestar) -> Iterator[tuple[str, str, dict[str, Any]]]:
                     yield str(method), route.path_format or "/", handler.opt
 
 
-def _app() -> Litestar:
+@cache
+def any_app() -> Litestar:
+    """The service of any settings: for its routes, which nobody changes."""
     return create_app(Settings())
 
 
 def test_every_route_has_one_rule_and_names_a_real_scope() -> None:
-    for method, path, opt in rules(_app()):
+    for method, path, opt in rules(any_app()):
         found = [name for name in ("public", "scope", "page", "person", "own") if opt.get(name)]
         assert len(found) == 1, f"{method} {path} must say who may enter, once: {found}"
         known = get_args({"person": StaffAction, "own": SelfAction}.get(found[0], Scope))
@@ -73,11 +76,11 @@ def test_every_route_has_one_rule_and_names_a_real_scope() -> None:
 
 
 def test_what_is_public_is_on_the_list() -> None:
-    assert {(method, path) for method, path, opt in rules(_app()) if opt.get("public")} == PUBLIC
+    assert {(method, path) for method, path, opt in rules(any_app()) if opt.get("public")} == PUBLIC
 
 
 def test_every_scope_opens_something() -> None:
-    used = {opt.get("scope") for _, _, opt in rules(_app())}
+    used = {opt.get("scope") for _, _, opt in rules(any_app())}
     assert used >= set(SCOPES)
 
 
@@ -89,7 +92,7 @@ def test_the_service_uses_nothing_that_its_framework_will_drop() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error", LitestarDeprecationWarning)
         warnings.filterwarnings("error", category=DeprecationWarning, module=r"litestar|pointsbank")
-        assert _app().openapi_schema.paths
+        assert create_app(Settings()).openapi_schema.paths
 
 
 async def test_without_a_key_or_the_scope_nobody_enters(small_service: Service) -> None:

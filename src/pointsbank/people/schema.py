@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +31,7 @@ def downgrade(connection: Connection, revision: str) -> None:
     _migrate(connection, lambda config: command.downgrade(config, revision))
 
 
+@cache
 def latest_revision() -> str:
     """The newest revision that this program brings."""
     return ScriptDirectory.from_config(_config()).get_current_head() or ""

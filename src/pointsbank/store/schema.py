@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -77,7 +78,12 @@ async def write_connection(database: Database, work: Callable[[Connection], None
 
 def latest_revision() -> str:
     """The newest revision that this program brings."""
-    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+    return _latest_in(migrations_folder())
+
+
+@cache
+def _latest_in(folder: Path) -> str:
+    return ScriptDirectory(folder).get_current_head() or ""
 
 
 def current_revision(connection: Connection) -> str | None:
