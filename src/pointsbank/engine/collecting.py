@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final
 
 SELDOM: Final = (50_000_000, 50, 100)
 """Objects and rounds between two looks; Python's own are (700, 10, 10)."""
+
+MANY: Final = 256
+"""Things at once from which on it is worth it."""
 
 _works = 0
 _before = gc.get_threshold()
@@ -34,6 +37,11 @@ def end_work() -> None:
     _works -= 1
     if not _works:
         gc.set_threshold(*_before)
+
+
+def collecting_for(things: int) -> AbstractContextManager[None]:
+    """A work that judges so many things at once, as `collecting_seldom`; with a few nothing is done."""
+    return collecting_seldom() if things >= MANY else nullcontext()
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from pointsbank.activities.ports import By, Households
 from pointsbank.activities.reading import versions_of
+from pointsbank.engine.collecting import collecting_for
 from pointsbank.engine.commands import Command
 from pointsbank.engine.registry import Ledger
 from pointsbank.engine.writer import Result
@@ -65,7 +66,8 @@ class Verifying:
 
     async def verify(self, ids: Sequence[str], by: By, command: Command) -> list[Outcome] | Refusal:
         """Verify records, in this order. Above limits the first person's word waits for a second person's."""
-        return await self._act("verify", ids, "", by, command)
+        with collecting_for(len(ids)):
+            return await self._act("verify", ids, "", by, command)
 
     async def reject(
         self, ids: Sequence[str], reason: str, by: By, command: Command
