@@ -29,7 +29,11 @@ class Ties(msgspec.Struct, frozen=True):
     """(actor, beneficiary): the actor has recorded or verified for the beneficiary within the policy's days."""
 
     def live_together(self, one: str, other: str) -> bool:
-        return any(h.get(one) is not None and h.get(one) == h.get(other) for h in self.households)
+        for homes in self.households:
+            home = homes.get(one)
+            if home is not None and home == homes.get(other):
+                return True
+        return False
 
 
 def may_not_record(by: By, beneficiary: str, ties: Ties, guard: Safeguards) -> str:

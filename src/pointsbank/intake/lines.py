@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -74,6 +75,7 @@ def parts_of(text: str) -> tuple[str, ...]:
     return tuple(parts)
 
 
+@lru_cache(maxsize=4096)  # the people of a session leave at the same second
 def effective_micros(second: int, zone: str) -> int:
     """Microseconds UTC of a local second from a file. A clock at the edge of the calendar stays within it."""
     try:
