@@ -93,19 +93,22 @@ async def test_what_waits_for_a_lock_too_long_is_told_as_a_loss_and_keeps_no_con
 
 
 async def test_who_waits_no_longer_leaves_the_connection_to_others(direct: Direct, postgres_url: str) -> None:
-    holder = await asyncpg.connect(postgres_url)
+    holder, looker = [await asyncpg.connect(postgres_url) for _ in range(2)]
     held = holder.transaction()
     await held.start()
     await holder.execute("LOCK TABLE heads IN ACCESS EXCLUSIVE MODE")
     left = [asyncio.create_task(direct.run(name_of, 1)) for _ in range(2 * MOST)]
-    while await locked_out(holder) < MOST:
-        pass
+    async with asyncio.timeout(30):
+        while await locked_out(looker) < MOST:
+            await asyncio.sleep(0)
     for task in left:
         task.cancel()
-    assert all(isinstance(e, asyncio.CancelledError) for e in await asyncio.gather(*left, return_exceptions=True))
+    ends = await asyncio.gather(*left, return_exceptions=True)
+    assert [type(end) for end in ends] == [asyncio.CancelledError] * len(ends)
     assert await asyncio.gather(*(direct.run(how_many, 1) for _ in range(MOST)))
     await held.rollback()
     await holder.close()
+    await looker.close()
 
 
 async def locked_out(connection: asyncpg.Connection) -> int:

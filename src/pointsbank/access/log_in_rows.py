@@ -1,7 +1,7 @@
 """Rows of log-ins: credentials, sessions and what happened at the door, each function in one short transaction.
 
-What every log-in and every request of staff asks is written as SQL, the same on both engines: a statement that is put
-together anew costs more in Python than in the database.
+What every log-in and every request of staff asks is written as SQL: a statement that is put together anew costs more in
+Python than in the database. On PostgreSQL an attempt, and a session that opens, are one statement each.
 """
 
 from __future__ import annotations
@@ -93,7 +93,8 @@ def _attempted(size: int) -> TextClause:
 def _opened(size: int) -> TextClause:
     """All that opening a session writes, in one statement of PostgreSQL, and 1; nothing and 0 if the step was used.
 
-    All rests on the step, whose row is taken first, and none sees what the others write.
+    All rests on the step, whose row is taken first, and none sees what the others write. Nor does it see a log-in of the
+    same person at the same moment, with another step: until the next one there may be a session more than the most.
     """
     return text(
         f"""WITH used AS (

@@ -35,6 +35,9 @@ _CLOSING: Final = 2.0
 _UNAVAILABLE: Final = (*LOST, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError)
 """The same, and a server that starts, stops, or has no connection left: nothing was carried out."""
 
+_SAID_NO: Final = (asyncpg.PostgresError, asyncpg.InterfaceError)
+"""What the server, or the driver before it asks, has against a statement."""
+
 _DIALECT: Final = dialect()  # type: ignore[no-untyped-call]
 
 
@@ -71,10 +74,10 @@ class Direct:
                 one = cast("Connection", _One(connection))
                 try:
                     return await greenlet_spawn(lambda: work(one, *args, **kwargs))
-                except asyncpg.InterfaceError as error:
-                    if connection.is_closed():
+                except _SAID_NO as error:
+                    if connection.is_closed() or _is_loss(error):
                         raise
-                    # a wrong call, as with a value of the wrong type, is no loss; after the colon stands the value
+                    # after the colon, and in the details, stand values
                     raise StoreError(f"{type(error).__name__}: {str(error).partition(':')[0]}") from None
         except _UNAVAILABLE as error:
             raise ConnectionError(type(error).__name__) from error
@@ -84,6 +87,11 @@ class Direct:
         if self._is_open:
             with suppress(*LOST):
                 await asyncio.wait_for(self._pool.close(), _CLOSING)
+
+
+def _is_loss(error: Exception) -> bool:
+    """On an open connection: a wrong call, as with too few values, is none."""
+    return isinstance(error, _UNAVAILABLE) and not isinstance(error, asyncpg.InterfaceError)
 
 
 async def _as_it_is(connection: Any) -> None:
