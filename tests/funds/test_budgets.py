@@ -113,7 +113,7 @@ async def test_what_the_ledger_does_not_take_stops_the_queue_and_the_raise_stand
         ids = {name: line.record_id for name, line in (await centre.submit(session)).items()}
         await centre.verify(*ids.values())
         command = centre.key()
-        other = Draft("propose-budget", f"pay:{ids['V3']}", command.client, b"another request".ljust(32), 0)
+        other = Draft("propose-budget", f"pay:{ids['V3']}", command.client, b"another request.", 0)
         done((await centre.ledger.submit([replace(other, touches=("anything",))], ROOM))[0])
         change = await proposed(centre, 4000)
         answer = refused(await desk(centre).decide(change.change_id, HEAD, command, approve=True))
@@ -123,7 +123,9 @@ async def test_what_the_ledger_does_not_take_stops_the_queue_and_the_raise_stand
         again = done(
             await desk(centre).decide(change.change_id, HEAD, Command("another", "again"), approve=True)
         )
-        assert (again.state, (await state(centre)).waiting) == ("approved", 0), "decided again, the rest is paid"
+        assert (again.state, (await state(centre)).waiting) == ("approved", 0), (
+            "decided again, the rest is paid"
+        )
         assert [await centre.points(name, pending=True) for name in ids] == [2000] * 3
         await centre.holds()
 
