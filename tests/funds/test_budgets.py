@@ -111,7 +111,7 @@ async def test_what_the_ledger_does_not_take_stops_the_queue_and_the_raise_stand
     async with open_centre(database, with_budget(20)) as centre:
         session = await centre.attended(["V1", "V2", "V3"], "2026-03-02")
         ids = {name: line.record_id for name, line in (await centre.submit(session)).items()}
-        await centre.verify(*ids.values())
+        await centre.verify(*(ids[name] for name in ("V1", "V2", "V3")))
         command = centre.key()
         other = Draft("propose-budget", f"pay:{ids['V3']}", command.client, b"another request.", 0)
         done((await centre.ledger.submit([replace(other, touches=("anything",))], ROOM))[0])
