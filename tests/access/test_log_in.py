@@ -381,6 +381,23 @@ async def test_a_new_password_needs_the_old_one_and_ends_all_other_sessions(data
         assert isinstance(opened, OpenedSession)
 
 
+async def test_of_two_new_passwords_at_one_moment_one_is_set_and_the_other_is_told_so(
+    database: Database,
+) -> None:
+    async with open_office(database) as office:
+        await office.enrol("ann")
+        opened = await office.log_in("ann")
+        new = ("another horse battery", "one more horse battery")
+        told = await asyncio.gather(
+            *(office.log_ins.change_password(opened.token, PASSWORD, one, ADDRESS) for one in new)
+        )
+        [is_set] = [one for one, answer in zip(new, told, strict=True) if isinstance(answer, OpenedSession)]
+        assert LogInRefused() in told or UnknownSession() in told
+        office.clock.time += MINUTE
+        again = await office.log_ins.log_in("ann", is_set, office.code("ann"), ADDRESS)
+        assert isinstance(again, OpenedSession)
+
+
 async def test_current_passwords_cannot_be_guessed_in_a_session(database: Database) -> None:
     async with open_office(database) as office:
         await office.enrol("ann")

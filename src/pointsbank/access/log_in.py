@@ -208,7 +208,7 @@ class LogIns:
             return LogInRefused()
         kept, renewed = await self._passwords.hash(new), secrets.token_urlsafe(32)
         tokens = (rows.hash_of(token), rows.hash_of(renewed))
-        await self._store.run(
+        is_replaced = await self._store.run(
             rows.replace_password,
             self._ledger.id,
             line,
@@ -219,6 +219,8 @@ class LogIns:
             limits,
             where,
         )
+        if not is_replaced:
+            return LogInRefused()
         return OpenedSession(renewed, line.id, line.person, line.expires_at)
 
     async def actor(self, token: str) -> Actor | None:

@@ -252,14 +252,19 @@ def replace_password(
     now: int,
     limits: dict[str, int],
     where: str,
-) -> None:
-    """A new password in place of the one that was checked; this session goes on under a new token, alone."""
+) -> bool:
+    """A new password in place of the one that was checked; this session goes on under a new token, alone.
+
+    If another was set meanwhile, nothing.
+    """
     c, s = credentials.c, sessions.c
-    connection.execute(
+    replaced = connection.execute(
         update(credentials)
         .where(c.ledger_id == ledger_id, c.person_id == line.person, c.password == before)
         .values(password=kept, changed_at=now)
     )
+    if replaced.rowcount != 1:
+        return False
     throttle.succeeded(connection, ledger_id, limits, now)
     connection.execute(
         delete(sessions).where(
@@ -272,6 +277,7 @@ def replace_password(
         .values(token_hash=tokens[1], touched_at=now)
     )
     note(connection, ledger_id, now, line.person, "password", line.id, where)
+    return True
 
 
 def use_step(connection: Connection, ledger_id: int, person: str, own: Credentials, step: int) -> bool:
