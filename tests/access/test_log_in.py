@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, select
 
+from pointsbank.access import log_in_rows as rows
 from pointsbank.access.common_passwords import known_of, made
 from pointsbank.access.log_in import OpenedSession
 from pointsbank.access.logins import credentials, events, sessions, throttles
@@ -217,6 +218,26 @@ async def test_a_code_opens_once(database: Database) -> None:
         assert isinstance(await office.log_ins.log_in("ann", PASSWORD, later, ADDRESS), OpenedSession)
 
 
+async def test_what_was_replaced_while_it_was_checked_opens_nothing(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_office(database) as office:
+        await office.enrol("ann")
+        check, person = office.log_ins.passwords.check, office.people["ann"]
+
+        async def checked(kept: str | None, password: str) -> bool:
+            is_right = await check(kept, password)
+            renewed = (await office.log_ins.passwords.hash("another horse battery"), b"another nonce....")
+            await office.store.run(rows.keep, office.ledger.id, person, *renewed, NOON, {"h:any": 1})
+            return is_right
+
+        monkeypatch.setattr(office.log_ins.passwords, "check", checked)
+        assert await office.log_ins.log_in("ann", PASSWORD, office.code("ann"), ADDRESS) == LogInRefused()
+        assert await office.log_ins.list(person) == [], (
+            "password and app were lost, and two others gave new ones"
+        )
+
+
 async def test_failures_shut_the_door_for_a_while_for_unknown_names_as_well(database: Database) -> None:
     async with open_office(database) as office:
         await office.enrol("ann")
@@ -358,6 +379,23 @@ async def test_a_new_password_needs_the_old_one_and_ends_all_other_sessions(data
         assert await door.log_in("ann", PASSWORD, office.code("ann"), ADDRESS) == LogInRefused()
         opened = await door.log_in("ann", new, office.code("ann"), ADDRESS)
         assert isinstance(opened, OpenedSession)
+
+
+async def test_of_two_new_passwords_at_one_moment_one_is_set_and_the_other_is_told_so(
+    database: Database,
+) -> None:
+    async with open_office(database) as office:
+        await office.enrol("ann")
+        opened = await office.log_in("ann")
+        new = ("another horse battery", "one more horse battery")
+        told = await asyncio.gather(
+            *(office.log_ins.change_password(opened.token, PASSWORD, one, ADDRESS) for one in new)
+        )
+        [is_set] = [one for one, answer in zip(new, told, strict=True) if isinstance(answer, OpenedSession)]
+        assert LogInRefused() in told or UnknownSession() in told
+        office.clock.time += MINUTE
+        again = await office.log_ins.log_in("ann", is_set, office.code("ann"), ADDRESS)
+        assert isinstance(again, OpenedSession)
 
 
 async def test_current_passwords_cannot_be_guessed_in_a_session(database: Database) -> None:

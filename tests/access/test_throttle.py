@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Connection, event, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from pointsbank.access import log_in_rows as rows
 from pointsbank.access import throttle
 from pointsbank.access.log_in import SWEEP_EVERY_SECONDS, OpenedSession
 from pointsbank.access.logins import LoginStore, events, sessions, throttles
@@ -93,6 +94,33 @@ async def test_attempts_at_one_moment_that_share_their_counters_all_end(store: L
 
 def _nothing(connection: Connection, ledger_id: int, limits: dict[str, int], now: int) -> None:
     """A failure leaves its count where it is."""
+
+
+async def test_sessions_that_open_and_are_renewed_at_one_moment_lock_nobody_out(store: LoginStore) -> None:
+    """Each ends the session of a neighbour at the same desk, who takes a fresh code meanwhile."""
+    own, people = rows.Credentials("kept", b"nonce"), [f"p{number}" for number in range(4)]
+    limits = {person: {f"h:{person}": 9999, f"a:{person}": 9999, "n:1": 9999} for person in people}
+    for person in people:
+        await store.run(rows.keep, 1, person, own.password, own.nonce, NOON, limits[person])
+
+    async def turn(person: str, neighbour: str, step: int) -> None:
+        before, opened = rows.hash_of(f"{person}-{step - 1}"), f"{person}-{step}"
+        line = rows.Line("", person, NOON, NOON, NOON, NOON)
+        row = (rows.hash_of(opened), opened, person, NOON, 2 * NOON)
+        await store.run_one(rows.attempt, 1, limits[person], NOON, WINDOW, person)
+        await asyncio.gather(
+            store.run_one(
+                rows.open_session, 1, row, own, 2 * step, limits[person], f"{neighbour}-{step - 1}", ""
+            ),
+            store.run(rows.renew, 1, line, (before, before), NOON, own, 2 * step - 1, limits[person], ""),
+        )
+
+    async with asyncio.timeout(60):
+        for step in range(1, 26):
+            pairs = zip(people, people[1:] + people[:1], strict=True)
+            await asyncio.gather(*(turn(*pair, step) for pair in pairs))
+    for person in people:
+        assert 0 < len(await store.run_one(rows.sessions_of, 1, person)) <= rights().log_in.most_sessions
 
 
 async def test_a_hundred_at_once_count_as_a_hundred(store: LoginStore) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import date
 
+from msgspec.structs import replace
 from tests.activities.centre import HEAD, JUDGE, Centre, done, guarded, open_centre, refused
 
 from pointsbank.access.refusals import ReservedKind
 from pointsbank.activities.ports import By
 from pointsbank.activities.refusals import FourEyes
-from pointsbank.funds.postings import BudgetChange, budget_draft
+from pointsbank.engine.commands import Command
+from pointsbank.funds.postings import ROOM, BudgetChange, budget_draft
 from pointsbank.funds.reading import FundState, funds
 from pointsbank.funds.refusals import (
     BudgetBelowIssued,
@@ -20,7 +22,9 @@ from pointsbank.funds.refusals import (
 )
 from pointsbank.funds.service import Budgets, changes_of
 from pointsbank.hours.postings import HOURS
+from pointsbank.hours.refusals import FundQueueStopped
 from pointsbank.ledger.chart import GENERIC_ROOM, SHIPPED
+from pointsbank.ledger.model import Draft
 from pointsbank.ledger.refusals import MovementNotAllowed
 from pointsbank.policy.model import Policy
 from pointsbank.store.database import Database
@@ -100,6 +104,29 @@ async def test_a_budget_never_falls_below_what_is_issued(database: Database) -> 
         assert (now.budget, now.issued, now.free) == (2000, 2000, 0)
         await changed(centre, 100)
         assert (await state(centre)).free == 100
+        await centre.holds()
+
+
+async def test_what_the_ledger_does_not_take_stops_the_queue_and_the_raise_stands(database: Database) -> None:
+    async with open_centre(database, with_budget(20)) as centre:
+        session = await centre.attended(["V1", "V2", "V3"], "2026-03-02")
+        ids = {name: line.record_id for name, line in (await centre.submit(session)).items()}
+        await centre.verify(*(ids[name] for name in ("V1", "V2", "V3")))
+        command = centre.key()
+        other = Draft("propose-budget", f"pay:{ids['V3']}", command.client, b"another request.", 0)
+        done((await centre.ledger.submit([replace(other, touches=("anything",))], ROOM))[0])
+        change = await proposed(centre, 4000)
+        answer = refused(await desk(centre).decide(change.change_id, HEAD, command, approve=True))
+        assert answer == FundQueueStopped("city", ids["V3"], "idempotency-conflict")
+        now = await state(centre)
+        assert (now.budget, now.waiting, now.free) == (6000, 1, 2000), "raised, and paid up to there"
+        again = done(
+            await desk(centre).decide(change.change_id, HEAD, Command("another", "again"), approve=True)
+        )
+        assert (again.state, (await state(centre)).waiting) == ("approved", 0), (
+            "decided again, the rest is paid"
+        )
+        assert [await centre.points(name, pending=True) for name in ids] == [2000] * 3
         await centre.holds()
 
 

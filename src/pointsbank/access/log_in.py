@@ -131,7 +131,7 @@ class LogIns:
         if own is not None and is_right and step is not None:
             opened, row = _new_session(person, now, self._rules)
             if await self._store.run_one(
-                rows.open_session, self._ledger.id, row, step, limits, before, where
+                rows.open_session, self._ledger.id, row, own, step, limits, before, where
             ):
                 return opened
         await self._store.run_one(rows.note, self._ledger.id, now, person, "refused", "", where)
@@ -150,10 +150,10 @@ class LogIns:
         step = None
         if own is not None and account is not None and account.state == "active":
             step = matching_step(self._secret(person, own.nonce), code, now, self._rules.code_drift_steps)
-        if step is not None:
+        if own is not None and step is not None:
             opened, row = _new_session(person, now, self._rules)
             if await self._store.run_one(
-                rows.open_session, self._ledger.id, row, step, limits, before, where
+                rows.open_session, self._ledger.id, row, own, step, limits, before, where
             ):
                 return opened
         await self._store.run_one(rows.note, self._ledger.id, now, person, "refused", "", where)
@@ -174,7 +174,9 @@ class LogIns:
         renewed = secrets.token_urlsafe(32)
         if own is not None and step is not None:
             tokens = (rows.hash_of(token), rows.hash_of(renewed))
-            if await self._store.run(rows.renew, self._ledger.id, line, tokens, now, step, limits, where):
+            if await self._store.run(
+                rows.renew, self._ledger.id, line, tokens, now, own, step, limits, where
+            ):
                 return OpenedSession(renewed, line.id, line.person, line.expires_at)
         await self._store.run_one(
             rows.note, self._ledger.id, now, line.person, "code-refused", line.id, where
@@ -206,7 +208,7 @@ class LogIns:
             return LogInRefused()
         kept, renewed = await self._passwords.hash(new), secrets.token_urlsafe(32)
         tokens = (rows.hash_of(token), rows.hash_of(renewed))
-        await self._store.run(
+        is_replaced = await self._store.run(
             rows.replace_password,
             self._ledger.id,
             line,
@@ -217,6 +219,8 @@ class LogIns:
             limits,
             where,
         )
+        if not is_replaced:
+            return LogInRefused()
         return OpenedSession(renewed, line.id, line.person, line.expires_at)
 
     async def actor(self, token: str) -> Actor | None:

@@ -1,7 +1,9 @@
 """Rows of log-ins: credentials, sessions and what happened at the door, each function in one short transaction.
 
-What every log-in and every request of staff asks is written as SQL, the same on both engines: a statement that is put
-together anew costs more in Python than in the database.
+Whoever writes several takes credentials first, then throttles, then sessions: so none of them lock each other out.
+
+What every log-in and every request of staff asks is written as SQL: a statement that is put together anew costs more in
+Python than in the database. On PostgreSQL an attempt, and a session that opens, are one statement each.
 """
 
 from __future__ import annotations
@@ -37,10 +39,13 @@ class Line(msgspec.Struct, frozen=True):
 _CREDENTIALS = text(
     "SELECT password, code_nonce FROM credentials WHERE ledger_id = :ledger AND person_id = :person"
 )
-_USE_STEP = text(
+# credentials that were replaced while a password was checked open nothing any more
+_USED = (
     "UPDATE credentials SET last_step = :step"
     " WHERE ledger_id = :ledger AND person_id = :person AND last_step < :step"
+    " AND password = :password AND code_nonce = :nonce"
 )
+_USE_STEP = text(_USED)
 _SESSION = text(
     "SELECT session_id, person_id, opened_at, touched_at, stepped_up_at, expires_at FROM sessions"
     " WHERE ledger_id = :ledger AND token_hash = :token"
@@ -93,13 +98,11 @@ def _attempted(size: int) -> TextClause:
 def _opened(size: int) -> TextClause:
     """All that opening a session writes, in one statement of PostgreSQL, and 1; nothing and 0 if the step was used.
 
-    All rests on the step, whose row is taken first, and none sees what the others write.
+    All rests on the step, whose row is taken first, and none sees what the others write. Nor does it see a log-in of the
+    same person at the same moment, with another step: until the next one there may be a session more than the most.
     """
     return text(
-        f"""WITH used AS (
-            UPDATE credentials SET last_step = :step
-            WHERE ledger_id = :ledger AND person_id = :person AND last_step < :step RETURNING person_id
-        ), opened AS (
+        f"""WITH used AS ({_USED} RETURNING person_id), opened AS (
             INSERT INTO sessions
             (ledger_id, token_hash, session_id, person_id, opened_at, touched_at, stepped_up_at, expires_at)
             SELECT CAST(:ledger AS integer), :token, :session, person_id, CAST(:now AS bigint), CAST(:now AS bigint),
@@ -141,10 +144,10 @@ def keep(
             changed_at=now,
         )
     )
+    throttle.succeeded(connection, ledger_id, limits, now)
     connection.execute(
         delete(sessions).where(sessions.c.ledger_id == ledger_id, sessions.c.person_id == person)
     )
-    throttle.succeeded(connection, ledger_id, limits, now)
     note(connection, ledger_id, now, person, "enrolled", "", "")
 
 
@@ -171,16 +174,19 @@ def open_session(
     connection: Connection,
     ledger_id: int,
     opened: tuple[str, str, str, int, int],
+    own: Credentials,
     step: int,
     limits: dict[str, int],
     before: str,
     where: str,
 ) -> bool:
-    """Write a session down, unless the code's step was used: then nothing."""
+    """Write a session down, unless the code's step was used or the credentials are others by now: then nothing."""
     token_hash, session, person, now, until = opened
     values = {
         "ledger": ledger_id,
         "person": person,
+        "password": own.password,
+        "nonce": own.nonce,
         "step": step,
         "token": token_hash,
         "session": session,
@@ -195,7 +201,7 @@ def open_session(
     }
     if connection.dialect.name == "postgresql":
         return bool(connection.execute(_opened(len(limits)), values).scalar_one())
-    if not use_step(connection, ledger_id, person, step):
+    if not use_step(connection, ledger_id, person, own, step):
         return False
     for statement in ((_LEAVE,) if before else ()) + (_LEAVE_OLDEST, _OPEN, _NOTE):
         connection.execute(statement, values)
@@ -221,16 +227,17 @@ def renew(
     line: Line,
     tokens: tuple[str, str],
     now: int,
+    own: Credentials,
     step: int,
     limits: dict[str, int],
     where: str,
 ) -> bool:
-    """Give a session a new token and a fresh code's leave, unless the code's step was used."""
-    if not use_step(connection, ledger_id, line.person, step):
+    """Give a session a new token and a fresh code's leave, unless the step was used or the credentials are others."""
+    if not use_step(connection, ledger_id, line.person, own, step):
         return False
+    throttle.succeeded(connection, ledger_id, limits, now)
     tokens_then = {"token": tokens[0], "renewed": tokens[1]}
     renewed = connection.execute(_RENEW, {"ledger": ledger_id, "now": now, **tokens_then})
-    throttle.succeeded(connection, ledger_id, limits, now)
     note(connection, ledger_id, now, line.person, "stepped-up", line.id, where)
     return renewed.rowcount == 1
 
@@ -245,14 +252,20 @@ def replace_password(
     now: int,
     limits: dict[str, int],
     where: str,
-) -> None:
-    """A new password in place of the one that was checked; this session goes on under a new token, alone."""
+) -> bool:
+    """A new password in place of the one that was checked; this session goes on under a new token, alone.
+
+    If another was set meanwhile, nothing.
+    """
     c, s = credentials.c, sessions.c
-    connection.execute(
+    replaced = connection.execute(
         update(credentials)
         .where(c.ledger_id == ledger_id, c.person_id == line.person, c.password == before)
         .values(password=kept, changed_at=now)
     )
+    if replaced.rowcount != 1:
+        return False
+    throttle.succeeded(connection, ledger_id, limits, now)
     connection.execute(
         delete(sessions).where(
             s.ledger_id == ledger_id, s.person_id == line.person, s.token_hash != tokens[0]
@@ -263,14 +276,16 @@ def replace_password(
         .where(s.ledger_id == ledger_id, s.token_hash == tokens[0])
         .values(token_hash=tokens[1], touched_at=now)
     )
-    throttle.succeeded(connection, ledger_id, limits, now)
     note(connection, ledger_id, now, line.person, "password", line.id, where)
+    return True
 
 
-def use_step(connection: Connection, ledger_id: int, person: str, step: int) -> bool:
-    """Whether the step of a code is newer than every one used before; it is used now."""
-    used = connection.execute(_USE_STEP, {"ledger": ledger_id, "person": person, "step": step})
-    return used.rowcount == 1
+def use_step(connection: Connection, ledger_id: int, person: str, own: Credentials, step: int) -> bool:
+    """Whether the step of a code is newer than every one used before with these credentials; it is used now."""
+    values = {
+        "ledger": ledger_id, "person": person, "password": own.password, "nonce": own.nonce, "step": step,
+    }  # fmt: skip
+    return connection.execute(_USE_STEP, values).rowcount == 1
 
 
 def session_of(connection: Connection, ledger_id: int, token_hash: str) -> Line | None:

@@ -51,9 +51,8 @@ def attempt(
 def _one_by_one(
     connection: Connection, values: dict[str, int | str], limits: Mapping[str, int], now: int, minutes: int
 ) -> int:
-    for number, limit in enumerate(limits.items()):
-        rows = connection.execute(_counted(number), values).all()
-        wait = wait_of(rows, dict((limit,)), now, minutes)
+    for number in range(len(limits)):
+        wait = wait_of(connection.execute(_counted(number), values).all(), limits, now, minutes)
         if wait:
             return wait
     return 0

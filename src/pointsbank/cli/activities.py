@@ -40,7 +40,6 @@ from pointsbank.cli.terminal import (
 from pointsbank.engine.commands import Command
 from pointsbank.engine.ids import new_id
 from pointsbank.engine.registry import CITY_LEDGER, ledger_to_read, open_ledger
-from pointsbank.hours.funding import PaymentRefused
 from pointsbank.hours.notices import Notices
 from pointsbank.hours.risks import risks
 from pointsbank.hours.service import HoursService
@@ -325,10 +324,7 @@ async def fund(fund: str, pay: bool, shown: Shown, database_url: str) -> None:
     """
     async with acting_desks(database_url, shown, "hours:verify") as (desks, _, asked):
         if pay:
-            try:
-                count = await desks.funding.pay(fund, asked)
-            except PaymentRefused as error:  # what was paid before it stands, and nobody after it was
-                raise Ending(refusal_text(error.refusal)) from error
+            count = granted(await desks.funding.pay(fund, asked))
             say(f"已补发 {count} 条 / {count} paid")
         for waiting in await desks.funding.waiting(fund):
             say(f"{waiting.queued}\t{waiting.record_id}\t{points_text(waiting.points)}")

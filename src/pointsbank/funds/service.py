@@ -87,7 +87,10 @@ class Budgets:
     async def decide(
         self, change_id: str, by: By, command: Command, *, approve: bool
     ) -> BudgetChange | Refusal:
-        """Decide a proposed change as another natural person; a raise then pays what waits for the fund, in order."""
+        """Decide a proposed change as another natural person; a raise then pays what waits for the fund, in order.
+
+        If that stops, the change stands all the same, and whoever decides it again has the rest paid.
+        """
         found = await self._ledger.database.read(_change_with_salt, self._ledger.id, change_id)
         if found is None:
             return UnknownBudgetChange(change_id)
@@ -95,7 +98,11 @@ class Budgets:
         wanted = "approved" if approve else "refused"
         if change.state != "proposed":
             is_again = (change.state, change.decided_by) == (wanted, by.name)
-            return change if is_again else BudgetChangeDecided(change_id, change.state)
+            if not is_again:
+                return BudgetChangeDecided(change_id, change.state)
+            return await self._with_what_waits(
+                change, command
+            )  # it may have been stopped before that was paid
         if not by.person:
             return FourEyes("machine-source")
         if by.name == change.proposed_by:
@@ -119,9 +126,14 @@ class Budgets:
             return FundExists(change.fund)
         if isinstance(result, Refusal):
             return result
-        if approve and change.points > 0:
-            await self._funding.pay(change.fund, command)
-        return await self._change(change_id)
+        return await self._with_what_waits(await self._change(change_id), command)
+
+    async def _with_what_waits(self, change: BudgetChange, command: Command) -> BudgetChange | Refusal:
+        """A decided change, after a raise has paid what waits for the fund."""
+        if change.state != "approved" or change.points <= 0:
+            return change
+        paid = await self._funding.pay(change.fund, command)
+        return paid if isinstance(paid, Refusal) else change
 
     async def _change(self, change_id: str) -> BudgetChange:
         found = await self._ledger.database.read(_change_with_salt, self._ledger.id, change_id)

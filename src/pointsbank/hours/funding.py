@@ -20,6 +20,7 @@ from pointsbank.hours.aliases import people_of
 from pointsbank.hours.debts import debts_of
 from pointsbank.hours.model import BOOKED
 from pointsbank.hours.postings import HOURS, attached, credited, reversal_drafts
+from pointsbank.hours.refusals import FundQueueStopped
 from pointsbank.hours.tables import service_records, unfunded_credits
 from pointsbank.hours.trails import Filed, filed_records
 from pointsbank.ledger.model import RECORDED_AT, SEQUENCE, Change, Draft, Row
@@ -33,14 +34,6 @@ from pointsbank.store.lists import is_one_of
 ATTEMPTS: Final = 20
 LEAST_DAYS: Final = 90
 """Points whose expiry came while they waited may be spent for so many days after they are paid."""
-
-
-class PaymentRefused(Exception):
-    """The ledger did not take the payment of a line, again and again; what stood before it is paid, nothing after it."""
-
-    def __init__(self, record_id: str, refusal: Refusal) -> None:
-        super().__init__(f"{record_id}: {refusal.code}")
-        self.refusal = refusal
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -94,11 +87,11 @@ class Funding:
         """What waits for a fund, in the order in which it will be paid."""
         return await self._ledger.database.read(waiting_credits, self._ledger.id, fund, limit)
 
-    async def pay(self, fund: str, command: Command) -> int:
+    async def pay(self, fund: str, command: Command) -> int | FundQueueStopped:
         """Pay what waits for a fund, strictly in order, whole credits, as far as it reaches; gives how many.
 
         A line that is frozen by an objection is paid in its turn, and what is paid stays frozen with it: nobody overtakes.
-        May be stopped and run again at any time. Raises PaymentRefused if the ledger does not take a line.
+        May be stopped and run again at any time.
         """
         paid = after = 0
         while page := await self._ledger.database.read(waiting_credits, self._ledger.id, fund, after=after):
@@ -107,7 +100,7 @@ class Funding:
                 if isinstance(result, InsufficientBalance):
                     return paid
                 if isinstance(result, Refusal):
-                    raise PaymentRefused(credit.record_id, result)
+                    return FundQueueStopped(fund, credit.record_id, result.code)
                 paid += result
             after = page[-1].queued
         return paid

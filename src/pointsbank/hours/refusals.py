@@ -91,6 +91,15 @@ class AppealTooLate(Refusal, frozen=True, tag="appeal-too-late"):
     last: str
 
 
+class FundQueueStopped(Refusal, frozen=True, tag="fund-queue-stopped"):
+    """The ledger did not take the payment of a line, for `reason`; what stood before it is paid, nothing after it."""
+
+    retry: ClassVar[bool] = True
+    fund: str
+    id: str
+    reason: str
+
+
 class RecordRefused(Exception):
     """The ledger refused what the rules accepted (a fund without budget, say): nothing of the line was written."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar, cast
 
@@ -16,6 +17,7 @@ from sqlalchemy import Connection, Executable
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 from sqlalchemy.util import await_only, greenlet_spawn
 
+from pointsbank.store.port import StoreError
 from pointsbank.store.postgres import LOST
 
 P = ParamSpec("P")
@@ -24,15 +26,29 @@ T = TypeVar("T")
 MOST: Final = 10
 """Connections at most; they are made when they are needed, and stay."""
 
+PATIENCE: Final = 30.0
+"""Seconds after which a statement counts as lost: a lock or a network that hangs must not keep all connections."""
+
+_CONNECTING: Final = 5.0
+_CLOSING: Final = 2.0
+
+_UNAVAILABLE: Final = (*LOST, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError)
+"""The same, and a server that starts, stops, or has no connection left: nothing was carried out."""
+
+_SAID_NO: Final = (asyncpg.PostgresError, asyncpg.InterfaceError)
+"""What the server, or the driver before it asks, has against a statement."""
+
 _DIALECT: Final = dialect()  # type: ignore[no-untyped-call]
 
 
 class Direct:
     """Connections of the driver on which functions run that put one statement of plain values."""
 
-    def __init__(self, url: str, settings: Mapping[str, str]) -> None:
+    def __init__(self, url: str, settings: Mapping[str, str], *, patience: float = PATIENCE) -> None:
         self._pool = asyncpg.create_pool(
             url,
+            timeout=_CONNECTING,
+            command_timeout=patience,
             min_size=0,
             max_size=MOST,
             max_inactive_connection_lifetime=0,  # to make one takes 20 ms
@@ -45,7 +61,10 @@ class Direct:
     async def run(
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run a function that says `connection.execute(statement, values)` once. Raises ConnectionError."""
+        """Run a function that says `connection.execute(statement, values)` once.
+
+        Raises ConnectionError if the database is lost, and then it may have been carried out or not; StoreError for a bug.
+        """
         try:
             if not self._is_open:
                 async with self._first:
@@ -53,14 +72,26 @@ class Direct:
                     self._is_open = True
             async with self._pool.acquire() as connection:
                 one = cast("Connection", _One(connection))
-                return await greenlet_spawn(lambda: work(one, *args, **kwargs))
-        except LOST as error:
+                try:
+                    return await greenlet_spawn(lambda: work(one, *args, **kwargs))
+                except _SAID_NO as error:
+                    if connection.is_closed() or _is_loss(error):
+                        raise
+                    # after the colon, and in the details, stand values
+                    raise StoreError(f"{type(error).__name__}: {str(error).partition(':')[0]}") from None
+        except _UNAVAILABLE as error:
             raise ConnectionError(type(error).__name__) from error
 
     async def close(self) -> None:
-        """Close what is open."""
+        """Close what is open; what does not answer is cut off."""
         if self._is_open:
-            await self._pool.close()
+            with suppress(*LOST):
+                await asyncio.wait_for(self._pool.close(), _CLOSING)
+
+
+def _is_loss(error: Exception) -> bool:
+    """On an open connection: a wrong call, as with too few values, is none."""
+    return isinstance(error, _UNAVAILABLE) and not isinstance(error, asyncpg.InterfaceError)
 
 
 async def _as_it_is(connection: Any) -> None:

@@ -31,7 +31,8 @@ DocumentNo = Annotated[
 ]
 STEPS: Final = ("idempotency-conflict", "invalid-draft", "state-changed", "document-exists", "four-eyes",
                 "unknown-fund", "fund-exists", "fund-without-end", "amount-out-of-range")  # fmt: skip
-DECIDING: Final = (*STEPS, "unknown-budget-change", "budget-change-decided", "budget-below-issued")
+DECIDING: Final = (*STEPS, "unknown-budget-change", "budget-change-decided", "budget-below-issued",
+                   "fund-queue-stopped")  # fmt: skip
 
 
 class BudgetChangeIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
