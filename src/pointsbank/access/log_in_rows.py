@@ -46,14 +46,12 @@ _USED = (
     " AND password = :password AND code_nonce = :nonce"
 )
 _USE_STEP = text(_USED)
-_SESSION = text(
+_LINES = (
     "SELECT session_id, person_id, opened_at, touched_at, stepped_up_at, expires_at FROM sessions"
-    " WHERE ledger_id = :ledger AND token_hash = :token"
+    " WHERE ledger_id = :ledger AND"
 )
-_SESSIONS = text(
-    "SELECT session_id, person_id, opened_at, touched_at, stepped_up_at, expires_at FROM sessions"
-    " WHERE ledger_id = :ledger AND person_id = :person ORDER BY opened_at DESC, session_id"
-)
+_SESSION = text(f"{_LINES} token_hash = :token")
+_SESSIONS = text(f"{_LINES} person_id = :person ORDER BY opened_at DESC, session_id")
 _END = text(
     "DELETE FROM sessions WHERE ledger_id = :ledger AND person_id = :person AND session_id = :session"
     " RETURNING session_id"

@@ -130,7 +130,8 @@ def awaiting_verification(
 ) -> list[AwaitingRecord]:
     """Records of these stations that wait for a verifier, the longest waiting first; of one activity, or of all.
 
-    `after` is (`submitted_at`, `record_id`) of the last one of the page before.
+    `after` is (`submitted_at`, `record_id`) of the last one of the page before. The index is by `recorded_at`, which is the
+    same: a record and its trail are of one commit.
     """
     t, trail = service_records.c, record_trails.c
     query: Select[Any] = select(t.record_id).where(

@@ -81,6 +81,7 @@ class PostgresSource:
             )
             self._held = await self._connection.prepare(_HELD)
             self._named = await self._connection.prepare(_NAMED)
+            self._lots = await self._connection.prepare(_LOTS)
         except _LOST as error:
             raise ConnectionError(str(error) or type(error).__name__) from error
 
@@ -97,7 +98,7 @@ class PostgresSource:
         return rows[0][0] if rows else 0, list(accounts.values()), held
 
     async def lots(self, numbers: Sequence[int]) -> list[LotRow]:
-        return [tuple(row) for row in await self._fetch(_LOTS, list(numbers))]
+        return await self._rows(self._lots, numbers)
 
     async def held(self, numbers: Sequence[int]) -> Held:
         rows = await self._rows(self._held, numbers)
@@ -107,14 +108,6 @@ class PostgresSource:
     async def _rows(self, prepared: Any, wanted: Sequence[int | str]) -> list[tuple[Any, ...]]:
         try:
             return [tuple(row) for row in await prepared.fetch(self._ledger_id, wanted)]
-        except _LOST as error:
-            raise ConnectionError(str(error) or type(error).__name__) from error
-
-    async def _fetch(self, statement: str, wanted: list[Any]) -> list[Any]:
-        if self._connection is None:
-            raise ConnectionError("the connection is closed")
-        try:
-            return list(await self._connection.fetch(statement, self._ledger_id, wanted))
         except _LOST as error:
             raise ConnectionError(str(error) or type(error).__name__) from error
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from litestar import Response, Router, get
@@ -217,9 +217,8 @@ def _reached(
 ) -> list[str]:
     """Those of the stations at which the actor may do this: the tree is that of today, as at the act itself."""
     codes = stations(connection, ledger_id)
-    if (
-        not actor.person or authorize(actor, action) is None
-    ):  # judged at the door, or has a role of the whole city
+    is_everywhere = not actor.person or authorize(actor, action) is None  # a machine was judged at the door
+    if is_everywhere:
         return codes
     acts = [Act(code) for code in codes]
     known = resources_of(connection, ledger_id, acts, actor.person, day)
@@ -232,7 +231,7 @@ async def _names(bank: Bank, actor: Actor, people: Iterable[Collection[str]]) ->
     return await bank.people.registry.masked_names(ids) if actor.person and ids else {}
 
 
-def _reader(bank: Bank, actor: Any) -> Reader:
+def _reader(bank: Bank, actor: Actor) -> Reader:
     return Reader(by_actor(actor), bank.policies, bank.clock.now())
 
 
