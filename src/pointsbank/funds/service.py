@@ -100,9 +100,8 @@ class Budgets:
             is_again = (change.state, change.decided_by) == (wanted, by.name)
             if not is_again:
                 return BudgetChangeDecided(change_id, change.state)
-            return await self._with_what_waits(
-                change, command
-            )  # it may have been stopped before that was paid
+            # the first time may have been stopped before that was paid
+            return await self._with_what_waits(change, command)
         if not by.person:
             return FourEyes("machine-source")
         if by.name == change.proposed_by:
