@@ -230,7 +230,7 @@ class LedgerWriter:
             )
             await self._load(books, groups, self.store, look_up_keys=False)
             decided = await self._decide(books, groups)
-            if await self._refuses_a_repetition(books, groups):
+            if _refuses_on_a_word(groups) or await self._refuses_a_repetition(books, groups):
                 self._books = None
                 return None
             return decided
@@ -267,6 +267,7 @@ class LedgerWriter:
     ) -> None:
         drafts = [draft for group in groups for draft in group.drafts]
         books.entries.clear()
+        books.assumes = not look_up_keys
         wanted = wanted_by(books, drafts, look_up_keys=look_up_keys)
         while wanted:
             wanted = fill(books, wanted, await source.load(wanted))
@@ -485,6 +486,12 @@ class LedgerWriter:
                 group = self._queue.popleft()
                 self._queued -= len(group.drafts)
                 self._fail([group], WriterOverloaded("the queue did not move in time; nothing was written"))
+
+
+def _refuses_on_a_word(groups: list[Group]) -> bool:
+    """Whether an all-or-nothing group was refused after drafts whose word was taken: nothing of them is written, so no
+    guard of the store will tell whether it was true."""
+    return any(type(group.verdicts[0]) is GroupRefused for group in groups if group.verdicts)
 
 
 def _same_place(mine: Head, theirs: Head) -> bool:

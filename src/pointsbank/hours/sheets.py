@@ -405,7 +405,7 @@ def _recorders(recorder: str, stated_by: str) -> frozenset[str]:
 
 @lru_cache(maxsize=16)
 def _submitted_by(recorder: str) -> tuple[Step, ...]:
-    return (Step(1, "submitted", recorder, 0, "", "", ""),)
+    return (Step(1, "submitted", recorder, ""),)
 
 
 def _day_of(fields: RecordFields) -> date | None:

@@ -26,16 +26,18 @@ ACTS: Final = ("submitted", "verified", "approved")
 
 
 class Step(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One step of a record's life. `at` is the server's clock, microseconds UTC."""
+    """One step of a record's life. `at` is the server's clock, microseconds UTC.
+
+    What judging many records asks of a step comes first; the rest is empty there."""
 
     number: int
     step: str
     person_id: str
-    at: int
-    place: str
-    device: str
-    reason: str
-    record_id: str = ""
+    record_id: str
+    at: int = 0
+    place: str = ""
+    device: str = ""
+    reason: str = ""
 
 
 class Filed(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -118,7 +120,9 @@ _OF_TRAIL: Final = ("person_id", "activity_id", "session_id", "fund", "campaign"
                     "submitted_at", "submitted_on", "week", "level", "late", "reason")  # fmt: skip
 
 
-def filed_records(connection: Connection, ledger_id: int, ids: Iterable[str]) -> dict[str, Filed]:
+def filed_records(
+    connection: Connection, ledger_id: int, ids: Iterable[str], *, whole_steps: bool = True
+) -> dict[str, Filed]:
     """Records by id, with their steps and objectors. Those without a trail are not of this way of life."""
     wanted = list(ids)
     record, trail = service_records.c, record_trails.c
@@ -135,7 +139,7 @@ def filed_records(connection: Connection, ledger_id: int, ids: Iterable[str]) ->
         .where(trail.ledger_id == ledger_id, is_one_of(connection, trail.record_id, wanted))
     )
     found = {record.record_id: record for record in fetched_as(connection, query, Filed)}
-    steps = _steps(connection, ledger_id, wanted)
+    steps = _steps(connection, ledger_id, wanted, whole=whole_steps)
     objectors = _objectors(connection, ledger_id, wanted)
     for id_, filed in found.items():  # nobody has seen them yet
         force_setattr(filed, "steps", tuple(steps.get(id_, ())))
@@ -144,9 +148,12 @@ def filed_records(connection: Connection, ledger_id: int, ids: Iterable[str]) ->
     return found
 
 
-def _steps(connection: Connection, ledger_id: int, ids: Sequence[str]) -> dict[str, list[Step]]:
+def _steps(
+    connection: Connection, ledger_id: int, ids: Sequence[str], *, whole: bool
+) -> dict[str, list[Step]]:
     t = record_steps.c
-    query = select(t.number, t.step, t.person_id, t.at, t.place, t.device, t.reason, t.record_id).where(
+    columns = (t.number, t.step, t.person_id, t.record_id, t.at, t.place, t.device, t.reason)
+    query = select(*(columns if whole else columns[:4])).where(
         t.ledger_id == ledger_id, is_one_of(connection, t.record_id, ids)
     )
     found: dict[str, list[Step]] = {}
@@ -314,7 +321,7 @@ def loaded_records(
 ) -> Loaded:
     """Records with everything that verifying them asks for. `since` bounds who credited whom, `hour_ago` the velocity."""
     by_index(connection)
-    records = filed_records(connection, ledger_id, ids)
+    records = filed_records(connection, ledger_id, ids, whole_steps=False)
     people = volunteers_by_id(connection, ledger_id, {r.person_id for r in records.values()})
     subjects = {subject for r in records.values() for subject in subjects_of(r, people)}
     return Loaded(

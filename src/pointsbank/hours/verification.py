@@ -5,9 +5,9 @@ Caps of day and year are used up here, in the order of acceptance; a record that
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from sqlalchemy import Connection
 
@@ -115,11 +115,14 @@ class Verifying:
         waiting = sum(r.state in ("submitted", "checked") for r in loaded.records.values())
         return TooManyLines(guard.lines_per_hour, "hour") if waiting else None
 
-    async def _homes(self, loaded: Loaded, by: By) -> dict[date, Any]:
-        """Households on every day that counts, service dates and today."""
-        people = [*loaded.people, *([by.person] if by.person else [])]
+    async def _homes(self, loaded: Loaded, by: By) -> dict[date, Mapping[str, str]]:
+        """Households on every day that counts, service dates and today; of days when who acts has none, nobody's."""
         days = {date.fromisoformat(day) for day in {r.day for r in loaded.records.values()}} | {self._today()}
-        return {day: await self._households.household_of(people, day) for day in sorted(days)}
+        homes: dict[date, Mapping[str, str]] = {}
+        for day in sorted(days):
+            own = await self._households.household_of([by.person], day) if by.person else {}
+            homes[day] = await self._households.household_of([*loaded.people, by.person], day) if own else own
+        return homes
 
     async def _short(self, loaded: Loaded, unpaid: set[str]) -> Short:
         """Which records only book merit: their fund has refused them, or others wait for it already."""
@@ -140,7 +143,7 @@ class Verifying:
         verb: Verb,
         ids: Sequence[str],
         loaded: Loaded,
-        homes: dict[date, Any],
+        homes: Mapping[date, Mapping[str, str]],
         reason: str,
         act: Act,
         done: dict[str, Outcome],

@@ -135,6 +135,7 @@ class Books:
     __slots__ = (
         "accounts",
         "accounts_by_number",
+        "assumes",
         "changes",
         "chart",
         "commodities",
@@ -151,6 +152,9 @@ class Books:
     def __init__(self, chart: Chart, head: Head) -> None:
         self.chart = chart
         self.head = head
+        self.assumes = False
+        """Whether a draft's word is taken for states and versions that are not known here, if it moves them itself: the
+        store writes nothing that moves from anywhere else."""
         self.commodities: dict[str, Commodity] = {}
         self.accounts: dict[str, AccountState | None] = {}
         self.accounts_by_number: dict[int, AccountState] = {}
@@ -242,8 +246,8 @@ class Books:
             target = self.entries[accepted.reverses]
             assert target is not None
             self.entries[accepted.reverses] = ReversedEntry(target.entry, accepted.sequence)
-        for subject in draft.touches:
-            self.subjects[subject] = self.subjects[subject] + 1
+        if draft.touches:
+            self._touch(draft)
         for counter, number in accepted.numbers:
             self.counters[counter] = number
         for row in draft.rows:
@@ -252,6 +256,13 @@ class Books:
                 self.changes[row.table, row.key] = row.state
         for change in draft.changes:
             self.changes[change.table, change.key] = change.new
+
+    def _touch(self, draft: Draft) -> None:
+        """Raise the versions of what a draft touches; of what is not known here, the version that it has read."""
+        subjects, read = self.subjects, dict(draft.reads)
+        for subject in draft.touches:
+            known = subjects.get(subject)
+            subjects[subject] = (read[subject] if known is None else known) + 1
 
 
 class Savepoint:

@@ -102,13 +102,15 @@ def decide(books: Books, draft: Draft, rooms: frozenset[str], now: int) -> Verdi
 
 def _moved_on(books: Books, draft: Draft) -> Refusal | None:
     """Whether something the command had read is different now."""
+    versions = books.subjects
+    read = dict(draft.reads) if books.assumes else versions
     for subject, version in draft.reads:
-        found = books.subjects[subject]
+        found = versions[subject] if subject in versions else read[subject]
         if found != version:
             return StaleRead(subject, version, found)
     for change in draft.changes:
         state = books.changes.get((change.table, change.key))
-        if state != change.old:
+        if state != change.old and not (state is None and books.assumes):
             return StateChanged(change.table, "/".join(map(str, change.key)), change.old, state or "")
     seen: set[tuple[str, tuple[int | str, ...]]] = set()
     for row in draft.rows:

@@ -204,8 +204,7 @@ def canonical_metadata(metadata: tuple[tuple[str, int | str], ...] | Mapping[str
     """Metadata as canonical text: a JSON object, keys sorted, no blanks; empty metadata is the empty text."""
     if not metadata:
         return ""
-    pairs = dict(metadata)
-    return msgspec.json.encode({name: pairs[name] for name in sorted(pairs)}).decode()
+    return msgspec.json.encode(dict(metadata), order="sorted").decode()
 
 
 def canonical_documents(documents: tuple[Attachment, ...]) -> str:

@@ -5,7 +5,7 @@ One draft that a database rejects would take its whole batch along, so nothing o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
 from pointsbank.ledger.books import Books
@@ -68,16 +68,20 @@ def _wrong_lot(books: Books, draft: Draft, movement: Movement) -> str:
     return ""
 
 
+def _are_names(texts: Sequence[str]) -> bool:
+    return not texts or (all(texts) and "".join(texts).isprintable() and len(max(texts, key=len)) <= MAX_NAME)
+
+
 def _wrong_names(draft: Draft) -> str:
     """What is wrong with metadata and attachments: both become text in which some signs have a meaning."""
     names = [name for name, _ in draft.metadata]
-    if len(set(names)) < len(names) or not all(_is_name(n) and not n.startswith("number:") for n in names):
+    if not _are_names(names) or len(set(names)) < len(names) or "number:" in {name[:7] for name in names}:
         return "metadata names must be printable, different, and none of the ledger's own (number:…)"
     for _, value in draft.metadata:
         if not (value.isprintable() if isinstance(value, str) else -_MOST < value < _MOST):
             return "metadata values must be integers of 62 bits or printable text"
     for document in draft.documents:
-        if not (_is_name(document.kind) and _is_name(document.id)) or "/" in document.kind:
+        if not _are_names((document.kind, document.id)) or "/" in document.kind:
             return "kind and id of a document must be printable text, the kind without a slash"
     return ""
 
@@ -101,39 +105,36 @@ def _wrong_openings(books: Books, draft: Draft) -> str:
 
 def _wrong_documents(draft: Draft) -> str:
     """What is wrong with subjects, counters and document rows: what a database could not hold."""
-    names = (*(subject for subject, _ in draft.reads), *draft.touches, *draft.counters)
-    if not all(map(_is_name, names)):
+    if not _are_names([*[subject for subject, _ in draft.reads], *draft.touches, *draft.counters]):
         return "subjects and counters must be printable text"
     if len(set(draft.counters)) < len(draft.counters):
         return "a counter advances once in an entry"
-    changed = [(change.table, change.key) for change in draft.changes]
-    if len(set(changed)) < len(changed):
+    changes = draft.changes
+    if len(changes) > 1 and len({(change.table, change.key) for change in changes}) < len(changes):
         return "a document changes its state once in an entry"
     for row in draft.rows:
         if not _are_storable(row.values, draft.counters):
             return f"a row of {row.table} has a value that no database holds"
         if row.state and row.state not in row.values:
             return f"a row of {row.table} does not hold the state that it names"
-    for change in draft.changes:
-        values = (*change.key, change.new, *(cell for _, cell in change.values))
-        if not _are_storable(values, draft.counters):
+    for change in changes:
+        if not _are_storable((*change.key, change.new, *[cell for _, cell in change.values]), draft.counters):
             return f"a change of {change.table} has a value that no database holds"
     return ""
 
 
-def _are_storable(cells: Iterable[Cell], counters: tuple[str, ...]) -> bool:
-    texts: list[str] = []
+def _are_storable(cells: Sequence[Cell], counters: tuple[str, ...]) -> bool:
+    text = "".join([cell for cell in cells if type(cell) is str])
+    if "\0" in text or not (text.isascii() or _is_unicode(text)):
+        return False
     for cell in cells:
         kind = type(cell)
-        if kind is str:
-            texts.append(cell)  # type: ignore[arg-type]
-        elif kind is int:
+        if kind is int:
             if not -(2**63) <= cell < 2**63:  # type: ignore[operator]
                 return False
         elif kind is Marker and cell.name == "number" and cell.counter not in counters:  # type: ignore[union-attr]
             return False
-    text = "".join(texts)
-    return "\0" not in text and (text.isascii() or _is_unicode(text))
+    return True
 
 
 def _is_unicode(text: str) -> bool:

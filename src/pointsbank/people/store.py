@@ -209,6 +209,10 @@ def _postgres_engine(database: Database) -> AsyncEngine:
                 "application_name": "pointsbank people",
                 "synchronous_commit": "on",
                 "jit": "off",
+                # Whatever is looked up here has an index. Of a thousand numbers PostgreSQL knew better while it did not
+                # yet know the tables, and compared each with everybody.
+                "enable_seqscan": "off",
+                "plan_cache_mode": "force_generic_plan",
             }
         },
         execution_options={"schema_translate_map": {None: schema.SCHEMA}},

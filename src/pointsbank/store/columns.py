@@ -17,7 +17,8 @@ def written_by(drafts: list[Accepted], subjects: dict[str, int], types: Mapping[
 
     Called once for each batch, right after it was decided: it marks new balance rows as stored.
     """
-    w = Written([], [], [], [], [], [], {}, {}, {}, [])
+    w = Written([], [], [], [], [], [], [], [], {}, {}, [])
+    touched: dict[str, int] = {}
     debited: dict[int, Effect] = {}
     credited: dict[int, Effect] = {}
     made: Made = {}
@@ -31,8 +32,16 @@ def written_by(drafts: list[Accepted], subjects: dict[str, int], types: Mapping[
             _opened(w, accepted, types)
         if not accepted.effects:
             w.keys.append((accepted.key_digest, draft.client, draft.key, draft.request, accepted.recorded_at))
-        if draft.touches or draft.rows or draft.changes or accepted.numbers:
-            _documented(w, accepted, subjects, made)
+        for subject in draft.touches:
+            touched[subject] = touched.get(subject, 0) + 1
+        if draft.rows or draft.changes or accepted.numbers:
+            _documented(w, accepted, made)
+    for subject, times in touched.items():
+        version = subjects[subject]
+        if version == times:
+            w.new_subjects.append((subject, version))
+        else:
+            w.raised_subjects.append((subject, version - times, version))
     _balanced(w, debited, credited)
     return w
 
@@ -60,10 +69,8 @@ Made = dict[tuple[str, tuple[int | str, ...]], tuple[list[tuple[Any, ...]], int]
 """Documents of this batch that may still change in it: where their rows stand."""
 
 
-def _documented(w: Written, accepted: Accepted, subjects: dict[str, int], made: Made) -> None:
+def _documented(w: Written, accepted: Accepted, made: Made) -> None:
     draft = accepted.draft
-    for subject in draft.touches:
-        w.subjects[subject] = subjects[subject]
     for counter, number in accepted.numbers:
         w.counters[counter] = number
     for row in draft.rows:

@@ -4,11 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Integer, Select, any_, bindparam, column, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Select,
+    any_,
+    bindparam,
+    column,
+    func,
+    literal_column,
+    select,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, BIGINT, TEXT
+
+
+SEPARATOR: Final = "\x1f"
+_SEPARATOR: Final = literal_column("E'\\x1f'")
 
 
 def is_one_of(
@@ -18,12 +33,17 @@ def is_one_of(
 ) -> ColumnElement[bool]:
     """Whether a column has one of these values: one array on PostgreSQL, one JSON text on SQLite.
 
-    A list of bound values would be parsed and planned anew for each length, which costs more than the look-up.
+    A list of bound values would be parsed and planned anew for each length, which costs more than the look-up. Texts
+    go as one text, for the driver looks at each element of an array in Python, ten times as long.
     """
     wanted = list(values)
     if connection.dialect.name == "postgresql":
-        kind = BIGINT() if isinstance(sought.type, Integer) else TEXT()
-        return sought == any_(bindparam(None, wanted, type_=ARRAY(kind)))
+        if isinstance(sought.type, Integer):
+            return sought == any_(bindparam(None, wanted, type_=ARRAY(BIGINT())))
+        joined = SEPARATOR.join(wanted)  # type: ignore[arg-type]
+        if joined.count(SEPARATOR) == len(wanted) - 1 and joined:
+            return sought == any_(func.string_to_array(joined, _SEPARATOR))
+        return sought == any_(bindparam(None, wanted, type_=ARRAY(TEXT())))
     listed = func.json_each(json.dumps(wanted, ensure_ascii=False)).table_valued(column("value"))
     return sought.in_(select(listed.c.value))
 

@@ -110,7 +110,9 @@ class Written(msgspec.Struct):
     lots: list[tuple[int, str, str, str]]
     commodities: list[tuple[str, int, int]]
     keys: list[tuple[bytes, str, str, bytes, int]]
-    subjects: dict[str, int]
+    new_subjects: list[tuple[str, int]]
+    raised_subjects: list[tuple[str, int, int]]
+    """subject, version before and after"""
     counters: dict[str, int]
     rows: dict[str, list[tuple[Any, ...]]]
     changes: list[tuple[Change, tuple[Any, ...]]]
@@ -123,7 +125,8 @@ class Written(msgspec.Struct):
             or self.lots
             or self.commodities
             or self.keys
-            or self.subjects
+            or self.new_subjects
+            or self.raised_subjects
             or self.counters
             or self.rows
             or self.changes
@@ -228,8 +231,9 @@ def entry_of(row: Iterable[Any], postings: tuple[Posting, ...], leaf: bytes) -> 
 def wanted_by(books: Books, drafts: Iterable[Draft], *, look_up_keys: bool) -> Wanted:
     """What must be loaded before the drafts can be decided.
 
-    Without `look_up_keys`, idempotency keys and the keys of new documents are taken to be free: the store's unique
-    keys find the few that are not, and then all are looked up.
+    Without `look_up_keys`, idempotency keys and the keys of new documents are taken to be free, and states and versions
+    that a draft moves to be as it says: the store's unique keys and guards find the few that are not, and then all are
+    looked up.
     """
     w = Wanted()
     accounts, lots = books.accounts, books.lots
@@ -259,11 +263,11 @@ def wanted_by(books: Books, drafts: Iterable[Draft], *, look_up_keys: bool) -> W
 
 
 def _want_documents(w: Wanted, books: Books, draft: Draft, *, look_up_keys: bool) -> None:
-    for subject, _ in draft.reads:
-        if subject not in books.subjects:
-            w.subjects.add(subject)
-    for subject in draft.touches:
-        if subject not in books.subjects:
+    read = {subject for subject, _ in draft.reads}
+    moved = read.intersection(draft.touches)
+    for subject in read.union(draft.touches):
+        # the store raises a version only from where it was read
+        if subject not in books.subjects and (look_up_keys or subject not in moved):
             w.subjects.add(subject)
     for counter in draft.counters:
         if counter not in books.counters:
@@ -272,7 +276,7 @@ def _want_documents(w: Wanted, books: Books, draft: Draft, *, look_up_keys: bool
         for row in draft.rows:
             if (row.table, row.key) not in books.documents:
                 w.documents.setdefault(row.table, set()).add(row.key)
-    for change in draft.changes:
+    for change in draft.changes if look_up_keys else ():
         # what was absent may have come with a row since, whose state only the store knows
         if books.changes.get((change.table, change.key)) is None:
             w.changes.setdefault(change.table, set()).add(change.key)

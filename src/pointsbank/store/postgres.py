@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from itertools import groupby
 from typing import Any
@@ -27,7 +27,7 @@ from pointsbank.store.port import (
     check_ledger,
     entry_of,
 )
-from pointsbank.store.postgres_write import WRITE, insert_statement, pg_type, write_arguments, write_documents
+from pointsbank.store.postgres_write import WRITE, insertion, listed, pg_type, write_arguments, write_documents
 
 _HEAD = "SELECT sequence, posting, account, lot, recorded_at, batch, epoch FROM heads WHERE ledger_id = $1"
 
@@ -84,9 +84,8 @@ class PostgresStore:
             )
             if made == "INSERT 0 1":
                 rows = [(c.code, c.scale, int(c.has_lots)) for c in chart.commodities]
-                await connection.execute(
-                    insert_statement("commodities"), self.ledger_id, *zip(*rows, strict=True)
-                )
+                statement, arguments = insertion("commodities", rows)
+                await connection.execute(statement, self.ledger_id, *arguments)
             row = await connection.fetchrow(
                 "SELECT name, chart FROM heads WHERE ledger_id = $1", self.ledger_id
             )
@@ -248,76 +247,85 @@ async def _fetch(connection: Any, statement: str, *arguments: Any) -> list[Any]:
         raise _loss(connection, error) from error
 
 
-def _each(columns: str, table: str, **keys: str) -> str:
-    """A look-up of many keys (column and type), one after the other by the index that they make up.
+def _each(columns: str, table: str, keys: Mapping[str, Collection[Any]]) -> tuple[str, list[Any]]:
+    """A look-up of many keys, one after the other by the index that they make up, and its arguments.
 
     `column = ANY (keys)` leaves the planner a choice: on a table that is new it takes 32 keys to be more work than
     all rows of the ledger, and the plan is kept while the ledger grows. What is LATERAL and has an OFFSET it must do
     key by key.
     """
-    arrays = ", ".join(f"${i}::{kind}[]" for i, kind in enumerate(keys.values(), 2))
+    kinds = {name: pg_type(table, name) for name in keys}
+    lists = [listed(kinds[name], list(keys[name]), i) for i, name in enumerate(keys, 2)]
     where = " AND ".join(
         f't.{name} = w.{name} COLLATE "C"' if kind == "text" else f"t.{name} = w.{name}"
-        for name, kind in keys.items()
+        for name, kind in kinds.items()
     )
-    return (
-        f"SELECT x.* FROM unnest({arrays}) AS w({', '.join(keys)}),"
+    statement = (
+        f"SELECT x.* FROM unnest({', '.join(read for read, _ in lists)}) AS w({', '.join(keys)}),"
         f" LATERAL (SELECT {columns} FROM {table} t WHERE t.ledger_id = $1 AND {where} OFFSET 0) AS x"
     )
+    return statement, [sent for _, sent in lists]
 
 
-_KNOWN = {
-    "commodities": _each("commodity, scale, has_lots", "commodities", commodity="text"),
-    "keys": _each("key_digest, request, sequence, recorded_at", "entries", key_digest="bytea")
-    + " UNION ALL "
-    + _each("key_digest, request, 0::bigint, recorded_at", "document_keys", key_digest="bytea"),
-    "subjects": _each("subject, version", "subjects", subject="text"),
-    "counters": _each("counter, value", "counters", counter="text"),
-}
-_ACCOUNTS = _each("account, path, kind, type, floor", "accounts", path="text")
-_BALANCES = _each("account, lot, balance, version", "balances", account="int")
-_LOTS_NAMED = _each("lot, commodity, code", "lots", commodity="text", code="text")
 _LOTS_SINCE = "SELECT lot, commodity, code FROM lots WHERE ledger_id = $1 AND lot > $2"
 _POSTINGS_SINCE = """SELECT debit_account, credit_account, lot, debit_version, credit_version,
     debit_balance, credit_balance, debit_total, credit_total
     FROM postings WHERE ledger_id = $1 AND posting > $2 ORDER BY posting LIMIT $3"""
-_LOTS_NUMBERED = _each("lot, commodity, code", "lots", lot="int")
 
 
 async def _load(connection: Any, ledger_id: int, wanted: Wanted) -> Loaded:
+    async def found(columns: str, table: str, **keys: Collection[Any]) -> list[Any]:
+        return await _find(connection, ledger_id, columns, {table: keys})
+
     loaded = Loaded()
     if wanted.accounts:
-        loaded.accounts = await _fetch(connection, _ACCOUNTS, ledger_id, list(wanted.accounts))
-        if loaded.accounts:
-            numbers = [row[0] for row in loaded.accounts]
-            loaded.balances = await _fetch(connection, _BALANCES, ledger_id, numbers)
-            in_use = list({row[1] for row in loaded.balances})
-            loaded.lots = await _fetch(connection, _LOTS_NUMBERED, ledger_id, in_use)
+        loaded.accounts = await found("account, path, kind, type, floor", "accounts", path=wanted.accounts)
+        numbers = [row[0] for row in loaded.accounts]
+        loaded.balances = await found("account, lot, balance, version", "balances", account=numbers)
+        in_use = {row[1] for row in loaded.balances}
+        loaded.lots = await found("lot, commodity, code", "lots", lot=in_use)
     if wanted.lots:
-        loaded.lots += await _fetch(
-            connection, _LOTS_NAMED, ledger_id, [c for c, _ in wanted.lots], [code for _, code in wanted.lots]
-        )
-    for name, statement in _KNOWN.items():
-        names = getattr(wanted, name)
-        if names:
-            setattr(loaded, name, await _fetch(connection, statement, ledger_id, list(names)))
-    for table, keys in wanted.changes.items():
-        rows = await _by_key(connection, ledger_id, table, keys, "state")
+        names = {"commodity": [c for c, _ in wanted.lots], "code": [code for _, code in wanted.lots]}
+        loaded.lots += await found("lot, commodity, code", "lots", **names)
+    loaded.commodities = await found("commodity, scale, has_lots", "commodities", commodity=wanted.commodities)
+    keys = {"key_digest": wanted.keys}
+    used = "key_digest, request, {sequence}, recorded_at"
+    loaded.keys = await _find(connection, ledger_id, used, {"entries": keys, "document_keys": keys})
+    loaded.subjects = await found("subject, version", "subjects", subject=wanted.subjects)
+    loaded.counters = await found("counter, value", "counters", counter=wanted.counters)
+    for table, sought in wanted.changes.items():
+        columns, parts = _whole_keys(table, sought)
+        rows = await found(f"{columns}, state", table, **parts)
         loaded.changes += [(table, tuple(row)[:-1], row[-1]) for row in rows]
-    for table, keys in wanted.documents.items():
-        loaded.documents += [(table, tuple(row)) for row in await _by_key(connection, ledger_id, table, keys)]
+    for table, sought in wanted.documents.items():
+        columns, parts = _whole_keys(table, sought)
+        loaded.documents += [(table, tuple(row)) for row in await found(columns, table, **parts)]
     if wanted.entries:
         loaded.entries = await _load_entries(connection, ledger_id, list(wanted.entries))
     return loaded
 
 
-async def _by_key(
-    connection: Any, ledger_id: int, table: str, keys: Iterable[DocumentKey], *more: str
+async def _find(
+    connection: Any, ledger_id: int, columns: str, tables: Mapping[str, Mapping[str, Collection[Any]]]
 ) -> list[Any]:
-    """The rows with these keys: key columns first, then `more`."""
+    """The rows that have these keys, in one statement if one list of keys is looked for in several tables.
+
+    `{sequence}` among the columns is that of an entry; what is no entry has 0.
+    """
+    statements, arguments = list[str](), list[Any]()
+    for table, keys in tables.items():
+        if not all(keys.values()):
+            return []
+        sequence = "sequence" if table == "entries" else "0::bigint"
+        statement, arguments = _each(columns.format(sequence=sequence), table, keys)
+        statements.append(statement)
+    return await _fetch(connection, " UNION ALL ".join(statements), ledger_id, *arguments)
+
+
+def _whole_keys(table: str, keys: Iterable[DocumentKey]) -> tuple[str, dict[str, Sequence[int | str]]]:
+    """The columns of a table's key, and what is looked for, a list a column."""
     names = key_columns(table)
-    statement = _each(", ".join((*names, *more)), table, **{name: pg_type(table, name) for name in names})
-    return await _fetch(connection, statement, ledger_id, *(list(part) for part in zip(*keys, strict=True)))
+    return ", ".join(names), dict(zip(names, zip(*keys, strict=True), strict=True))
 
 
 _ENTRIES = """SELECT e.sequence, e.kind, e.client, e.key, e.request, e.effective_at, e.recorded_at, e.actor, e.place,

@@ -96,6 +96,20 @@ def texts(values: Sequence[str]) -> str:
     return SEPARATOR + SEPARATOR.join(values) if values else ""
 
 
+def listed(kind: str, values: Sequence[Any], number: int) -> tuple[str, Any]:
+    """A list of values as the argument `$number`: how the statement reads it, and what is sent.
+
+    Texts that hold the separator themselves go as an array, and so do bytes.
+    """
+    if kind == "text":
+        joined = texts(values)
+        if joined.count(SEPARATOR) == len(values):
+            return f"(string_to_array(${number}::text, E'\\x1f'))[2:]", joined
+    elif kind != "bytea":
+        return f"${number}::text::{kind}[]", integers(values)
+    return f"${number}::{kind}[]", values
+
+
 def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[Any]:
     return list(zip(*rows, strict=True)) if rows else [()] * width
 
@@ -167,58 +181,76 @@ def pg_type(table: str, name: str) -> str:
     return _TYPES[str(metadata.tables[table].c[name].type).upper()]
 
 
-@cache
-def insert_statement(table: str, conflict: str = "", first: int = 2) -> str:
-    """Rows of a ledger (`$1`) from one array a column, the first of which is the argument `first`."""
+def insertion(
+    table: str, rows: Sequence[Sequence[Any]], conflict: str = "", first: int = 2
+) -> tuple[str, list[Any]]:
+    """A statement that inserts rows of a ledger (`$1`), and its arguments from `first` on, one a column."""
     names = [c.name for c in metadata.tables[table].columns][1:]
-    arrays = ", ".join(f"${i}::{pg_type(table, name)}[]" for i, name in enumerate(names, first))
+    columns = zip(names, zip(*rows, strict=True), strict=True)
+    lists = [listed(pg_type(table, name), values, i) for i, (name, values) in enumerate(columns, first)]
     return (
         f"INSERT INTO {table} (ledger_id, {', '.join(names)})"
-        f" SELECT $1::int, x.* FROM unnest({arrays}) AS x {conflict}"
+        f" SELECT $1::int, x.* FROM unnest({', '.join(read for read, _ in lists)}) AS x {conflict}",
+        [sent for _, sent in lists],
     )
 
 
 _KEYS_OF_ENTRIES = (
     "(SELECT count(*) FROM entries WHERE ledger_id = $1::int AND key_digest = ANY(${digests}::bytea[]))"
 )
-_RAISE_SUBJECT = "ON CONFLICT (ledger_id, subject) DO UPDATE SET version = EXCLUDED.version"
+_RAISED = """raised AS (UPDATE subjects t SET version = x.after FROM unnest({}) AS x(subject, before, after)
+    WHERE t.ledger_id = $1::int AND t.subject = x.subject COLLATE "C" AND t.version = x.before RETURNING 1)"""
 _RAISE_COUNTER = "ON CONFLICT (ledger_id, counter) DO UPDATE SET value = EXCLUDED.value"
 
 
 async def write_documents(connection: Any, batch: Batch) -> None:
     """Set-based statements for everything beside entries, postings and balances.
 
-    All inserts are one statement: each further one would be a way to the server and back in which the head is locked.
+    Nearly all is one statement: each further one would be a way to the server and back in which the head is locked.
     """
-    statement, arguments = _inserts(batch.written, batch.ledger_id)
-    if statement and await connection.fetchval(statement, *arguments):
-        raise BatchConflict("a key of a document-only draft is that of an entry")
+    written = batch.written
+    statement, arguments = _inserts(written, batch.ledger_id)
+    if statement:
+        used, raised = await connection.fetchrow(statement, *arguments)
+        if used:
+            raise BatchConflict("a key of a document-only draft is that of an entry")
+        if raised != len(written.raised_subjects):
+            raise BatchConflict(f"{raised} of {len(written.raised_subjects)} versions were what they should be")
     for table, names, changes in changes_in_rounds(batch.written.changes):
         await _write_changes(connection, batch.ledger_id, table, names, changes)
 
 
 def _inserts(w: Written, ledger_id: int) -> tuple[str, list[Any]]:
-    """One statement with every insert, which tells how many keys of document-only drafts are those of entries."""
+    """One statement with every insert and raised version, which tells how many keys of document-only drafts are those
+    of entries, and how many versions it has raised."""
     parts: list[str] = []
     arguments: list[Any] = [ledger_id]
-    entries_with_keys = "0"
+    entries_with_keys = raised = "0"
     tables: list[tuple[str, Sequence[Sequence[Any]], str]] = [
         ("accounts", w.accounts, ""),
         ("lots", w.lots, ""),
         ("commodities", w.commodities, ""),
         ("document_keys", w.keys, ""),
-        ("subjects", list(w.subjects.items()), _RAISE_SUBJECT),
+        ("subjects", w.new_subjects, ""),
         ("counters", list(w.counters.items()), _RAISE_COUNTER),
         *((table, rows, "") for table, rows in w.rows.items()),
     ]
     for table, rows, conflict in tables:
         if rows:
             first = len(arguments) + 1
-            parts.append(f"part_{len(parts)} AS ({insert_statement(table, conflict, first)})")
-            arguments += zip(*rows, strict=True)
+            statement, sent = insertion(table, rows, conflict, first)
+            parts.append(f"part_{len(parts)} AS ({statement})")
+            arguments += sent
             if table == "document_keys":
                 entries_with_keys = _KEYS_OF_ENTRIES.format(digests=first)
-    return (f"WITH {', '.join(parts)} SELECT {entries_with_keys}" if parts else ""), arguments
+    if w.raised_subjects:
+        kinds, first = ("text", "bigint", "bigint"), len(arguments) + 1
+        columns = zip(kinds, zip(*w.raised_subjects, strict=True), strict=True)
+        lists = [listed(kind, values, i) for i, (kind, values) in enumerate(columns, first)]
+        parts.append(_RAISED.format(", ".join(read for read, _ in lists)))
+        arguments += [sent for _, sent in lists]
+        raised = "(SELECT count(*) FROM raised)"
+    return (f"WITH {', '.join(parts)} SELECT {entries_with_keys}, {raised}" if parts else ""), arguments
 
 
 def _like_column(table: str, name: str) -> str:
@@ -226,20 +258,22 @@ def _like_column(table: str, name: str) -> str:
     return f'x.{name} COLLATE "C"' if pg_type(table, name) == "text" else f"x.{name}"
 
 
-@cache
-def _update_statement(table: str, names: tuple[str, ...]) -> str:
-    """Changes of documents of a ledger (`$1`) from one array a column: the key, the state before and after, the rest."""
+def _update(table: str, names: tuple[str, ...], rows: Sequence[Sequence[Any]]) -> tuple[str, list[Any]]:
+    """Changes of documents of a ledger (`$1`), each row the key, the state before and after, the rest; its arguments."""
     keys = key_columns(table)
     columns = (*keys, "old_state", "state", *names)
-    arrays = ", ".join(
-        f"${i}::{'text' if name == 'old_state' else pg_type(table, name)}[]"
-        for i, name in enumerate(columns, 2)
-    )
-    return (
+    values = zip(columns, zip(*rows, strict=True), strict=True)
+    lists = [
+        listed("text" if name == "old_state" else pg_type(table, name), column, i)
+        for i, (name, column) in enumerate(values, 2)
+    ]
+    statement = (
         f"UPDATE {table} t SET {', '.join(f'{n} = x.{n}' for n in ('state', *names))}"
-        f" FROM unnest({arrays}) AS x({', '.join(columns)}) WHERE t.ledger_id = $1 AND t.state = x.old_state AND "
+        f" FROM unnest({', '.join(read for read, _ in lists)}) AS x({', '.join(columns)})"
+        " WHERE t.ledger_id = $1 AND t.state = x.old_state AND "
         + " AND ".join(f"t.{n} = {_like_column(table, n)}" for n in keys)
     )
+    return statement, [sent for _, sent in lists]
 
 
 async def _write_changes(
@@ -249,8 +283,8 @@ async def _write_changes(
     names: tuple[str, ...],
     changes: list[tuple[Change, tuple[Any, ...]]],
 ) -> None:
-    statement = _update_statement(table, names)
     rows = [(*change.key, change.old, change.new, *values) for change, values in changes]
-    done = await connection.execute(statement, ledger_id, *zip(*rows, strict=True))
+    statement, arguments = _update(table, names, rows)
+    done = await connection.execute(statement, ledger_id, *arguments)
     if done != f"UPDATE {len(rows)}":
         raise BatchConflict(f"{table}: {done} of {len(rows)} guarded changes")

@@ -25,7 +25,9 @@ _BATCH = """INSERT INTO batches (ledger_id, batch, epoch, token, last_sequence, 
 _BALANCE_MOVES = """(ledger_id, account, lot)
     DO UPDATE SET balance = excluded.balance, version = excluded.version, posting = excluded.posting"""
 _KEY_OF_ENTRY = "SELECT 1 FROM entries WHERE ledger_id = ? AND key_digest = ?"
-_VERSION_RISES = "(ledger_id, subject) DO UPDATE SET version = excluded.version"
+_RAISE = """UPDATE subjects SET version = x.after
+    FROM (SELECT value ->> 0 AS subject, value ->> 1 AS before, value ->> 2 AS after FROM jsonb_each(?2)) AS x
+    WHERE subjects.ledger_id = ?1 AND subjects.subject = x.subject AND subjects.version = x.before"""
 _COUNTER_RISES = "(ledger_id, counter) DO UPDATE SET value = excluded.value"
 
 
@@ -38,7 +40,7 @@ class Sheet(msgspec.Struct):
     batch: Batch
     inserts: list[Statement]
     changes: list[tuple[str, Statement, int]]
-    """Guarded changes: table, statement, and how many rows it must find."""
+    """Guarded changes and raised versions: table, statement, and how many rows it must find."""
 
 
 def sheet_of(batch: Batch) -> Sheet:
@@ -99,9 +101,12 @@ def sheet_of(batch: Batch) -> Sheet:
             ("commodities", "", w.commodities),
             ("document_keys", "", w.keys),
             *((table, "", rows) for table, rows in w.rows.items()),
-            ("subjects", _VERSION_RISES, list(w.subjects.items())),
+            ("subjects", "", w.new_subjects),
             ("counters", _COUNTER_RISES, list(w.counters.items())),
         ]
+        if w.raised_subjects:
+            raising = _RAISE, (ledger, _encoded(w.raised_subjects))
+            changes.append(("subjects", raising, len(w.raised_subjects)))
         for table, names, moves in changes_in_rounds(w.changes):
             columns = (*key_columns(table), "state", "state", *names)
             rows = [(*change.key, change.old, change.new, *values) for change, values in moves]
