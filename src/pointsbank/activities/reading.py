@@ -13,6 +13,7 @@ from pointsbank.activities.model import Activity, Attendance, Paper, Session
 from pointsbank.activities.tables import activities, activity_sessions, attendances, papers, sign_ups
 from pointsbank.people.volunteers import Volunteer, registered
 from pointsbank.store.lists import fetched, is_one_of
+from pointsbank.store.questions import LEDGER, Question
 from pointsbank.store.tables import subjects
 
 Found = TypeVar("Found", bound=msgspec.Struct)
@@ -115,14 +116,15 @@ def places_taken(connection: Connection, ledger_id: int, session_id: str) -> int
     return int(connection.execute(query).scalar_one())
 
 
+_VERSIONS = Question(
+    lambda one_of: select(subjects.c.subject, subjects.c.version).where(
+        subjects.c.ledger_id == LEDGER, one_of(subjects.c.subject, "names")
+    )
+)
+
+
 def versions_of(connection: Connection, ledger_id: int, names: Iterable[str]) -> dict[str, int]:
     """Versions of subjects; one that nothing has touched has version 0."""
     wanted = list(names)
-    t = subjects.c
-    rows = fetched(
-        connection,
-        select(t.subject, t.version).where(
-            t.ledger_id == ledger_id, is_one_of(connection, t.subject, wanted)
-        ),
-    )
-    return dict.fromkeys(wanted, 0) | {row[0]: row[1] for row in rows}
+    rows = _VERSIONS.fetched(connection, ledger_id, names=wanted)
+    return dict.fromkeys(wanted, 0) | {str(name): int(version) for name, version in rows}

@@ -40,10 +40,16 @@ def claimed_intervals(
 
 
 def loaded_for(
-    connection: Connection, ledger_id: int, ids: list[str], actor: str, since: int, hour_ago: int
+    connection: Connection,
+    ledger_id: int,
+    ids: list[str],
+    actor: str,
+    since: int,
+    hour_ago: int,
+    sums_from: int,
 ) -> Loaded:
     """`loaded_records`, with caps and versions shared by all ids of a person."""
-    loaded = loaded_records(connection, ledger_id, ids, actor, since, hour_ago)
+    loaded = loaded_records(connection, ledger_id, ids, actor, since, hour_ago, sums_from)
     shared = groups(connection, ledger_id, loaded.people)
     if not shared:
         return loaded

@@ -30,6 +30,7 @@ from pointsbank.points.lots import Fund, point_lot
 from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.calendar import city_day
 from pointsbank.store.lists import is_one_of
+from pointsbank.store.questions import LEDGER, Question
 
 ATTEMPTS: Final = 20
 LEAST_DAYS: Final = 90
@@ -172,15 +173,23 @@ class Funding:
         return own if own >= today else today + timedelta(days=LEAST_DAYS)
 
 
+_SHORT = Question(
+    lambda one_of: (
+        select(unfunded_credits.c.fund)
+        .where(
+            unfunded_credits.c.ledger_id == LEDGER,
+            one_of(unfunded_credits.c.fund, "funds"),
+            unfunded_credits.c.state == "waiting",
+        )
+        .group_by(unfunded_credits.c.fund)
+    )
+)
+
+
 def funds_short(connection: Connection, ledger_id: int, funds: Iterable[str]) -> frozenset[str]:
     """Those of these funds for which something waits: nothing may be paid before it."""
-    t = unfunded_credits.c
-    rows = connection.scalars(
-        select(t.fund)
-        .where(t.ledger_id == ledger_id, is_one_of(connection, t.fund, funds), t.state == "waiting")
-        .group_by(t.fund)
-    )
-    return frozenset(rows)
+    rows = _SHORT.rows(connection, ledger_id, funds=funds)
+    return frozenset(str(row[0]) for row in rows)
 
 
 def waiting_credits(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
 from operator import attrgetter
@@ -11,15 +11,15 @@ from typing import Any, Final
 
 import msgspec
 from msgspec.structs import force_setattr
-from sqlalchemy import Connection, func, select, true
+from sqlalchemy import BigInteger, Connection, Select, Text, bindparam, func, select
 
 from pointsbank.activities.reading import versions_of, volunteers_by_id
 from pointsbank.hours.four_eyes import Line
 from pointsbank.hours.model import BOOKED, HOLDING, Interval
 from pointsbank.hours.tables import objections, record_steps, record_trails, service_records
 from pointsbank.people.volunteers import Volunteer
-from pointsbank.store.lists import fetched, fetched_as, in_hex, is_one_of
-from pointsbank.store.questions import by_index
+from pointsbank.store.lists import fetched, is_one_of
+from pointsbank.store.questions import LEDGER, OneOf, Question, by_index
 
 ACTS: Final = ("submitted", "verified", "approved")
 """Steps by which somebody acts for the beneficiary of a record."""
@@ -120,25 +120,45 @@ _OF_TRAIL: Final = ("person_id", "activity_id", "session_id", "fund", "campaign"
                     "submitted_at", "submitted_on", "week", "level", "late", "reason")  # fmt: skip
 
 
+_record, _trail, _step, _objection = service_records.c, record_trails.c, record_steps.c, objections.c
+_OF_ONE: Final = (_record.ledger_id == _trail.ledger_id) & (_record.record_id == _trail.record_id)
+_FILED: Final = Question(
+    lambda one_of: (
+        select(
+            *(_record[name] for name in _OF_RECORD),
+            one_of.in_hex(_record.salt).label("salt"),
+            *(_trail[name] for name in _OF_TRAIL),
+        )
+        .select_from(record_trails.join(service_records, _OF_ONE))
+        .where(_trail.ledger_id == LEDGER, one_of(_trail.record_id, "ids"))
+    )
+)
+_WHOLE_STEP: Final = (_step.number, _step.step, _step.person_id, _step.record_id,
+                      _step.at, _step.place, _step.device, _step.reason)  # fmt: skip
+
+
+def _steps_of(columns: Sequence[Any]) -> Question:
+    return Question(
+        lambda one_of: select(*columns).where(_step.ledger_id == LEDGER, one_of(_step.record_id, "ids"))
+    )
+
+
+_WHOLE_STEPS: Final = _steps_of(_WHOLE_STEP)
+_STEPS: Final = _steps_of(_WHOLE_STEP[:4])
+_OBJECTORS: Final = Question(
+    lambda one_of: select(_objection.record_id, _objection.objector).where(
+        _objection.ledger_id == LEDGER, one_of(_objection.record_id, "ids")
+    )
+)
+
+
 def filed_records(
     connection: Connection, ledger_id: int, ids: Iterable[str], *, whole_steps: bool = True
 ) -> dict[str, Filed]:
     """Records by id, with their steps and objectors. Those without a trail are not of this way of life."""
     wanted = list(ids)
-    record, trail = service_records.c, record_trails.c
-    joined = record_trails.join(
-        service_records, (record.ledger_id == trail.ledger_id) & (record.record_id == trail.record_id)
-    )
-    query = (
-        select(
-            *(record[name] for name in _OF_RECORD),
-            in_hex(connection, record.salt).label("salt"),
-            *(trail[name] for name in _OF_TRAIL),
-        )
-        .select_from(joined)
-        .where(trail.ledger_id == ledger_id, is_one_of(connection, trail.record_id, wanted))
-    )
-    found = {record.record_id: record for record in fetched_as(connection, query, Filed)}
+    rows = _FILED.fetched_as(connection, ledger_id, Filed, ids=wanted)
+    found = {record.record_id: record for record in rows}
     steps = _steps(connection, ledger_id, wanted, whole=whole_steps)
     objectors = _objectors(connection, ledger_id, wanted)
     for id_, filed in found.items():  # nobody has seen them yet
@@ -151,29 +171,53 @@ def filed_records(
 def _steps(
     connection: Connection, ledger_id: int, ids: Sequence[str], *, whole: bool
 ) -> dict[str, list[Step]]:
-    t = record_steps.c
-    columns = (t.number, t.step, t.person_id, t.record_id, t.at, t.place, t.device, t.reason)
-    query = select(*(columns if whole else columns[:4])).where(
-        t.ledger_id == ledger_id, is_one_of(connection, t.record_id, ids)
-    )
+    steps = (_WHOLE_STEPS if whole else _STEPS).fetched_as(connection, ledger_id, Step, ids=ids)
     found: dict[str, list[Step]] = {}
-    for step in sorted(fetched_as(connection, query, Step), key=attrgetter("number")):
+    for step in sorted(steps, key=attrgetter("number")):
         found.setdefault(step.record_id, []).append(step)
     return found
 
 
 def _objectors(connection: Connection, ledger_id: int, ids: Sequence[str]) -> dict[str, set[str]]:
-    t = objections.c
-    rows = fetched(
-        connection,
-        select(t.record_id, t.objector).where(
-            t.ledger_id == ledger_id, is_one_of(connection, t.record_id, ids)
-        ),
-    )
+    rows = _OBJECTORS.fetched(connection, ledger_id, ids=ids)
     found: dict[str, set[str]] = {}
     for id_, objector in rows:
         found.setdefault(str(id_), set()).add(str(objector))
     return found
+
+
+def _summed(columns: Callable[[Any], Sequence[Any]], condition: Callable[[OneOf, Any], Any]) -> Question:
+    """Minutes of records that hold their interval, summed by these columns of their trails."""
+
+    def write(one_of: OneOf) -> Select[Any]:
+        names = columns(_trail)
+        return (
+            select(*names, func.sum(_trail.minutes).label("minutes"))
+            .select_from(record_trails.join(service_records, _OF_ONE))
+            .where(
+                _trail.ledger_id == LEDGER,
+                _record.ledger_id == LEDGER,
+                _record.state.in_(HOLDING),
+                condition(one_of, _trail),
+            )
+            .group_by(*names)
+            .having(func.sum(_trail.minutes) >= bindparam("at_least", type_=BigInteger))
+        )
+
+    return Question(write)
+
+
+_BY_ACTIVITY: Final = _summed(
+    lambda t: (t.activity_id,), lambda one_of, t: one_of(t.activity_id, "activities")
+)
+_BY_RECORDER: Final = _summed(
+    lambda t: (t.recorder, t.submitted_on),
+    lambda one_of, t: one_of(t.recorder, "recorders") & one_of(t.submitted_on, "days"),
+)
+_BY_WEEK: Final = _summed(
+    lambda t: (t.person_id, t.week),
+    lambda one_of, t: one_of(t.person_id, "people") & one_of(t.week, "weeks"),
+)
 
 
 def sums_of(
@@ -182,47 +226,29 @@ def sums_of(
     activities: Collection[str],
     recorders: Collection[tuple[str, str]],
     weeks: Collection[tuple[str, str]],
+    *,
+    at_least: int = 0,
 ) -> Sums:
-    """The sums of minutes that a limit may ask for. `recorders` with the day, `weeks` with the person."""
-    record, trail = service_records.c, record_trails.c
-    held = (
-        select(
-            trail.activity_id, trail.recorder, trail.submitted_on, trail.person_id, trail.week, trail.minutes
-        )
-        .select_from(
-            record_trails.join(
-                service_records,
-                (record.ledger_id == trail.ledger_id) & (record.record_id == trail.record_id),
-            )
-        )
-        .where(trail.ledger_id == ledger_id, record.ledger_id == ledger_id, record.state.in_(HOLDING))
-    )
+    """The sums of minutes that a limit may ask for. `recorders` with the day, `weeks` with the person.
 
-    def summed(columns: tuple[Any, ...], condition: Any) -> Sequence[Sequence[Any]]:
-        inner = held.where(condition).subquery("held")
-        names = [inner.c[column.name] for column in columns]
-        return fetched(
-            connection, select(*names, func.sum(inner.c.minutes).label("minutes")).group_by(*names)
-        )
-
+    Sums under `at_least` are not told: they count as nothing.
+    """
     sums = Sums(Counter(), Counter(), Counter())
-    for activity, minutes in summed(
-        (trail.activity_id,), is_one_of(connection, trail.activity_id, activities)
-    ):
-        sums.activity[activity] = int(minutes)
-    days = {day for _, day in recorders}
-    for recorder, day, minutes in summed(
-        (trail.recorder, trail.submitted_on),
-        is_one_of(connection, trail.recorder, {name for name, _ in recorders})
-        & (is_one_of(connection, trail.submitted_on, days) if days else true()),
-    ):
-        sums.recorder[recorder, day] = int(minutes)
-    for person, week, minutes in summed(
-        (trail.person_id, trail.week),
-        is_one_of(connection, trail.person_id, {person for person, _ in weeks})
-        & is_one_of(connection, trail.week, {week for _, week in weeks}),
-    ):
-        sums.week[person, week] = int(minutes)
+    if activities:
+        for activity, minutes in _BY_ACTIVITY.fetched(
+            connection, ledger_id, activities=activities, at_least=at_least
+        ):
+            sums.activity[str(activity)] = int(minutes)
+    if recorders:
+        names, days = {name for name, _ in recorders}, {day for _, day in recorders}
+        rows = _BY_RECORDER.fetched(connection, ledger_id, recorders=names, days=days, at_least=at_least)
+        for recorder, day, minutes in rows:
+            sums.recorder[str(recorder), str(day)] = int(minutes)
+    if weeks:
+        people, mondays = {person for person, _ in weeks}, {week for _, week in weeks}
+        rows = _BY_WEEK.fetched(connection, ledger_id, people=people, weeks=mondays, at_least=at_least)
+        for person, week, minutes in rows:
+            sums.week[str(person), str(week)] = int(minutes)
     return sums
 
 
@@ -248,22 +274,25 @@ def held_intervals(
     return found
 
 
+_USED: Final = Question(
+    lambda one_of: (
+        select(_record.volunteer, _record.day, func.sum(_record.creditable).label("used"))
+        .where(
+            _record.ledger_id == LEDGER,
+            one_of(_record.volunteer, "people"),
+            _record.state.in_(BOOKED),
+            _record.creditable > 0,
+        )
+        .group_by(_record.volunteer, _record.day)
+    )
+)
+
+
 def used_minutes(
     connection: Connection, ledger_id: int, people: Mapping[str, Volunteer]
 ) -> Counter[tuple[str, date | int]]:
     """Creditable minutes that these people have used up, by person and day and by person and year."""
-    t = service_records.c
-    rows = fetched(
-        connection,
-        select(t.volunteer, t.day, func.sum(t.creditable).label("used"))
-        .where(
-            t.ledger_id == ledger_id,
-            is_one_of(connection, t.volunteer, people),
-            t.state.in_(BOOKED),
-            t.creditable > 0,
-        )
-        .group_by(t.volunteer, t.day),
-    )
+    rows = _USED.fetched(connection, ledger_id, people=people)
     used: Counter[tuple[str, date | int]] = Counter()
     for row_person, text, minutes in rows:
         person, day = str(row_person), date.fromisoformat(str(text))
@@ -272,36 +301,44 @@ def used_minutes(
     return used
 
 
+_CREDITED: Final = Question(
+    lambda one_of: (
+        select(_step.person_id.label("actor"), _trail.person_id.label("beneficiary"))
+        .select_from(
+            record_steps.join(
+                record_trails, (_trail.ledger_id == _step.ledger_id) & (_trail.record_id == _step.record_id)
+            )
+        )
+        .where(
+            _step.ledger_id == LEDGER,
+            one_of(_step.person_id, "actors"),
+            _step.at >= bindparam("since", type_=BigInteger),
+            _step.step.in_(ACTS),
+        )
+        .distinct()
+    )
+)
+_ACTS: Final = Question(
+    lambda one_of: select(func.count().label("acts")).where(
+        _step.ledger_id == LEDGER,
+        _step.person_id == bindparam("actor", type_=Text),
+        _step.at >= bindparam("since", type_=BigInteger),
+        one_of(_step.step, "steps"),
+    )
+)
+
+
 def credited_since(
     connection: Connection, ledger_id: int, actors: Iterable[str], since: int
 ) -> frozenset[tuple[str, str]]:
     """(actor, beneficiary): for whom these people have recorded or verified since `since` (microseconds UTC)."""
-    step, trail = record_steps.c, record_trails.c
-    joined = record_steps.join(
-        record_trails, (trail.ledger_id == step.ledger_id) & (trail.record_id == step.record_id)
-    )
-    rows = fetched(
-        connection,
-        select(step.person_id.label("actor"), trail.person_id.label("beneficiary"))
-        .select_from(joined)
-        .where(
-            step.ledger_id == ledger_id,
-            is_one_of(connection, step.person_id, actors),
-            step.at >= since,
-            step.step.in_(ACTS),
-        )
-        .distinct(),
-    )
+    rows = _CREDITED.fetched(connection, ledger_id, actors=actors, since=since)
     return frozenset((str(actor), str(beneficiary)) for actor, beneficiary in rows)
 
 
 def acts_since(connection: Connection, ledger_id: int, actor: str, steps: Collection[str], since: int) -> int:
     """How many such steps somebody has taken since `since` (microseconds UTC)."""
-    t = record_steps.c
-    query = select(func.count()).where(
-        t.ledger_id == ledger_id, t.person_id == actor, t.at >= since, t.step.in_(steps)
-    )
-    return int(connection.execute(query).scalar_one())
+    return int(_ACTS.rows(connection, ledger_id, actor=actor, since=since, steps=steps)[0][0])
 
 
 class Loaded(msgspec.Struct, frozen=True):
@@ -317,9 +354,16 @@ class Loaded(msgspec.Struct, frozen=True):
 
 
 def loaded_records(
-    connection: Connection, ledger_id: int, ids: Sequence[str], actor: str, since: int, hour_ago: int
+    connection: Connection,
+    ledger_id: int,
+    ids: Sequence[str],
+    actor: str,
+    since: int,
+    hour_ago: int,
+    sums_from: int,
 ) -> Loaded:
-    """Records with everything that verifying them asks for. `since` bounds who credited whom, `hour_ago` the velocity."""
+    """Records with everything that verifying them asks for. `since` bounds who credited whom, `hour_ago` the velocity;
+    sums under `sums_from` minutes are not told."""
     by_index(connection)
     records = filed_records(connection, ledger_id, ids, whole_steps=False)
     people = volunteers_by_id(connection, ledger_id, {r.person_id for r in records.values()})
@@ -335,6 +379,7 @@ def loaded_records(
             {r.activity_id for r in records.values()},
             {(r.recorder, r.submitted_on) for r in records.values()},
             {(r.person_id, r.week) for r in records.values()},
+            at_least=sums_from,
         ),
         credited_since(connection, ledger_id, people, since),
         acts_since(connection, ledger_id, actor, ("verified", "approved"), hour_ago),

@@ -50,6 +50,8 @@ REJECT_REASONS: Final = (
 
 _DAY_MICROS: Final = 86_400 * 1_000_000
 _HOUR_MICROS: Final = 3600 * 1_000_000
+_NEVER: Final = 2**62
+"""More minutes than any sum."""
 
 Verb = Literal["verify", "reject", "withdraw"]
 
@@ -63,6 +65,8 @@ class Verifying:
         self._households = households
         self._zone = policies.policies[-1].timezone
         self._is_capped = is_capped(policies)
+        limits = {policy.safeguards.second_level_sum_minutes for policy in policies.policies} - {0}
+        self._sums_from = min(limits, default=_NEVER)
 
     async def verify(self, ids: Sequence[str], by: By, command: Command) -> list[Outcome] | Refusal:
         """Verify records, in this order. Above limits the first person's word waits for a second person's."""
@@ -94,7 +98,7 @@ class Verifying:
             now = self._ledger.writer.clock.now()
             since = now - self._reciprocal_days() * _DAY_MICROS
             loaded = await self._ledger.database.read(
-                loaded_for, self._ledger.id, left, by.name, since, now - _HOUR_MICROS
+                loaded_for, self._ledger.id, left, by.name, since, now - _HOUR_MICROS, self._sums_from
             )
             refusal = self._too_many(loaded, len(left), verb)
             if refusal is not None:

@@ -5,13 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import date
 
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, Text, and_, bindparam, select
 
 from pointsbank.places.model import Membership
 from pointsbank.places.tables import memberships, places
 from pointsbank.store.lists import fetched, is_one_of
+from pointsbank.store.questions import LEDGER, Question
 
 PAGE = 500
+
+
+_t, _p = memberships.c, places.c
+_DAY = bindparam("day", type_=Text)
+_GROUPS = Question(
+    lambda one_of: select(_t.person_id, _p.kind, _t.group_id).where(
+        _t.ledger_id == LEDGER,
+        one_of(_t.person_id, "people"),
+        _t.from_day <= _DAY,
+        _t.to_day > _DAY,
+        and_(_p.ledger_id == LEDGER, _p.place_id == _t.group_id),
+    )
+)
 
 
 def groups_of(
@@ -19,17 +33,7 @@ def groups_of(
 ) -> dict[str, set[tuple[str, str]]]:
     """(kind, group id) of every group to which each person belongs on a day; an empty set for none."""
     found: dict[str, set[tuple[str, str]]] = {person: set() for person in person_ids}
-    t, p = memberships.c, places.c
-    rows = fetched(
-        connection,
-        select(t.person_id, p.kind, t.group_id).where(
-            t.ledger_id == ledger_id,
-            is_one_of(connection, t.person_id, found),
-            t.from_day <= day.isoformat(),
-            t.to_day > day.isoformat(),
-            and_(p.ledger_id == ledger_id, p.place_id == t.group_id),
-        ),
-    )
+    rows = _GROUPS.fetched(connection, ledger_id, people=found, day=day.isoformat())
     for person, kind, group in rows:
         found[str(person)].add((str(kind), str(group)))
     return found

@@ -27,7 +27,14 @@ from pointsbank.store.port import (
     check_ledger,
     entry_of,
 )
-from pointsbank.store.postgres_write import WRITE, insertion, listed, pg_type, write_arguments, write_documents
+from pointsbank.store.postgres_write import (
+    WRITE,
+    insertion,
+    listed,
+    pg_type,
+    write_arguments,
+    write_documents,
+)
 
 _HEAD = "SELECT sequence, posting, account, lot, recorded_at, batch, epoch FROM heads WHERE ledger_id = $1"
 
@@ -287,7 +294,9 @@ async def _load(connection: Any, ledger_id: int, wanted: Wanted) -> Loaded:
     if wanted.lots:
         names = {"commodity": [c for c, _ in wanted.lots], "code": [code for _, code in wanted.lots]}
         loaded.lots += await found("lot, commodity, code", "lots", **names)
-    loaded.commodities = await found("commodity, scale, has_lots", "commodities", commodity=wanted.commodities)
+    loaded.commodities = await found(
+        "commodity, scale, has_lots", "commodities", commodity=wanted.commodities
+    )
     keys = {"key_digest": wanted.keys}
     used = "key_digest, request, {sequence}, recorded_at"
     loaded.keys = await _find(connection, ledger_id, used, {"entries": keys, "document_keys": keys})

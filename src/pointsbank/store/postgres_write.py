@@ -215,7 +215,9 @@ async def write_documents(connection: Any, batch: Batch) -> None:
         if used:
             raise BatchConflict("a key of a document-only draft is that of an entry")
         if raised != len(written.raised_subjects):
-            raise BatchConflict(f"{raised} of {len(written.raised_subjects)} versions were what they should be")
+            raise BatchConflict(
+                f"{raised} of {len(written.raised_subjects)} versions were what they should be"
+            )
     for table, names, changes in changes_in_rounds(batch.written.changes):
         await _write_changes(connection, batch.ledger_id, table, names, changes)
 

@@ -6,7 +6,7 @@ For what every till, terminal and batch asks; a question of a page or a job is w
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, BIGINT, BYTEA, TEXT
 from sqlalchemy.types import TypeDecorator
 
-from pointsbank.store.lists import as_one_text
+from pointsbank.store.lists import Shape, TextList, as_one_text, in_one_text
 
 
 class OneOf(Protocol):
@@ -38,6 +38,9 @@ class OneOf(Protocol):
 
     def __call__(self, sought: ColumnElement[Any], name: str) -> ColumnElement[bool]:
         """Whether a column has one of these values."""
+
+    def in_hex(self, octets: ColumnElement[bytes]) -> ColumnElement[str]:
+        """A column of bytes as hexadecimal text."""
 
     def pairs(self, first: str, second: str) -> FromClause:
         """Two lists of texts of one length, as rows of two columns of their names."""
@@ -67,10 +70,22 @@ class Question:
         """All rows in any order, where columns are integers and texts; on SQLite in one text (see `lists.fetched`)."""
         if connection.dialect.name == "postgresql":
             return self.rows(connection, ledger_id, **values)
+        return msgspec.json.decode(
+            self._text(connection, ledger_id, values), type=list[list[int | str | None]]
+        )
+
+    def fetched_as(
+        self, connection: Connection, ledger_id: int, shape: type[Shape], **values: object
+    ) -> list[Shape]:
+        """Like `fetched`, each row as a struct whose first fields are the columns, in their order (see `lists`)."""
+        if connection.dialect.name == "postgresql":
+            return [shape(*row) for row in self.rows(connection, ledger_id, **values)]
+        return msgspec.json.decode(self._text(connection, ledger_id, values), type=list[shape])  # type: ignore[valid-type]
+
+    def _text(self, connection: Connection, ledger_id: int, values: Mapping[str, object]) -> str:
         if self._as_json is None:
             self._as_json = as_one_text(self._on(connection.dialect))
-        text = connection.execute(self._as_json, {"ledger": ledger_id, **values}).scalar_one()
-        return msgspec.json.decode(text, type=list[list[int | str | None]])
+        return str(connection.execute(self._as_json, {"ledger": ledger_id, **values}).scalar_one())
 
     def _on(self, dialect: Dialect) -> Select[Any]:
         name = dialect.name
@@ -89,9 +104,7 @@ def by_index(connection: Connection) -> None:
         connection.exec_driver_sql(_BY_INDEX)
 
 
-_BY_INDEX: Final = (
-    "SELECT set_config('enable_seqscan', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true)"
-)
+_BY_INDEX: Final = "SELECT set_config('enable_seqscan', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true)"
 
 
 class _Listed(TypeDecorator[Iterable[object]]):
@@ -114,6 +127,16 @@ class _Array(TypeDecorator[Iterable[object]]):
         return list(value or ())
 
 
+class _OneText(TypeDecorator[Iterable[str]]):
+    """Any texts as one text."""
+
+    impl = TEXT
+    cache_ok = True
+
+    def process_bind_param(self, value: Iterable[str] | None, dialect: Dialect) -> str:
+        return in_one_text(value or ())
+
+
 class _Arrays:
     """Lists as PostgreSQL takes them."""
 
@@ -124,10 +147,13 @@ class _Arrays:
             case LargeBinary():
                 return sought == any_(bindparam(name, type_=_Array(BYTEA())))
             case _:
-                return sought == any_(bindparam(name, type_=_Array(TEXT())))
+                return sought == any_(TextList(bindparam(name, type_=_OneText())))
+
+    def in_hex(self, octets: ColumnElement[bytes]) -> ColumnElement[str]:
+        return func.encode(octets, "hex")
 
     def pairs(self, first: str, second: str) -> FromClause:
-        both = (bindparam(name, type_=_Array(TEXT())) for name in (first, second))
+        both = (TextList(bindparam(name, type_=_OneText())) for name in (first, second))
         return func.unnest(*both).table_valued(first, second).render_derived()
 
 
@@ -138,6 +164,9 @@ class _Texts:
         if isinstance(sought.type, LargeBinary):
             return sought.in_(bindparam(name, expanding=True))
         return sought.in_(select(self._each(name).c.value))
+
+    def in_hex(self, octets: ColumnElement[bytes]) -> ColumnElement[str]:
+        return func.hex(octets)
 
     def pairs(self, first: str, second: str) -> FromClause:
         ones, others = self._each(first), bindparam(second, type_=_Listed())
