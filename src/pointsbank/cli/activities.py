@@ -48,6 +48,7 @@ from pointsbank.ledger.refusals import Refusal
 from pointsbank.people.master import MasterKeyError, master_keys
 from pointsbank.people.registry import Registry
 from pointsbank.people.store import demo_key_path, people_store
+from pointsbank.policy.calendar import start_of_day
 from pointsbank.settings import settings_from
 from pointsbank.store.port import StoreError, ledger_id_of
 from pointsbank.web.api.desks import Desks, make_desks
@@ -337,9 +338,10 @@ async def fund(fund: str, pay: bool, shown: Shown, database_url: str) -> None:
 async def list_risks(since: date, database_url: str) -> None:
     """What is odd: late or at night, for each other, too long, in two places, typed in, in one instant, taken back."""
     database = opened(database_url)
-    begins = micros(datetime(since.year, since.month, since.day, tzinfo=CITY))
+    zone = policies().policies[-1].timezone
+    begins = start_of_day(since, zone)
     try:
-        found = await database.read(risks, ledger_to_read(database).id, since.isoformat(), begins)
+        found = await database.read(risks, ledger_to_read(database).id, zone, since.isoformat(), begins)
     finally:
         await database.close()
     for risk in found:
