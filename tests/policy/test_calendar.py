@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointsbank.policy import calendar
@@ -144,6 +144,7 @@ def test_a_weekend_day_that_makes_up_for_a_holiday_is_a_working_day() -> None:
         "Pacific/Apia",
     ],
 )
+@settings(deadline=None)  # the first question of a zone looks at every day of it; the others remember that
 @given(at=st.integers(0, calendar.start_of_day(date(2099, 12, 31), "UTC")))
 def test_the_steps_of_a_zone_say_what_its_clock_says(zone: str, at: int) -> None:
     steps = calendar.offsets_of(zone)

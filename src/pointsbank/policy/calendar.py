@@ -114,13 +114,14 @@ def offsets_of(zone: str) -> tuple[tuple[int, int], ...]:
 
     For questions that the database answers: it knows no time zones, but it can compare whole numbers.
     """
-    steps = [(0, city_second(0, zone))]
+    info = ZoneInfo(zone)
+    steps = [(0, _offset(0, info))]
     for morning in range(_SECONDS_PER_DAY, _LAST_OFFSET, _SECONDS_PER_DAY):
-        if (offset := _offset(morning, zone)) != steps[-1][1]:
+        if (offset := _offset(morning, info)) != steps[-1][1]:
             before, after = morning - _SECONDS_PER_DAY, morning
             while after - before > 1:
                 middle = (before + after) // 2
-                before, after = (before, middle) if _offset(middle, zone) == offset else (middle, after)
+                before, after = (before, middle) if _offset(middle, info) == offset else (middle, after)
             steps.append((after * _MICROS, offset))
     return tuple(steps)
 
@@ -181,9 +182,11 @@ def completed_years(born: date, on: date) -> int:
     return on.year - born.year - ((on.month, on.day) < (born.month, born.day))
 
 
-def _offset(second: int, zone: str) -> int:
+def _offset(second: int, zone: ZoneInfo) -> int:
     """How far the clock of a zone is before UTC, in seconds, at a second of UTC."""
-    return city_second(second * _MICROS, zone) - second
+    offset = datetime.fromtimestamp(second, zone).utcoffset()
+    assert offset is not None, "the time has a zone"
+    return offset.days * _SECONDS_PER_DAY + offset.seconds
 
 
 @lru_cache(maxsize=4096)
