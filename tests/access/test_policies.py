@@ -23,6 +23,7 @@ from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.load import PolicyErrors, parse_policy
 from pointsbank.policy.shipped import policies_at, shipped_folder
 from pointsbank.store.database import Database
+from pointsbank.verify import verify
 
 __all__ = ["administrators", "service", "shell"]
 
@@ -122,6 +123,8 @@ async def test_policies_are_proposed_by_one_owner_and_decided_by_another_over_ht
         (2, owners[1].person),
         (1, "founding"),
     ]
+    report = await verify(ledger.database, ledger.name)
+    assert (report.findings, report.checked["policy changes"]) == ((), 2)
     for browser in owners:
         await browser.client.aclose()
 
@@ -190,6 +193,7 @@ def test_no_verb_works_by_an_edited_policy_until_two_policy_owners_have_approved
         patch.setenv("POINTSBANK_POLICY", edited)
         assert shell.run("release").exit_code == 0
     assert shell.run("release").exit_code == 1, "the book of before rules no longer"
+    assert shell.run("verify").exit_code == 0
 
 
 def test_no_verb_tells_by_an_edited_policy_what_only_the_approved_one_says(

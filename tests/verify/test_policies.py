@@ -103,6 +103,18 @@ async def test_a_book_that_was_changed_beside_the_bank_is_named(
     assert {one.code for one in found if one.code.startswith("policy")} == named, found
 
 
+async def test_books_that_were_deleted_beside_the_bank_are_missed(database: Database) -> None:
+    async with open_office(database) as office:
+        await with_owners(office)
+        await decided(office)
+    for where in ("number = 2", "number = 1", "number > 0"):
+        async with uncommitted(database.url) as books:
+            await books.execute(f"DELETE FROM policy_changes WHERE {where}")
+            found = (await verify(books, CITY_LEDGER)).findings
+        assert [one.code for one in found] == ["policy-number"], where
+    await close_engines()
+
+
 async def test_two_ids_that_are_one_person_are_not_two_people(database: Database) -> None:
     async with open_office(database) as office:
         await with_owners(office)

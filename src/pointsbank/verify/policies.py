@@ -13,7 +13,7 @@ from collections import defaultdict
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect
 
 from pointsbank.verify.encoding import sized
 from pointsbank.verify.merges import merged_groups
@@ -141,9 +141,18 @@ def _read(connection: Connection, ledger_id: int, with_merges: bool) -> _Found:
         clients[person].add(client)
     merged = merged_groups(connection, ledger_id) if with_merges else []
     [[founded_at]] = fetch(connection, _FOUNDED, ledger_id)
-    ruling = fetch(connection, _RULING, ledger_id)
     one_person = {one: group[0] for group in merged for one in group}
-    return _Found(books, asked, clients, one_person, int(founded_at or 0), ruling[0][0] if ruling else 0)
+    return _Found(
+        books, asked, clients, one_person, int(founded_at or 0), _replaced(connection, ledger_id, books)
+    )
+
+
+def _replaced(connection: Connection, ledger_id: int, books: list[Book]) -> int:
+    """How often the ruling book was replaced. Where the column is gone, which is reported elsewhere, what is on file."""
+    if all(column["name"] != "version" for column in inspect(connection).get_columns("subjects")):
+        return max((book.number for book in books), default=0)
+    rows = fetch(connection, _RULING, ledger_id)
+    return rows[0][0] if rows else 0
 
 
 _BOOKS = """
