@@ -13,16 +13,17 @@ from tests.cli.test_verbs import GOOD, hours_file
 from tests.funds.test_doors import owner
 from tests.web.conftest import Service, running
 
-from pointsbank.access.policies import PolicyDesk, admit_policies, digest_of, ruling_policies
+from pointsbank.access.policies import PolicyDesk, admit_policies, digest_of, require_ruling, ruling_policies
 from pointsbank.access.ring import KeyRing
 from pointsbank.access.staff import StaffDesk
 from pointsbank.engine.commands import Command
 from pointsbank.engine.opening import require_profile
-from pointsbank.engine.registry import open_ledger
+from pointsbank.engine.registry import ledger_to_read, open_ledger
 from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.load import PolicyErrors, parse_policy
 from pointsbank.policy.shipped import policies_at, shipped_folder
 from pointsbank.store.database import Database
+from pointsbank.verify import verify
 
 __all__ = ["administrators", "service", "shell"]
 
@@ -122,6 +123,8 @@ async def test_policies_are_proposed_by_one_owner_and_decided_by_another_over_ht
         (2, owners[1].person),
         (1, "founding"),
     ]
+    report = await verify(ledger.database, ledger.name)
+    assert (report.findings, report.checked["policy changes"]) == ((), 2)
     for browser in owners:
         await browser.client.aclose()
 
@@ -190,6 +193,56 @@ def test_no_verb_works_by_an_edited_policy_until_two_policy_owners_have_approved
         patch.setenv("POINTSBANK_POLICY", edited)
         assert shell.run("release").exit_code == 0
     assert shell.run("release").exit_code == 1, "the book of before rules no longer"
+    assert shell.run("verify").exit_code == 0
+
+
+def test_no_verb_tells_by_an_edited_policy_what_only_the_approved_one_says(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another rate, calendar or time zone in a file would give another date by law, another worth, another night."""
+    file = hours_file(tmp_path, GOOD)
+    assert shell.run("hours", "import", str(file)).exit_code == 0
+    reading = (
+        ("activities", "standing", "R1"),
+        ("activities", "notice"),
+        ("activities", "risks", "--since", "2026-01-01"),
+        ("cases", "samples", "--since", "2026-01-01"),
+        ("funds", "list"),
+        ("recognition", "standing", "somebody"),
+        ("hours", "import", str(file), "--dry-run"),
+    )
+    edited = book_at(tmp_path)
+    monkeypatch.setenv("POINTSBANK_POLICY", edited)
+    told = [shell.run(*verb) for verb in reading]
+    assert {one.exit_code for one in told[1:]} == {0}, "before the founding the book in use is the city's"
+    monkeypatch.delenv("POINTSBANK_POLICY")
+    shell.found()
+    for verb in reading:
+        told_now = shell.run(*verb)
+        assert "policy propose" not in told_now.output, verb
+    monkeypatch.setenv("POINTSBANK_POLICY", edited)
+    for verb in (*reading, ("balance", "--number")):
+        refused = shell.run(*verb, typed="V1\n")
+        assert refused.exit_code == 1, verb
+        assert "policy propose" in refused.output, verb
+    tried = shell.run("hours", "import", str(file), "--dry-run", "--policy", edited)
+    assert tried.exit_code == 0, "what nobody has approved may be tried out by its name"
+
+
+async def test_who_only_reads_asks_for_the_approved_book_and_writes_nothing(database: Database) -> None:
+    async with open_ledger(database) as ledger:
+        await require_ruling(ledger, richer())
+        assert await database.read(ruling_policies, ledger.id) is None, "to look is not to rule"
+        await admit_policies(ledger, policies_at())
+        await require_ruling(ledger, richer())
+        staff = StaffDesk(ledger, KeyRing(ledger, ledger.writer.clock))
+        assert isinstance(await staff.found(("ann", "bo"), Command("test", "founding", "test")), tuple)
+        await require_ruling(ledger_to_read(database), policies_at())
+        with pytest.raises(PolicyErrors, match="两人"):
+            await require_ruling(ledger_to_read(database), richer())
+    async with open_ledger(database, "played") as ledger:
+        await require_profile(ledger, "replay")
+        await require_ruling(ledger, policies_at().without_safeguards())
 
 
 async def test_of_two_books_approved_at_a_time_one_rules(

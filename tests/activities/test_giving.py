@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.activities.centre import HEAD, SECOND, VERIFIER, Centre, done, open_centre, refused
 from tests.activities.test_clawback import FUND, debt, decided, false_activity, holds, spend, with_shop
 from tests.activities.test_settling import live_together
@@ -12,10 +15,12 @@ from tests.verify.uncommitted import close_engines, uncommitted
 
 from pointsbank.activities.ports import By
 from pointsbank.activities.refusals import FourEyes
+from pointsbank.engine.commands import Command
 from pointsbank.hours.giving import Gift, Giving
-from pointsbank.hours.refusals import DebtLeft, GiftDecided, GiftWaits, NotOfHousehold
+from pointsbank.hours.refusals import BalanceCap, DebtLeft, GiftDecided, GiftWaits, NotOfHousehold
 from pointsbank.ledger.refusals import AmountOutOfRange, InsufficientBalance, KeyConflict, Refusal
 from pointsbank.points.lots import lots_of
+from pointsbank.policy.model import Limits, Policy
 from pointsbank.store.database import Database
 from pointsbank.verify import verify
 
@@ -125,6 +130,91 @@ async def test_v6_a_gift_is_given_once_whoever_confirms_at_the_same_moment(datab
         assert (stopped.state, stopped.sequence) == ("called-off", 0)
         assert await desk.give(other, HEAD, centre.key()) == GiftDecided(other.gift_id, "called-off")
         assert [one.state for one in await desk.of(giver)].count("given") == 1
+        await centre.holds()
+
+
+async def test_v6_a_gift_that_nobody_confirmed_lapses_thirty_days_after_its_delay(database: Database) -> None:
+    async with open_centre(database, with_shop()) as centre:
+        await earned(centre, "V1", "2026-03-02")
+        desk, giver, ready = giving(centre), centre.id("V1"), centre.clock.now() + 1
+        names = ("in time", "late", "stopped")
+        gifts = [done(await desk.propose(giver, "", 500, ready, SECOND, Command("t", n))) for n in names]
+        in_time, late, stopped = gifts
+        assert late.lapses_at == ready + 30 * 86_400 * 1_000_000
+        centre.clock.time = late.lapses_at - 1
+        assert done(await desk.give(in_time, HEAD, centre.key())).state == "given"
+        assert done(await desk.call_off(stopped, HEAD, centre.key())).state == "called-off"
+        centre.clock.time = late.lapses_at
+        assert await desk.give(late, HEAD, centre.key()) == GiftDecided(late.gift_id, "lapsed")
+        found = done(await desk.find(late.gift_id) or refused(None))
+        assert (found.state, found.decided_by, found.sequence) == ("lapsed", "", 0)
+        assert await desk.call_off(found, HEAD, centre.key()) == GiftDecided(late.gift_id, "lapsed")
+        again = done(await desk.propose(giver, "", 500, ready, SECOND, Command("t", "late")))
+        assert again.state == "lapsed", "the same command again is no new gift"
+        assert sorted(one.state for one in await desk.of(giver)) == ["called-off", "given", "lapsed"]
+        assert await centre.points("V1") == 1500
+        await centre.holds()
+
+
+def capped(points: int) -> Policy:
+    return replace(with_shop(), limits=Limits(balance_cap_points=points))
+
+
+async def test_v6_no_gift_lifts_its_taker_over_what_one_may_hold(database: Database) -> None:
+    """The cap is 30 points. What stands on notice is held too; the fund may be given anything."""
+    async with open_centre(database, capped(30)) as centre:
+        await earned(centre, "V1", "2026-03-02")
+        await live_together(centre, "V1", "V2")
+        centre.at("2026-04-01 06:00:00")
+        first = done(await proposed(centre, "V1", "V2", 2000))
+        await centre.credited("V2", "2026-04-01")
+        assert await centre.points("V2", pending=True) == 2000
+        assert await giving(centre).give(first, HEAD, centre.key()) == BalanceCap(1000)
+        assert refused(await proposed(centre, "V1", "V2", 1001)) == BalanceCap(1000)
+        assert done(await given(centre, "V1", "V2", 1000)).state == "given"
+        assert refused(await proposed(centre, "V1", "V2", 1)) == BalanceCap(0)
+        assert done(await given(centre, "V1", "", 1000)).state == "given"
+        assert (await centre.points("V1"), await centre.points("V2")) == (0, 1000)
+        await centre.holds()
+
+
+class Overtaken(Giving):
+    """Between the look at the books and the posting, somebody is faster."""
+
+    faster: Callable[[], Awaitable[object]] | None = None
+    looks = 0
+
+    async def _facts(self, giver: str, taker: str) -> Any:
+        found = await super()._facts(giver, taker)
+        self.looks += 1
+        if self.faster is not None:
+            faster, self.faster = self.faster, None
+            await faster()
+        return found
+
+
+async def test_v6_a_gift_is_judged_again_when_its_taker_is_credited_or_given_points_meanwhile(
+    database: Database,
+) -> None:
+    async with open_centre(database, capped(30)) as centre:
+        await earned(centre, "V1", "2026-03-02")
+        await earned(centre, "V3", "2026-03-03")
+        await live_together(centre, "V1", "V2", "V3")
+        centre.at("2026-03-04 06:00:00")
+        record = (await centre.submit(await centre.attended(["V2"], "2026-03-04")))["V2"].record_id
+        mine, small, other = [
+            done(await proposed(centre, giver, "V2", points))
+            for giver, points in (("V1", 1500), ("V1", 1000), ("V3", 2000))
+        ]
+        for gift, faster, room in (
+            (mine, lambda: giving(centre).give(other, HEAD, centre.key()), 1000),
+            (small, lambda: centre.verify(record), 0),
+        ):
+            desk = Overtaken(centre.ledger, centre.policies)
+            desk.faster = faster
+            assert await desk.give(gift, HEAD, centre.key()) == BalanceCap(room)
+            assert desk.looks == 2
+        assert (await centre.points("V2"), await centre.points("V2", pending=True)) == (2000, 1000)
         await centre.holds()
 
 

@@ -20,13 +20,14 @@ from tests.activities.centre import (
     guarded,
     open_centre,
 )
-from tests.points.town import micros
+from tests.points.town import SHANGHAI, micros
 
 from pointsbank.activities import attempts
 from pointsbank.activities.attendance import Shown
 from pointsbank.activities.model import SessionPlan
 from pointsbank.activities.refusals import ActivityStarted, CheckInRefused
 from pointsbank.hours import risks as odd
+from pointsbank.hours.awaiting import Reader, awaiting_verification
 from pointsbank.hours.clawback import Clawing
 from pointsbank.hours.risks import Overlap, Risk, overlaps, risks, two_places
 from pointsbank.hours.sampling import Sampling
@@ -49,19 +50,21 @@ async def test_h5_late_records_mutual_credits_and_long_days_stand_on_the_auditor
         late = await centre.attended(["V3"], "2026-03-04")
         centre.at("2026-04-01 08:00:00")
         record = (await centre.submit(late, reason="illness"))["V3"].record_id
-        found = await database.read(risks, centre.ledger.id, "2026-03-01", 0)
+        found = await database.read(risks, centre.ledger.id, SHANGHAI, "2026-03-01", 0)
         assert [(risk.kind, risk.record_id, set(risk.people)) for risk in found] == [
             ("late", record, {RECORDER.person, centre.id("V3")}),
             ("mutual", "", {centre.id("V1"), centre.id("V2")}),
             ("long-day", "", {centre.id("V1")}),
         ]
         assert found[2].minutes == 300 + 710
-        assert await database.read(risks, centre.ledger.id, "2026-03-05", centre.clock.time + 1) == []
+        assert (
+            await database.read(risks, centre.ledger.id, SHANGHAI, "2026-03-05", centre.clock.time + 1) == []
+        )
 
 
 async def kinds(centre: Centre, since: str = "2026-01-01") -> dict[str, Risk]:
     """What stands on the lists, by kind."""
-    found = await centre.ledger.database.read(risks, centre.ledger.id, since, 0)
+    found = await centre.ledger.database.read(risks, centre.ledger.id, SHANGHAI, since, 0)
     return {risk.kind: risk for risk in found}
 
 
@@ -113,6 +116,73 @@ async def test_records_of_the_night_stand_on_the_list(database: Database) -> Non
             "2026-03-03",
             {RECORDER.person, centre.id("V2")},
         )
+
+
+@pytest.mark.parametrize(
+    ("zone", "at", "is_night"),
+    [
+        # half an hour beside the whole hours: 03:29 in Kolkata is 05:59 in Shanghai
+        ("Asia/Kolkata", "2026-03-03 05:59:00", True),
+        ("Asia/Kolkata", "2026-03-03 03:30:00", True),
+        ("Asia/Kolkata", "2026-03-03 02:00:00", False),
+        # 04:30 in Paris before its summer time, 05:30 within it
+        ("Europe/Paris", "2026-03-20 11:30:00", True),
+        ("Europe/Paris", "2026-04-10 11:30:00", False),
+        ("Europe/Paris", "2026-04-10 06:30:00", True),
+        ("Europe/Paris", "2026-04-10 03:30:00", False),
+    ],
+)
+async def test_the_night_is_that_of_the_city_wherever_it_lies(
+    database: Database, zone: str, at: str, is_night: bool
+) -> None:
+    """Times are given by the clock of Shanghai, which the centre's is set by."""
+    policy = guarded(timezone=zone)
+    async with open_centre(database, policy) as centre:
+        session = await centre.attended(["V1"], "2026-03-02", "14:00", "16:00")
+        centre.at(at)
+        record = (await centre.submit(session, reason="illness"))["V1"].record_id
+        found = await database.read(odd.night_records, centre.ledger.id, zone, 0)
+        assert [risk.record_id for risk in found] == [record] * is_night
+        told = await database.read(
+            awaiting_verification,
+            centre.ledger.id,
+            Reader(VERIFIER, centre.policies, centre.clock.now()),
+            ("S1",),
+        )
+        assert [(one.record_id, "night" in one.flags) for one in told] == [(record, is_night)]
+
+
+async def test_the_day_of_a_refused_line_and_the_minutes_of_an_overlap_are_the_citys(
+    database: Database,
+) -> None:
+    """Honolulu is ten hours behind UTC: eighteen behind Shanghai, by whose clock the centre is set."""
+    zone = "Pacific/Honolulu"
+    async with open_centre(database, guarded(timezone=zone)) as centre:
+        first = await centre.session("2026-03-02", "09:00", "11:00", title="清雪")
+        second = await centre.session("2026-03-02", "10:00", "12:00", title="助老")
+        for session in (first, second):
+            done(await centre.activities.sign_up(session, centre.id("V1"), RECORDER, centre.key()))
+        for session, at, meet in (
+            (first, "09:00", centre.attendance.check_in),
+            (second, "10:00", centre.attendance.check_in),
+            (first, "11:00", centre.attendance.check_out),
+            (second, "12:00", centre.attendance.check_out),
+        ):
+            centre.at(f"2026-03-02 {at}:00")
+            done(await meet(session, centre.id("V1"), Shown("card"), TERMINAL, centre.key()))
+        record = (await centre.submit(first))["V1"].record_id
+        assert (await centre.submit(second))["V1"].verdict == "overlap"
+        assert await database.read(overlaps, centre.ledger.id, zone, 0) == [
+            Overlap(centre.id("V1"), "2026-03-01", "S1", second, "助老", record, "清雪"),
+        ]
+    async with open_centre(database, guarded(guard=SAFEGUARDS_OFF, timezone=zone), name="another") as centre:
+        day = "2026-03-01"
+        shift = (f"{day} 08:00", f"{day} 10:00", f"{day} 08:00", f"{day} 10:00")
+        line = ("R1", "V1", "A1", "清雪", "ENV", "S1", *shift, "信用", "V1", f"{day} 11:00")
+        [told] = await centre.hours.submit("sheet", [(1, line)], centre.key())
+        assert told.verdict == "self_recorded"
+        [risk] = await database.read(odd.lines_refused, centre.ledger.id, zone, 0)
+        assert risk.day == "2026-03-01"
 
 
 async def test_two_places_within_minutes_stand_on_the_list(database: Database) -> None:
@@ -176,7 +246,7 @@ async def test_h12_what_was_taken_back_failed_a_sample_or_fills_a_year_stands_on
 
 async def refused(centre: Centre) -> list[tuple[str, str, tuple[str, ...], int]]:
     """What stands on the lists of what was refused: kind, rule, people, times."""
-    found = await centre.ledger.database.read(risks, centre.ledger.id, "2026-01-01", 0)
+    found = await centre.ledger.database.read(risks, centre.ledger.id, SHANGHAI, "2026-01-01", 0)
     return sorted((r.kind, r.rule, r.people, r.times) for r in found if r.kind.startswith("refused"))
 
 
@@ -268,12 +338,12 @@ async def test_h1_the_verifier_of_an_overlap_sees_the_names_of_both_activities(d
         blocked = (await centre.submit(second))["V1"]
         assert blocked.verdict == "overlap"
         assert "清雪" not in repr(blocked), "not to who submits"
-        found = await database.read(overlaps, centre.ledger.id, 0)
+        found = await database.read(overlaps, centre.ledger.id, SHANGHAI, 0)
         assert found == [
             Overlap(centre.id("V1"), "2026-03-02", "S1", second, "助老", record, "清雪"),
         ]
         assert [kind for kind, *_ in await refused(centre)] == ["refused-overlap"]
-        assert await database.read(overlaps, centre.ledger.id, centre.clock.time + 1) == []
+        assert await database.read(overlaps, centre.ledger.id, SHANGHAI, centre.clock.time + 1) == []
 
 
 async def test_h6_h7_lines_of_files_that_were_refused_stand_on_the_list(database: Database) -> None:

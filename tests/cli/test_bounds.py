@@ -153,6 +153,6 @@ async def _one_household(url: str, person: str) -> str:
 
 async def _refused(url: str) -> list[tuple[str, str, tuple[str, ...], int]]:
     database = Database(url)
-    found = await database.read(risks, ledger_id_of(CITY_LEDGER), "2020-01-01", 0)
+    found = await database.read(risks, ledger_id_of(CITY_LEDGER), "Asia/Shanghai", "2020-01-01", 0)
     await database.close()
     return [(r.kind, r.rule, tuple(sorted(r.people)), r.times) for r in found if r.rule]

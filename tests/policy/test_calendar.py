@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointsbank.policy import calendar
@@ -130,3 +130,31 @@ def test_a_weekend_day_that_makes_up_for_a_holiday_is_a_working_day() -> None:
     friday, saturday, monday = date(2026, 2, 13), date(2026, 2, 14), date(2026, 2, 16)
     assert calendar.add_working_days(friday, 1, frozenset({monday})) == date(2026, 2, 17)
     assert calendar.add_working_days(friday, 1, frozenset({monday}), frozenset({saturday})) == saturday
+
+
+@pytest.mark.parametrize(
+    "zone",
+    [
+        SHANGHAI,
+        "UTC",
+        "Asia/Kolkata",
+        "Europe/Paris",
+        "America/New_York",
+        "Africa/Casablanca",
+        "Pacific/Apia",
+    ],
+)
+@settings(deadline=None)  # the first question of a zone looks at every day of it; the others remember that
+@given(at=st.integers(0, calendar.start_of_day(date(2099, 12, 31), "UTC")))
+def test_the_steps_of_a_zone_say_what_its_clock_says(zone: str, at: int) -> None:
+    steps = calendar.offsets_of(zone)
+    offset = next(by for since, by in reversed(steps) if at >= since)
+    assert at // 1_000_000 + offset == calendar.city_second(at, zone)
+    for since, by in steps[1:]:
+        assert calendar.city_second(since, zone) == since // 1_000_000 + by
+        assert calendar.city_second(since - 1, zone) != since // 1_000_000 - 1 + by
+
+
+def test_a_zone_without_changes_is_one_step() -> None:
+    assert calendar.offsets_of("Asia/Kolkata") == ((0, 19_800),)
+    assert calendar.offsets_of(SHANGHAI)[-1][1] == 28_800

@@ -14,7 +14,7 @@ from pointsbank.ledger.refusals import KeyConflict, StateChanged
 from pointsbank.places.model import Joining, Kind, Opening, Transfer
 from pointsbank.places.service import PlacesService
 from pointsbank.places.tables import places
-from pointsbank.recognition.figures import lifetime_minutes, year_minutes
+from pointsbank.recognition.figures import best_groups, lifetime_minutes, year_minutes
 from pointsbank.recognition.scheme import Scheme, load_schemes, shipped_schemes
 from pointsbank.recognition.service import (
     CandidateList,
@@ -24,6 +24,7 @@ from pointsbank.recognition.service import (
     honours_of,
     list_of,
 )
+from pointsbank.recognition.totals import group_minutes
 from pointsbank.store.database import Database
 
 KEY = Command("office", "list-2025", "person:1")
@@ -167,16 +168,7 @@ async def test_an_hour_counts_for_the_group_of_its_day(database: Database, kind:
     async with open_town(database) as town:
         atlas, first, change = PlacesService(town.ledger), date(2024, 1, 1), date(2025, 2, 3)
         anna, ben = (await town.person("V1")).id, (await town.person("V2")).id
-        for act in (
-            Opening("CITY", "city", "城市", "", first),
-            Opening("CORPS", "corps", "总队", "CITY", first),
-            Opening("C", "centre", "中心", "CITY", first),
-            Opening("B", "sub-centre", "所", "C", first),
-            Opening("S", "station", "站", "B", first),
-            *(Opening(code, kind, code, ABOVE[kind], first) for code in ("ONE", "TWO")),
-        ):
-            opened = await atlas.change(act, town.key("open"))
-            assert isinstance(opened, Receipt), opened
+        await groups_for(town, kind, first)
         for member in (
             Joining("ONE", anna, first),
             Transfer("ONE", "TWO", anna, change),
@@ -194,6 +186,82 @@ async def test_an_hour_counts_for_the_group_of_its_day(database: Database, kind:
             ("ONE", 2, 240),
         ]
         assert await town.ledger.database.read(list_of, town.ledger.id, made.id) == made
+
+
+@pytest.mark.parametrize("kind", ["team", "household", "village", "unit"])
+async def test_h14_hours_of_merged_ids_count_once_for_the_groups_of_the_person(
+    database: Database, kind: Kind
+) -> None:
+    """Anna has three ids. The one that goes on is in ONE, till 3 March; the oldest in TWO from 2 February to 3 April."""
+    async with open_town(database) as town:
+        old, middle, anna = [(await town.person(n)).id for n in ("V1", "V2", "V3")]
+        first = date(2024, 1, 1)
+        await groups_for(town, kind, first)
+        for member in (
+            Joining("ONE", anna, first, "member", date(2025, 3, 3)),
+            Joining("TWO", old, date(2025, 2, 2), "member", date(2025, 4, 3)),
+        ):
+            joined = await PlacesService(town.ledger).change_membership(member, town.key("join"))
+            assert isinstance(joined, Receipt), joined
+        await serve(town, "V1", "2025-01-02", "2025-02-02", "2025-03-04")
+        await serve(town, "V2", "2025-01-03", "2025-02-03", "2025-04-03", minutes=120)
+        await serve(town, "V3", "2025-01-04", "2025-04-02", minutes=60)
+        assert await totals(town, kind) == {"ONE": (60, 1), "TWO": (480, 1)}
+        posting = MergePostings(town.ledger, town.policies, By("desk", "head"))
+        assert await posting.post(old, middle, "merge:1") is None
+        assert await totals(town, kind) == {"ONE": (60, 1), "TWO": (480 + 120, 1)}
+        assert await posting.post(middle, anna, "merge:2") is None
+        january, february, after = 240 + 120 + 60, 240 + 120, 240 + 60
+        both = {"ONE": (january + february, 1), "TWO": (february + after, 1)}
+        one_home = {"ONE": (january + february, 1), "TWO": (after, 1)}
+        assert await totals(town, kind) == (one_home if kind == "household" else both)
+        assert await posting.post(middle, "", "unmerge:2") is None
+        assert await totals(town, kind) == {"ONE": (60, 1), "TWO": (480 + 120, 1)}
+
+
+async def test_h14_two_ids_in_one_team_bring_an_hour_once_and_count_as_one_person(database: Database) -> None:
+    async with open_town(database) as town:
+        old, anna, ben = [(await town.person(n)).id for n in ("V1", "V2", "V3")]
+        await groups_for(town, "team", date(2024, 1, 1))
+        for person in (old, anna, ben):
+            joined = await PlacesService(town.ledger).change_membership(
+                Joining("ONE", person, date(2024, 1, 1)), town.key("join")
+            )
+            assert isinstance(joined, Receipt), joined
+        for name in ("V1", "V2", "V3"):
+            await serve(town, name, f"2025-01-0{name[1]}", "2025-02-02" if name == "V3" else "2025-03-03")
+        posting = MergePostings(town.ledger, town.policies, By("desk", "head"))
+        # both ids were written down for 3 March: the merge takes the later of the two records back
+        assert await posting.post(old, anna, "merge:1") is None
+        assert await totals(town, "team") == {"ONE": (240 * 5, 2), "TWO": (0, 0)}
+
+
+async def groups_for(town: Town, kind: Kind, first: date) -> None:
+    """Two groups of a kind, ONE and TWO."""
+    for act in (
+        Opening("CITY", "city", "城市", "", first),
+        Opening("CORPS", "corps", "总队", "CITY", first),
+        Opening("C", "centre", "中心", "CITY", first),
+        Opening("B", "sub-centre", "所", "C", first),
+        Opening("S", "station", "站", "B", first),
+        *(Opening(code, kind, code, ABOVE[kind], first) for code in ("ONE", "TWO")),
+    ):
+        opened = await PlacesService(town.ledger).change(act, town.key("open"))
+        assert isinstance(opened, Receipt), opened
+
+
+async def totals(town: Town, kind: str) -> dict[str, tuple[int, int]]:
+    """Minutes and people of the groups in 2025, by code; a list drawn up says the same minutes."""
+    read, ledger = town.ledger.database.read, town.ledger.id
+    codes = await read(codes_of, ledger)
+    listed = {codes[one]: minutes for one, minutes in await read(best_groups, ledger, kind, 2025, 5)}
+    found = {
+        code: await read(group_minutes, ledger, one, 2025)
+        for one, code in codes.items()
+        if code in ("ONE", "TWO")
+    }
+    assert {code: minutes for code, (minutes, _) in found.items() if minutes} == listed
+    return found
 
 
 def codes_of(connection: Connection, ledger_id: int) -> dict[str, str]:

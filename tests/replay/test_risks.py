@@ -25,8 +25,8 @@ async def test_the_lists_of_a_replay_do_not_name_the_machine_for_every_line(
     ledger_id = ledger_to_read(database, outcome.ledger).id
     [recorder] = await database.read(odd.honour_recorders, ledger_id, "2000-01-01")
     assert recorder.people == (RECORDER.name,), "asked by itself, the list is there"
-    assert await database.read(odd.night_records, ledger_id, 0)
-    found = await database.read(odd.risks, ledger_id, "2000-01-01", 0)
+    assert await database.read(odd.night_records, ledger_id, "Asia/Shanghai", 0)
+    found = await database.read(odd.risks, ledger_id, "Asia/Shanghai", "2000-01-01", 0)
     assert found, "lines that were refused, long days"
     assert not [risk for risk in found if RECORDER.name in risk.people]
     assert not {"night", "honour-recorder"} & {risk.kind for risk in found}

@@ -538,7 +538,7 @@ async def test_h7_who_is_refused_at_the_door_for_hours_of_their_own_stands_on_th
     for _ in range(2):
         answer = await land.operator.send("POST", path, {**asked, "reason": "paper-sheet"})
         assert kind(answer) == (403, "forbidden"), answer.text
-    found = await land.service.bank.ask(risks, "2026-01-01", 0)
+    found = await land.service.bank.ask(risks, "Asia/Shanghai", "2026-01-01", 0)
     assert [(r.kind, r.rule, r.people, r.times) for r in found if r.rule] == [
         ("refused-four-eyes", "own-hours", (land.operator.person,) * 2, 2)
     ]

@@ -32,7 +32,7 @@ from pointsbank.ledger.refusals import Refusal
 from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.load import PolicyErrors
 from pointsbank.policy.reading import PolicyError
-from pointsbank.store.profile import Profile
+from pointsbank.store.profile import Profile, profile_of
 
 MANAGE: Final = "policies:manage"
 
@@ -160,17 +160,20 @@ async def admit_policies(ledger: Ledger, book: PolicyBook) -> Profile:
             break
         if not isinstance((await ledger.submit([_noted(ledger, book, version)], ROOM))[0], Refusal):
             return profile
-    raise PolicyErrors(
-        "policy book",
-        [
-            PolicyError(
-                "",
-                "未经两人批准，不能用于已启用人员管理的账本；先用 pointsbank policy propose 提出，再由另一人 pointsbank"
-                " policy decide 批准 (not approved by two people, as a ledger with staff asks: `pointsbank policy propose`,"
-                f" then `pointsbank policy decide` by another person): {versions_in(book)}",
-            )
-        ],
-    )
+    raise _not_approved(book)
+
+
+async def require_ruling(ledger: Ledger, book: PolicyBook) -> None:
+    """Make sure that by these policies a ledger may be read: what they say of its hours and people is what rules.
+
+    Writes nothing, so it may be asked beside whoever writes. Raises PolicyErrors if the ledger has staff and another
+    book was approved.
+    """
+    if await ledger.database.read(profile_of, ledger.id) == "replay":
+        return
+    ruling, _, is_founded = await ledger.database.read(_ruling, ledger.id)
+    if is_founded and ruling is not None and ruling.digest != digest_of(book):
+        raise _not_approved(book)
 
 
 def change_of(connection: Connection, ledger_id: int, change_id: str) -> PolicyChange | None:
@@ -191,6 +194,20 @@ def ruling_policies(connection: Connection, ledger_id: int) -> PolicyChange | No
         connection, ledger_id, (policy_changes.c.number == number) & (policy_changes.c.number > 0)
     )
     return found[0] if found else None
+
+
+def _not_approved(book: PolicyBook) -> PolicyErrors:
+    return PolicyErrors(
+        "policy book",
+        [
+            PolicyError(
+                "",
+                "未经两人批准，不能用于已启用人员管理的账本；先用 pointsbank policy propose 提出，再由另一人 pointsbank"
+                " policy decide 批准 (not approved by two people, as a ledger with staff asks: `pointsbank policy propose`,"
+                f" then `pointsbank policy decide` by another person): {versions_in(book)}",
+            )
+        ],
+    )
 
 
 def _changes(

@@ -31,8 +31,8 @@ from pointsbank.cli.terminal import (
     database_option,
     opened,
     points_text,
-    policies,
     policies_for,
+    policies_to_read,
     refusal_text,
     say,
     stderr,
@@ -48,6 +48,7 @@ from pointsbank.ledger.refusals import Refusal
 from pointsbank.people.master import MasterKeyError, master_keys
 from pointsbank.people.registry import Registry
 from pointsbank.people.store import demo_key_path, people_store
+from pointsbank.policy.calendar import city_day, city_second, second_text, start_of_day
 from pointsbank.settings import settings_from
 from pointsbank.store.port import StoreError, ledger_id_of
 from pointsbank.web.api.desks import Desks, make_desks
@@ -307,7 +308,9 @@ async def rule_appeal(record: str, uphold: bool, reason: str, shown: Shown, data
 async def escalate(as_of: date | None, shown: Shown, database_url: str) -> None:
     """Send objections up that nobody has decided in time. Run it every morning, as often as you like."""
     async with acting_desks(database_url, shown, "hours:decide") as (desks, _, _asked):
-        count = await desks.objecting.escalate(as_of or datetime.now(CITY).date())
+        zone = (await policies_to_read(desks.ledger)).policies[-1].timezone
+        today = city_day(desks.ledger.writer.clock.now(), zone)
+        count = await desks.objecting.escalate(as_of or today)
     say(f"{count} 件已上报 / {count} sent up")
 
 
@@ -337,9 +340,10 @@ async def fund(fund: str, pay: bool, shown: Shown, database_url: str) -> None:
 async def list_risks(since: date, database_url: str) -> None:
     """What is odd: late or at night, for each other, too long, in two places, typed in, in one instant, taken back."""
     database = opened(database_url)
-    begins = micros(datetime(since.year, since.month, since.day, tzinfo=CITY))
     try:
-        found = await database.read(risks, ledger_to_read(database).id, since.isoformat(), begins)
+        ledger = ledger_to_read(database)
+        zone = (await policies_to_read(ledger)).policies[-1].timezone
+        found = await database.read(risks, ledger.id, zone, since.isoformat(), start_of_day(since, zone))
     finally:
         await database.close()
     for risk in found:
@@ -361,8 +365,8 @@ async def notice(station: str, database_url: str) -> None:
     database = opened(database_url)
     try:
         async with register_of(database_url) as names:
-            desk = Notices(ledger_to_read(database), policies(), names)
-            listed = await desk.today(station)
+            ledger = ledger_to_read(database)
+            listed = await Notices(ledger, await policies_to_read(ledger), names).today(station)
     finally:
         await database.close()
     writer = csv.writer(sys.stdout, lineterminator="\n")
@@ -396,15 +400,16 @@ async def standing(record: str, database_url: str) -> None:
     """Where a record stands: each step, who and when, and the latest date for the next one."""
     database = opened(database_url)
     try:
-        desks = make_desks(ledger_to_read(database), policies(), code_key=os.urandom(32))
-        found = await desks.standings.of_record(record)
+        ledger = ledger_to_read(database)
+        book = await policies_to_read(ledger)
+        found = await make_desks(ledger, book, code_key=os.urandom(32)).standings.of_record(record)
     finally:
         await database.close()
     if found is None:
         raise Ending(f"没有编号为 {record} 的服务记录 / there is no service record {record}")
     for step in found.steps:
-        when = datetime.fromtimestamp(step.at / 1_000_000, CITY)
-        say(f"{when:%Y-%m-%d %H:%M}\t{step.step}\t{step.person_id}\t{step.place}\t{step.device}")
+        when = second_text(city_second(step.at, book.policies[-1].timezone))[:16]
+        say(f"{when}\t{step.step}\t{step.person_id}\t{step.place}\t{step.device}")
     say(f"{found.state}\t{found.minutes} min\t{points_text(found.points)}")
     if found.capped:
         cut = points_text(found.capped)

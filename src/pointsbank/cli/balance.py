@@ -19,7 +19,7 @@ from pointsbank.cli.terminal import (
     database_option,
     ledger_option,
     opened,
-    policies,
+    policies_to_read,
     refusal_text,
     say,
 )
@@ -125,7 +125,8 @@ async def holder_of(
     number = number_typed()
     ledger = ledger_to_read(database, ledger_name)
     async with people_of(ledger, database_url, exact=is_replay(ledger_name)) as directory:
-        rules = policies().protecting(city_day(directory.store.clock.now(), str(CITY))).people
+        book = await policies_to_read(ledger)
+        rules = book.protecting(city_day(directory.store.clock.now(), book.policies[-1].timezone)).people
         limits = SearchLimits(rules.searches_hour, rules.searches_day)
         searched = await Registry(directory.store, limits=limits).find(NUMBER, number, SHELL)
         if isinstance(searched, SearchLimitReached):

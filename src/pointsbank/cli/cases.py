@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 
 import click
 
 from pointsbank.cli.acting import Shown, acting_options
 from pointsbank.cli.activities import acting_desks, granted
 from pointsbank.cli.terminal import (
-    CITY,
     CityDay,
     Ending,
     as_coroutine,
     database_option,
     opened,
     points_text,
+    policies_to_read,
     say,
 )
 from pointsbank.engine.registry import ledger_to_read
 from pointsbank.hours.clawback import CLAWBACK_REASONS, Case, case_of, cases
 from pointsbank.hours.sampling import OUTCOMES, Sample, sample_of, undrawn
+from pointsbank.policy.calendar import city_day
 
 
 @click.group("cases")
@@ -102,9 +103,11 @@ async def decide(case: str, approve: bool, shown: Shown, database_url: str) -> N
 async def samples(since: date, database_url: str) -> None:
     """Closed batches for which no sample is drawn: recorder, day, records."""
     database = opened(database_url)
-    today = datetime.now(CITY).date().isoformat()
     try:
-        found = await database.read(undrawn, ledger_to_read(database).id, since.isoformat(), today)
+        ledger = ledger_to_read(database)
+        zone = (await policies_to_read(ledger)).policies[-1].timezone
+        today = city_day(ledger.writer.clock.now(), zone).isoformat()
+        found = await database.read(undrawn, ledger.id, since.isoformat(), today)
     finally:
         await database.close()
     for batch in found:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 import click
@@ -10,19 +9,19 @@ import click
 from pointsbank.cli.acting import Shown, acting_options
 from pointsbank.cli.activities import acting_desks, granted
 from pointsbank.cli.terminal import (
-    CITY,
     as_coroutine,
     database_option,
     opened,
     points_text,
-    policies,
     policies_for,
+    policies_to_read,
     say,
 )
 from pointsbank.engine.registry import ledger_to_read
 from pointsbank.funds.postings import BudgetChange
 from pointsbank.funds.reading import funds
 from pointsbank.funds.service import Budgets, changes_of
+from pointsbank.policy.calendar import city_day
 
 
 class Points(click.ParamType[int]):
@@ -56,15 +55,11 @@ def command() -> None:
 async def list_funds(database_url: str) -> None:
     """Every fund: budget, issued, free, outstanding and its worth, points a day, and what waits for it."""
     database = opened(database_url)
-    policy = policies().policies[-1]
     try:
-        found = await database.read(
-            funds,
-            ledger_to_read(database).id,
-            datetime.now(CITY).date(),
-            policy.timezone,
-            policy.fen_per_point,
-        )
+        ledger = ledger_to_read(database)
+        policy = (await policies_to_read(ledger)).policies[-1]
+        today = city_day(ledger.writer.clock.now(), policy.timezone)
+        found = await database.read(funds, ledger.id, today, policy.timezone, policy.fen_per_point)
     finally:
         await database.close()
     say(

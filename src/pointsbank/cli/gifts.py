@@ -25,6 +25,7 @@ def command() -> None:
 
     They go to the fund they came from, or to a member of the household, and to nobody else. One member of staff
     proposes it, the giver and the helpers are told, and after the delay another confirms it; anybody may stop it before.
+    Thirty days after its delay a proposal lapses.
     """
 
 

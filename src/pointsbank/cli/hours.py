@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from pointsbank.access.policies import admit_policies
+from pointsbank.access.policies import admit_policies, require_ruling
 from pointsbank.activities.ports import By
 from pointsbank.cli.acting import Shown, acting_options, who_acts
 from pointsbank.cli.people_of import people_of
@@ -112,6 +112,8 @@ async def import_(
                 people_of(ledger, database_url, remembers=True),
             ):
                 service = HoursService(ledger, book)
+                if dry_run and not policy:  # a book that is named may be tried out before it is approved
+                    await require_ruling(ledger, book)
                 if not dry_run:
                     await admit_policies(ledger, book)
                     actor = await who_acts(ledger, "hours:submit", shown)

@@ -14,8 +14,8 @@ from pointsbank.cli.terminal import (
     database_option,
     ledger_named,
     opened,
-    policies,
     policies_for,
+    policies_to_read,
     refusal_text,
     say,
 )
@@ -23,6 +23,7 @@ from pointsbank.engine.commands import Command
 from pointsbank.engine.ids import new_id
 from pointsbank.engine.registry import CITY_LEDGER, Ledger, ledger_to_read
 from pointsbank.ledger.refusals import Refusal
+from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.calendar import city_day
 from pointsbank.recognition.figures import lifetime_minutes, year_minutes
 from pointsbank.recognition.scheme import Scheme, load_schemes, shipped_schemes
@@ -48,7 +49,7 @@ async def standing(person: str, database_url: str) -> None:
     database = opened(database_url)
     try:
         ledger = ledger_to_read(database)
-        today = _today(ledger)
+        today = _today(ledger, await policies_to_read(ledger))
         lifetime = (await database.read(lifetime_minutes, ledger.id, [person]))[person]
         this_year = (await database.read(year_minutes, ledger.id, today.year, [person]))[person]
         granted = await database.read(honours_of, ledger.id, person)
@@ -170,12 +171,13 @@ def _show(made: CandidateList) -> None:
         say(f"{one.rank:>6}  {one.subject}  {one.minutes:>9,} min  {one.level}{'  并列 tied' * one.tied}")
 
 
-def _today(ledger: Ledger) -> date:
-    return city_day(ledger.writer.clock.now(), policies().policies[-1].timezone)
+def _today(ledger: Ledger, book: PolicyBook) -> date:
+    return city_day(ledger.writer.clock.now(), book.policies[-1].timezone)
 
 
 async def _desk(ledger: Ledger) -> Recognition:
-    policy = (await policies_for(ledger)).protecting(_today(ledger))
+    book = await policies_for(ledger)
+    policy = book.protecting(_today(ledger, book))
     return Recognition(ledger, policy.timezone, policy.cases.false_hours_bar_years)
 
 

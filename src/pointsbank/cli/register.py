@@ -16,7 +16,6 @@ from pointsbank.cli.terminal import (
     as_coroutine,
     database_option,
     opened,
-    policies,
     policies_for,
     progress_bar,
     refusal_text,
@@ -32,6 +31,7 @@ from pointsbank.people.directory import Directory
 from pointsbank.people.model import NewPerson
 from pointsbank.people.refusals import PersonDataInvalid
 from pointsbank.places.stations import PLACES, Station, opening, stations
+from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.calendar import local_day
 from pointsbank.replay.dataset import DatasetError, Line, read_lines
 
@@ -135,8 +135,8 @@ async def _post(ledger: Ledger, drafts: list[Draft], rooms: frozenset[str]) -> i
 
 async def _receive(ledger: Ledger, path: Path) -> int:
     known = await ledger.database.read(stations, ledger.id)
-    orders = _orders(path, known)
-    results = await MarketService(ledger, await policies_for(ledger)).receive(orders)
+    book = await policies_for(ledger)
+    results = await MarketService(ledger, book).receive(_orders(path, known, book))
     refused = [
         result for result in results if isinstance(result, Refusal) and not isinstance(result, DocumentExists)
     ]
@@ -145,10 +145,10 @@ async def _receive(ledger: Ledger, path: Path) -> int:
     return sum(not isinstance(result, Refusal) and not result.replayed for result in results)
 
 
-def _orders(path: Path, known: dict[str, Station]) -> list[tuple[Delivery, Command]]:
+def _orders(path: Path, known: dict[str, Station], book: PolicyBook) -> list[tuple[Delivery, Command]]:
     if not path.is_file():
         return []
-    goods = policies().policies[-1].goods
+    goods = book.policies[-1].goods
     orders = []
     for reference, run in groupby(read_lines(path), key=lambda line: line[1][0]):
         lines = list(run)

@@ -23,8 +23,8 @@ from pointsbank.cli.terminal import (
     as_coroutine,
     database_option,
     opened,
-    policies,
     policies_for,
+    policies_to_read,
     refusal_text,
     say,
 )
@@ -182,7 +182,9 @@ async def _desk(database_url: str) -> AsyncIterator[tuple[Ledger, RecordSheets]]
         async with (
             open_ledger(database, CITY_LEDGER) as ledger,
             people_of(ledger, database_url) as people,
-            open_sheets(settings, ledger, people.store, policies().policies[-1].timezone) as desk,
+            open_sheets(
+                settings, ledger, people.store, (await policies_to_read(ledger)).policies[-1].timezone
+            ) as desk,
         ):
             yield ledger, desk
     finally:

@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError
 
 import pointsbank.tables  # noqa: F401 - verify and db check must know every room's tables
 from pointsbank.access.pepper import PepperError
-from pointsbank.access.policies import admit_policies
+from pointsbank.access.policies import admit_policies, require_ruling
 from pointsbank.engine.failures import WriterError
 from pointsbank.engine.registry import CITY_LEDGER, Ledger, open_ledger
 from pointsbank.engine.writer import Limits
@@ -152,6 +152,13 @@ async def policies_for(ledger: Ledger, path: str = "") -> PolicyBook:
     staff none that two people have not approved."""
     book = policies(path)
     await admit_policies(ledger, book)
+    return book
+
+
+async def policies_to_read(ledger: Ledger) -> PolicyBook:
+    """The policy book by which to tell what is in a ledger: of one with staff the book that two people approved."""
+    book = policies()
+    await require_ruling(ledger, book)
     return book
 
 

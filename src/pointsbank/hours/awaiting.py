@@ -28,7 +28,7 @@ from pointsbank.intake.lines import filed_id, parts_of
 from pointsbank.places.membership import group_memberships
 from pointsbank.places.model import Membership
 from pointsbank.policy.book import PolicyBook
-from pointsbank.policy.calendar import city_day
+from pointsbank.policy.calendar import city_day, city_second
 from pointsbank.policy.model import Policy
 from pointsbank.store.lists import is_one_of
 
@@ -36,7 +36,6 @@ MOST: Final = 500
 """Items of one page."""
 
 _DAY_MICROS: Final = 86_400 * 1_000_000
-_HOUR_MICROS: Final = 3600 * 1_000_000
 
 
 class Reader(msgspec.Struct, frozen=True):
@@ -54,7 +53,12 @@ class Reader(msgspec.Struct, frozen=True):
 
     @property
     def today(self) -> date:
-        return city_day(self.now, self.policies.policies[-1].timezone)
+        return city_day(self.now, self.zone)
+
+    @property
+    def zone(self) -> str:
+        """The time zone of the city."""
+        return self.policies.policies[-1].timezone
 
     def policy(self, record: Filed) -> Policy:
         """The policy of the service date."""
@@ -198,7 +202,7 @@ def _awaiting(record: Filed, reader: Reader, ties: Ties, sums: Sums) -> Awaiting
     is_large = above_limits(record.minutes, total, policy)
     flags = {
         "late": bool(record.late),
-        "night": (record.submitted_at // _HOUR_MICROS + 8) % 24 in NIGHT,
+        "night": city_second(record.submitted_at, reader.zone) // 3600 % 24 in NIGHT,
         "honour": fields.hour_class == HONOUR,
         "large": is_large,
     }

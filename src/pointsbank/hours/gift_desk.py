@@ -2,7 +2,8 @@
 
 Whoever could make somebody's gifts alone could empty a wallet without forging an hour (ruling 8). So one proposes, the
 giver at the phone on file and the helpers are told, anybody of the staff may stop it, and another confirms it once the
-delay is over. Both must live together when it is proposed and still when it is confirmed.
+delay is over, within thirty days. Both must live together when it is proposed and still when it is confirmed, and the
+taker may not come to hold more than the city allows.
 """
 
 from __future__ import annotations

@@ -22,8 +22,16 @@ from pointsbank.engine.registry import Ledger
 from pointsbank.hours.aliases import people_of
 from pointsbank.hours.case_tables import gifts
 from pointsbank.hours.debts import debts_of
+from pointsbank.hours.holding import Held, load_held
 from pointsbank.hours.postings import HOURS
-from pointsbank.hours.refusals import DebtLeft, GiftDecided, GiftWaits, NotOfHousehold, UnknownCase
+from pointsbank.hours.refusals import (
+    BalanceCap,
+    DebtLeft,
+    GiftDecided,
+    GiftWaits,
+    NotOfHousehold,
+    UnknownCase,
+)
 from pointsbank.hours.settling import living_with
 from pointsbank.intake.lines import kept_text
 from pointsbank.ledger.chart import POINT
@@ -33,14 +41,20 @@ from pointsbank.people.volunteers import Volunteer
 from pointsbank.points.lots import HeldLot, lots_of
 from pointsbank.policy.book import PolicyBook
 from pointsbank.policy.calendar import city_day, start_of_day
+from pointsbank.policy.model import Policy
 
 ATTEMPTS: Final = 20
+
+LAPSES_MICROS: Final = 30 * 86_400 * 1_000_000
+"""So long after its delay somebody may confirm a gift. After that the giver may have forgotten it: it is proposed anew."""
 
 
 class Gift(msgspec.Struct, frozen=True, kw_only=True):
     """Points (hundredths) that `giver` gives to `taker` of the household, or to the fund where `taker` is empty.
 
-    Proposed by one and decided by another; not before `ready_at` (microseconds UTC). `sequence` is the entry.
+    Proposed by one and decided by another; not before `ready_at` (microseconds UTC). `sequence` is the entry. `state` is
+    proposed, given, called-off, or lapsed: a proposal that nobody confirmed in time. Time alone does that, so no
+    document says it and nothing is written.
     """
 
     gift_id: str
@@ -55,12 +69,23 @@ class Gift(msgspec.Struct, frozen=True, kw_only=True):
     sequence: int
     state: str
 
+    @property
+    def lapses_at(self) -> int:
+        """From when on it can no longer be confirmed, in microseconds UTC."""
+        return max(self.proposed_at, self.ready_at) + LAPSES_MICROS
+
+    def as_of(self, now: int) -> Gift:
+        """The gift as it stands at a moment."""
+        is_over = self.state == "proposed" and now >= self.lapses_at
+        return msgspec.structs.replace(self, state="lapsed") if is_over else self
+
 
 class Giving:
     """Proposes, posts and calls off gifts. Who may, and when, is for the desk."""
 
     def __init__(self, ledger: Ledger, policies: PolicyBook) -> None:
         self._ledger = ledger
+        self._policies = policies
         self._zone = policies.policies[-1].timezone
 
     async def propose(
@@ -111,7 +136,7 @@ class Giving:
             if found.state != "proposed":
                 is_again = (found.state, found.decided_by) == ("given", by.person)
                 return found if is_again else GiftDecided(gift.gift_id, found.state)
-            if self._ledger.writer.clock.now() < found.ready_at:
+            if self._now() < found.ready_at:
                 return GiftWaits(found.ready_at)
             if by.person in (found.proposed_by, found.giver, found.taker):
                 return FourEyes("decider-is-proposer")
@@ -138,6 +163,8 @@ class Giving:
         """Stop a gift that nobody has confirmed."""
         if gift.state == "called-off":
             return gift
+        if gift.state == "lapsed":
+            return GiftDecided(gift.gift_id, gift.state)
         draft = self._draft(
             "call-gift-off", f"call-off:{gift.gift_id}", request_digest("call-off", gift.gift_id), by, command
         )
@@ -152,11 +179,12 @@ class Giving:
     async def find(self, gift_id: str) -> Gift | None:
         """The gift with this id."""
         found = await self._ledger.database.read(_gifts, self._ledger.id, gifts.c.gift_id == gift_id)
-        return found[0] if found else None
+        return found[0].as_of(self._now()) if found else None
 
     async def of(self, giver: str) -> list[Gift]:
         """What somebody gave, was to give, or was kept from giving, newest first."""
-        return await self._ledger.database.read(_gifts, self._ledger.id, gifts.c.giver == giver)
+        found = await self._ledger.database.read(_gifts, self._ledger.id, gifts.c.giver == giver)
+        return [gift.as_of(self._now()) for gift in found]
 
     def _gift(self, gift: Gift, facts: _Facts, salt: bytes, by: By, command: Command) -> Draft:
         today, people = self._today(), [facts.giver, *([facts.taker] if facts.taker else [])]
@@ -186,11 +214,12 @@ class Giving:
         )
 
     def _draft(self, kind: str, key: str, digest: bytes, by: By, command: Command) -> Draft:
-        now = self._ledger.writer.clock.now()
-        return Draft(kind, key, command.client, digest, now, actor=by.name, place=by.place)
+        return Draft(kind, key, command.client, digest, self._now(), actor=by.name, place=by.place)
 
     async def _facts(self, giver: str, taker: str) -> _Facts | None:
-        return await self._ledger.database.read(_facts_of, self._ledger.id, giver, taker, self._today())
+        today = self._today()
+        policy = self._policies.protecting(today)
+        return await self._ledger.database.read(_facts_of, self._ledger.id, giver, taker, today, policy)
 
     async def _there(self, gift_id: str) -> Gift:
         found = await self.find(gift_id)
@@ -198,7 +227,10 @@ class Giving:
         return found
 
     def _today(self) -> date:
-        return city_day(self._ledger.writer.clock.now(), self._zone)
+        return city_day(self._now(), self._zone)
+
+    def _now(self) -> int:
+        return self._ledger.writer.clock.now()
 
 
 class _Facts(msgspec.Struct, frozen=True):
@@ -209,6 +241,8 @@ class _Facts(msgspec.Struct, frozen=True):
     live_together: bool
     held: list[HeldLot]
     owed: int
+    room: int
+    """How many points the taker may still be given, in hundredths: no more than the city lets anybody hold."""
     versions: dict[str, int]
 
 
@@ -240,11 +274,13 @@ def _refusal(facts: _Facts, giver: str, taker: str, points: int) -> Refusal | No
     available = sum(lot.balance for lot in facts.held)
     if points > available:
         return InsufficientBalance(facts.giver.wallet, POINT.code, "", available, 0, points)
+    if points > facts.room:
+        return BalanceCap(facts.room)
     return None
 
 
 def _facts_of(
-    connection: Connection, ledger_id: int, giver_id: str, taker_id: str, today: date
+    connection: Connection, ledger_id: int, giver_id: str, taker_id: str, today: date, policy: Policy
 ) -> _Facts | None:
     people = people_of(connection, ledger_id, [one for one in (giver_id, taker_id) if one])
     giver, taker = people.get(giver_id), people.get(taker_id)
@@ -258,8 +294,17 @@ def _facts_of(
         taker is not None and taker_id in living_with(connection, ledger_id, [giver_id], today),
         [lot for lot in held if lot.expires_on >= today.isoformat()],
         sum(lot.balance for lot in owed),
+        MAX_AMOUNT if taker is None else _room(connection, ledger_id, taker, today, policy),
         versions_of(connection, ledger_id, [one.subject for one in people.values()]),
     )
+
+
+def _room(connection: Connection, ledger_id: int, taker: Volunteer, today: date, policy: Policy) -> int:
+    if not policy.limits.balance_cap_points:
+        return MAX_AMOUNT
+    held = Held()
+    load_held(connection, ledger_id, [taker.id], held)
+    return held.within(taker.id, MAX_AMOUNT, today, policy)
 
 
 def _gifts(connection: Connection, ledger_id: int, condition: ColumnElement[bool]) -> list[Gift]:

@@ -70,6 +70,12 @@ class NotOfHousehold(Refusal, frozen=True, tag="not-of-household"):
     person: str
 
 
+class BalanceCap(Refusal, frozen=True, tag="balance-cap"):
+    """Whoever is to be given these points would hold more than the city allows; `room` is how many still fit."""
+
+    room: int
+
+
 class GiftWaits(Refusal, frozen=True, tag="gift-waits"):
     """The giver was told of the gift and may have it stopped until `from_at` (microseconds UTC)."""
 

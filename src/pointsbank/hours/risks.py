@@ -12,6 +12,7 @@ from pointsbank.activities.attempts import EARLY, OVERLAP
 from pointsbank.activities.model import HONOUR
 from pointsbank.activities.tables import activities, activity_sessions, attendances, refused_attempts
 from pointsbank.hours.case_tables import clawback_cases, sample_outcomes, samples
+from pointsbank.hours.city_time import city_day_of, city_second_of
 from pointsbank.hours.model import HOLDING
 from pointsbank.hours.tables import record_steps, record_trails, service_records
 from pointsbank.hours.trails import ACTS
@@ -77,9 +78,11 @@ class Overlap(msgspec.Struct, frozen=True):
 
 
 def risks(
-    connection: Connection, ledger_id: int, since: str, since_micros: int, limit: int = 500
+    connection: Connection, ledger_id: int, zone: str, since: str, since_micros: int, limit: int = 500
 ) -> list[Risk]:
     """The lists together, for service days from `since` (YYYY-MM-DD) and acts from `since_micros` (UTC) on.
+
+    `zone` is the city's time zone: its night and its days are meant.
 
     In a replay's ledger a machine has brought everything in at whatever hour it ran: there the two lists of who typed in
     much and of what came at night would name it for every line, and say nothing of anybody.
@@ -90,14 +93,14 @@ def risks(
         *mutual_pairs(connection, ledger_id, since_micros, limit),
         *long_days(connection, ledger_id, since, limit),
         *(honour_recorders(connection, ledger_id, since, limit) if is_live else ()),
-        *(night_records(connection, ledger_id, since_micros, limit) if is_live else ()),
+        *(night_records(connection, ledger_id, zone, since_micros, limit) if is_live else ()),
         *same_times(connection, ledger_id, since_micros, limit),
         *two_places(connection, ledger_id, since, limit),
         *long_years(connection, ledger_id, since, limit),
         *clawed_back(connection, ledger_id, since_micros, limit),
         *failed_samples(connection, ledger_id, since_micros, limit),
         *attempts_refused(connection, ledger_id, since_micros, limit),
-        *lines_refused(connection, ledger_id, since_micros, limit),
+        *lines_refused(connection, ledger_id, zone, since_micros, limit),
     ]
 
 
@@ -195,10 +198,12 @@ def honour_recorders(connection: Connection, ledger_id: int, since: str, limit: 
     return [Risk("honour-recorder", "", "", (recorder,), int(total)) for recorder, total in rows]
 
 
-def night_records(connection: Connection, ledger_id: int, since: int, limit: int = 500) -> list[Risk]:
-    """Records that were submitted at night (city time, UTC+8), with who recorded them."""
+def night_records(
+    connection: Connection, ledger_id: int, zone: str, since: int, limit: int = 500
+) -> list[Risk]:
+    """Records that were submitted at night by the city's clock, with who recorded them."""
     trail = record_trails.c
-    hour = (trail.submitted_at // 3_600_000_000 + 8) % 24
+    hour = city_second_of(trail.submitted_at, zone) // 3600 % 24
     rows = connection.execute(
         select(trail.record_id, trail.submitted_on, trail.recorder, trail.person_id, trail.minutes)
         .where(trail.ledger_id == ledger_id, trail.submitted_at >= since, hour.in_(NIGHT))
@@ -326,10 +331,12 @@ def attempts_refused(connection: Connection, ledger_id: int, since: int, limit: 
     ]  # fmt: skip
 
 
-def lines_refused(connection: Connection, ledger_id: int, since: int, limit: int = 500) -> list[Risk]:
+def lines_refused(
+    connection: Connection, ledger_id: int, zone: str, since: int, limit: int = 500
+) -> list[Risk]:
     """H6, H7 in files: lines that came before the session's end or from the volunteer, by volunteer and day."""
     t = service_records.c
-    day = (t.recorded_at // 3_600_000_000 + 8) // 24
+    day = city_day_of(t.recorded_at, zone)
     rows = connection.execute(
         select(t.volunteer, t.verdict, day, func.min(t.record_id), func.count())
         .where(
@@ -349,7 +356,9 @@ def lines_refused(connection: Connection, ledger_id: int, since: int, limit: int
     ]  # fmt: skip
 
 
-def overlaps(connection: Connection, ledger_id: int, since: int, limit: int = 500) -> list[Overlap]:
+def overlaps(
+    connection: Connection, ledger_id: int, zone: str, since: int, limit: int = 500
+) -> list[Overlap]:
     """H1: attendance that was refused because the person was elsewhere on file, with both activities: for verifiers.
 
     Not for who submits: that somebody else's activity was at that time is nobody's business there.
@@ -357,8 +366,8 @@ def overlaps(connection: Connection, ledger_id: int, since: int, limit: int = 50
     tried, came, met, meant = refused_attempts.c, attendances.c, activity_sessions.c, activities.c
     record, trail = service_records.c, record_trails.c
     other = activities.alias("other")
-    begins, ends = (at // 60_000_000 + 8 * 60 for at in (came.in_at, came.out_at))
-    opens, closes = (at // 60_000_000 + 8 * 60 for at in (met.starts_at, met.ends_at))
+    begins, ends = (city_second_of(at, zone) // 60 for at in (came.in_at, came.out_at))
+    opens, closes = (city_second_of(at, zone) // 60 for at in (met.starts_at, met.ends_at))
     rows = connection.execute(
         select(
             tried.person_id,

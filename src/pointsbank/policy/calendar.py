@@ -22,6 +22,7 @@ _SHANGHAI_SECONDS: Final = 8 * 60 * 60
 _SHANGHAI: Final = "Asia/Shanghai"
 _LAST_SUMMER_TIME: Final = _SECONDS_PER_DAY * (date(1992, 1, 1).toordinal() - _EPOCH)
 """China has had no daylight saving since 1991: after it the zone is plain UTC+8."""
+_LAST_OFFSET: Final = _SECONDS_PER_DAY * (date(2100, 1, 1).toordinal() - _EPOCH)
 
 # Tables instead of int(): int() also reads '+9', ' 9' and digits of other scripts.
 _MINUTE_OF_DAY: Final = {
@@ -107,6 +108,24 @@ def city_day(micros: int, zone: str) -> date:
     return date.fromordinal(city_second(micros, zone) // _SECONDS_PER_DAY + _EPOCH)
 
 
+@lru_cache(maxsize=32)
+def offsets_of(zone: str) -> tuple[tuple[int, int], ...]:
+    """By how many seconds the clock of a zone is before UTC, and from when on (UTC microseconds), 1970 to 2099.
+
+    For questions that the database answers: it knows no time zones, but it can compare whole numbers.
+    """
+    info = ZoneInfo(zone)
+    steps = [(0, _offset(0, info))]
+    for morning in range(_SECONDS_PER_DAY, _LAST_OFFSET, _SECONDS_PER_DAY):
+        if (offset := _offset(morning, info)) != steps[-1][1]:
+            before, after = morning - _SECONDS_PER_DAY, morning
+            while after - before > 1:
+                middle = (before + after) // 2
+                before, after = (before, middle) if _offset(middle, info) == offset else (middle, after)
+            steps.append((after * _MICROS, offset))
+    return tuple(steps)
+
+
 @lru_cache(maxsize=8192)
 def add_working_days(
     day: date,
@@ -161,6 +180,13 @@ def expires_on(service_year: int, policy: Policy) -> date:
 def completed_years(born: date, on: date) -> int:
     """Age in completed years; who is born on 29 February completes a year on 1 March of a common year."""
     return on.year - born.year - ((on.month, on.day) < (born.month, born.day))
+
+
+def _offset(second: int, zone: ZoneInfo) -> int:
+    """How far the clock of a zone is before UTC, in seconds, at a second of UTC."""
+    offset = datetime.fromtimestamp(second, zone).utcoffset()
+    assert offset is not None, "the time has a zone"
+    return offset.days * _SECONDS_PER_DAY + offset.seconds
 
 
 @lru_cache(maxsize=4096)

@@ -11,6 +11,7 @@ from pointsbank.hours.tables import service_records
 from pointsbank.ledger.chart import MINUTE
 from pointsbank.people.merged import any_merged, groups, roots
 from pointsbank.places.tables import memberships, places
+from pointsbank.recognition.belonging import belonging, counted
 from pointsbank.store.lists import fetched, is_one_of
 from pointsbank.store.tables import accounts, balances, lots
 
@@ -54,7 +55,7 @@ def year_minutes(connection: Connection, ledger_id: int, year: int, people: Iter
             t.ledger_id == ledger_id,
             is_one_of(connection, t.volunteer, everybody),
             t.state.in_(COUNTS),
-            *_within(year),
+            *within(year),
         )
         .group_by(t.volunteer),
     )
@@ -81,7 +82,7 @@ def best_of_year(
     served = (
         select(subject.label("subject"), minutes)
         .select_from(source)
-        .where(t.ledger_id == ledger_id, t.state.in_(COUNTS), *_within(year))
+        .where(t.ledger_id == ledger_id, t.state.in_(COUNTS), *within(year))
         .group_by(subject)
         .having(minutes > 0)
         .subquery("served")
@@ -94,9 +95,18 @@ def best_groups(
 ) -> list[tuple[str, int]]:
     """Groups of a kind (household, team, village, unit) with the most minutes of a year, all of a tie at the end.
 
-    A record counts for the groups to which its volunteer belonged on the date of service.
+    A record counts for the groups to which its volunteer belonged on the date of service, under whichever id.
     """
     t, m, p = service_records.c, memberships.c, places.c
+    if any_merged(connection, ledger_id):
+        of_kind = select(p.place_id).where(p.ledger_id == ledger_id, p.kind == kind)
+        member = belonging(ledger_id)
+        each = counted(
+            ledger_id, member, kind, member.c.group_id.in_(of_kind), t.state.in_(COUNTS), *within(year)
+        )
+        together = func.sum(each.c.minutes).label("minutes")
+        added = select(each.c.group_id.label("subject"), together).group_by(each.c.group_id)
+        return _most(connection, added.having(together > 0).subquery("served"), wanted, without)
     minutes = func.sum(t.minutes).label("minutes")
     served = (
         select(m.group_id.label("subject"), minutes)
@@ -109,7 +119,7 @@ def best_groups(
             & (m.to_day > t.day),
         )
         .join(places, (p.ledger_id == t.ledger_id) & (p.place_id == m.group_id) & (p.kind == kind))
-        .where(t.ledger_id == ledger_id, t.state.in_(COUNTS), *_within(year))
+        .where(t.ledger_id == ledger_id, t.state.in_(COUNTS), *within(year))
         .group_by(m.group_id)
         .having(minutes > 0)
         .subquery("served")
@@ -137,10 +147,11 @@ def on_notice(connection: Connection, ledger_id: int, year: int) -> int:
     """How many records of a year still stand on public notice."""
     t = service_records.c
     return connection.execute(
-        select(func.count()).where(t.ledger_id == ledger_id, t.state == "pending", *_within(year))
+        select(func.count()).where(t.ledger_id == ledger_id, t.state == "pending", *within(year))
     ).scalar_one()
 
 
-def _within(year: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+def within(year: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """That a record is of a calendar year."""
     day = service_records.c.day
     return day >= date(year, 1, 1).isoformat(), day <= date(year, 12, 31).isoformat()

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from pointsbank.verify.documents import check_documents
 from pointsbank.verify.merges import merged_groups
+from pointsbank.verify.policies import check_policies
 from pointsbank.verify.scope import Scope
 from pointsbank.verify.source import Rows, fetch
 from pointsbank.verify.withheld import check_withheld
@@ -224,5 +225,6 @@ CHECKS: Final[tuple[Check, ...]] = (
     check_volunteers,
     check_documents,
     check_withheld,
+    check_policies,
 )
 """The list: a new rule is a function here or in a file beside this one, and a line."""

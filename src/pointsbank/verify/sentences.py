@@ -133,6 +133,22 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "扣留的积分超出记录的积分，或公示期满时未如数少给",
         "more was withheld than the record has, or its release did not bring so much less",
     ),
+    "policy-four-eyes": (
+        "规则变更不是由两名不同的人提出与审定",
+        "a book of policies was not proposed and decided by two people",
+    ),
+    "policy-request": (
+        "规则变更与当时提出或审定的内容、人员或时间不符",
+        "what stands of a book of policies is not what was asked for, by whom and when",
+    ),
+    "policy-times": (
+        "规则变更的时间先后有误",
+        "times of a book of policies run backwards, or it was noted after the founding",
+    ),
+    "policy-number": (
+        "规则变更的批准序号不连续，或不是现行的一份",
+        "numbers of approved books have a gap, or end at another than the one that rules",
+    ),
     # schema
     "table-missing": ("缺少数据表", "a table is missing"),
     "table-strict": ("SQLite 数据表应为 STRICT", "the SQLite table is not STRICT"),

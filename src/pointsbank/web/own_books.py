@@ -151,7 +151,7 @@ def own_books(
             .order_by(receipt_lines.c.month, receipt_lines.c.reference, receipt_lines.c.sku)
         ),
         "gifts": rows(
-            select(*_of(gifts, "giver", "taker", "points", "proposed_at", "state", "sequence"))
+            select(*_of(gifts, "giver", "taker", "points", "proposed_at", "ready_at", "state", "sequence"))
             .where(mine(gifts, "giver") | mine(gifts, "taker"))
             .order_by(gifts.c.proposed_at)
         ),

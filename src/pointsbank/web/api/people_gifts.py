@@ -25,8 +25,8 @@ from pointsbank.web.guard import actor_in, needs, person
 from pointsbank.web.validation import BankRequest
 
 GIVING = (
-    "unknown-case", "not-of-household", "amount-out-of-range", "debt-left", "insufficient-balance", "stale-read",
-    "state-changed", "invalid-draft", "document-exists",
+    "unknown-case", "not-of-household", "amount-out-of-range", "debt-left", "insufficient-balance", "balance-cap",
+    "stale-read", "state-changed", "invalid-draft", "document-exists",
 )  # fmt: skip
 
 
@@ -38,7 +38,10 @@ class GiftIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class GiftOut(msgspec.Struct, frozen=True):
-    """A gift; it may be confirmed from `ready_at` on. `sequence` is its entry, 0 while there is none."""
+    """A gift; it may be confirmed from `ready_at` on and before `lapses_at`. `sequence` is its entry, 0 while there is none.
+
+    `state`: proposed, given, called-off, or lapsed, which is a proposal that nobody confirmed in time.
+    """
 
     id: str
     giver: str
@@ -48,6 +51,7 @@ class GiftOut(msgspec.Struct, frozen=True):
     proposed_by: str
     proposed_at: datetime
     ready_at: datetime
+    lapses_at: datetime
     decided_by: str
     sequence: int
 
@@ -133,7 +137,7 @@ def gift_out(gift: Gift) -> GiftOut:
     """A gift as it is answered."""
     return GiftOut(
         gift.gift_id, gift.giver, gift.taker, gift.points, gift.state, gift.proposed_by, when(gift.proposed_at),
-        when(gift.ready_at), gift.decided_by, gift.sequence,
+        when(gift.ready_at), when(gift.lapses_at), gift.decided_by, gift.sequence,
     )  # fmt: skip
 
 

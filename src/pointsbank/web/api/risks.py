@@ -41,7 +41,7 @@ class OverlapsOut(msgspec.Struct, frozen=True):
     **operation("What an auditor should look at, also attempts that were refused.", "风险清单"),
 )
 async def list_risks(bank: NamedDependency[Bank], since: Since) -> Response[RisksOut]:
-    return answered(RisksOut(await bank.ask(risks, since.isoformat(), _begins(bank, since))))
+    return answered(RisksOut(await bank.ask(risks, _zone(bank), since.isoformat(), _begins(bank, since))))
 
 
 @get(
@@ -55,14 +55,18 @@ async def list_risks(bank: NamedDependency[Bank], since: Since) -> Response[Risk
 async def list_overlaps(
     bank: NamedDependency[Bank], request: BankRequest, since: Since
 ) -> Response[OverlapsOut]:
-    found: list[Overlap] = await bank.ask(overlaps, _begins(bank, since))
+    found: list[Overlap] = await bank.ask(overlaps, _zone(bank), _begins(bank, since))
     acts = [Act(one.station, person=one.person_id) for one in found]
     seen = await may_at(bank, actor_in(request), "hours:verify", acts)
     return answered(OverlapsOut([one for one, is_seen in zip(found, seen, strict=True) if is_seen]))
 
 
 def _begins(bank: Bank, day: date) -> int:
-    return start_of_day(day, bank.policies.policies[-1].timezone)
+    return start_of_day(day, _zone(bank))
+
+
+def _zone(bank: Bank) -> str:
+    return bank.policies.policies[-1].timezone
 
 
 router = Router("/risks", route_handlers=[list_risks, list_overlaps], tags=["cases 追回与抽查"])
