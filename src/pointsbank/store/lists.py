@@ -34,7 +34,7 @@ class TextList(FunctionElement[Sequence[str]]):
     inherit_cache = True
 
 
-@compiles(TextList)  # type: ignore[no-untyped-call, untyped-decorator]
+@compiles(TextList)
 def _split(element: TextList, compiler: SQLCompiler, **options: Any) -> str:
     text = compiler.process(element.clauses.clauses[0], **options)
     return f"(string_to_array(substr({text}, 2), left({text}, 1)))[2:]"

@@ -104,7 +104,8 @@ def by_index(connection: Connection) -> None:
         connection.exec_driver_sql(_BY_INDEX)
 
 
-_BY_INDEX: Final = "SELECT set_config('enable_seqscan', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true)"
+_BY_INDEX: Final = """SELECT set_config('enable_seqscan', 'off', true),
+    set_config('plan_cache_mode', 'force_generic_plan', true)"""
 
 
 class _Listed(TypeDecorator[Iterable[object]]):
