@@ -58,7 +58,7 @@ OF_ONE_SESSION: Final = 199
 AT_ONCE: Final = 1000
 """Most records that one person verifies within an hour."""
 
-VERIFIERS: Final = 2
+VERIFIERS: Final = 4
 PATIENT: Final = Limits(patience=120)
 
 
