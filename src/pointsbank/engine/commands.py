@@ -30,12 +30,8 @@ def request_digest(*parts: str) -> bytes:
 
 def _canonical(parts: Iterable[str]) -> bytes:
     """Texts, each after its length, so that no two lists of texts run together alike."""
-    joined = bytearray()
-    for part in parts:
-        raw = part.encode()
-        joined += _LENGTH(len(raw))
-        joined += raw
-    return bytes(joined)
+    raws = [part.encode() for part in parts]
+    return b"".join([piece for raw in raws for piece in (_LENGTH(len(raw)), raw)])
 
 
 def new_salt() -> bytes:

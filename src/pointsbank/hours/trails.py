@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from msgspec.structs import force_setattr
@@ -186,38 +186,47 @@ def _objectors(connection: Connection, ledger_id: int, ids: Sequence[str]) -> di
     return found
 
 
-def _summed(columns: Callable[[Any], Sequence[Any]], condition: Callable[[OneOf, Any], Any]) -> Question:
-    """Minutes of records that hold their interval, summed by these columns of their trails."""
+class _Summing(NamedTuple):
+    """Minutes summed by some columns of the trails."""
 
-    def write(one_of: OneOf) -> Select[Any]:
-        names = columns(_trail)
-        return (
-            select(*names, func.sum(_trail.minutes).label("minutes"))
-            .select_from(record_trails.join(service_records, _OF_ONE))
-            .where(
-                _trail.ledger_id == LEDGER,
-                _record.ledger_id == LEDGER,
-                _record.state.in_(HOLDING),
-                condition(one_of, _trail),
+    held: Question
+    """Of records that hold their interval."""
+    all: Question
+    """Of all records: never less, and asked of one table."""
+
+    @classmethod
+    def by(cls, *columns: tuple[Any, str]) -> _Summing:
+        """Sums by these columns, each with the name of the list of its values."""
+
+        def written(one_of: OneOf, *, held: bool) -> Select[Any]:
+            names = [column for column, _ in columns]
+            query = select(*names, func.sum(_trail.minutes).label("minutes")).where(
+                _trail.ledger_id == LEDGER, *(one_of(column, name) for column, name in columns)
             )
-            .group_by(*names)
-            .having(func.sum(_trail.minutes) >= bindparam("at_least", type_=BigInteger))
+            if held:
+                query = query.join(service_records, _OF_ONE).where(_record.state.in_(HOLDING))
+            least = bindparam("at_least", type_=BigInteger)
+            return query.group_by(*names).having(func.sum(_trail.minutes) >= least)
+
+        return cls(
+            Question(lambda one_of: written(one_of, held=True)),
+            Question(lambda one_of: written(one_of, held=False)),
         )
 
-    return Question(write)
+    def rows(
+        self, connection: Connection, ledger_id: int, at_least: int, **lists: Collection[str]
+    ) -> Sequence[Sequence[Any]]:
+        """Values and minutes, where they are `at_least` so many."""
+        if not all(lists.values()):
+            return []
+        if at_least and not self.all.fetched(connection, ledger_id, at_least=at_least, **lists):
+            return []
+        return self.held.fetched(connection, ledger_id, at_least=at_least, **lists)
 
 
-_BY_ACTIVITY: Final = _summed(
-    lambda t: (t.activity_id,), lambda one_of, t: one_of(t.activity_id, "activities")
-)
-_BY_RECORDER: Final = _summed(
-    lambda t: (t.recorder, t.submitted_on),
-    lambda one_of, t: one_of(t.recorder, "recorders") & one_of(t.submitted_on, "days"),
-)
-_BY_WEEK: Final = _summed(
-    lambda t: (t.person_id, t.week),
-    lambda one_of, t: one_of(t.person_id, "people") & one_of(t.week, "weeks"),
-)
+_BY_ACTIVITY: Final = _Summing.by((_trail.activity_id, "activities"))
+_BY_RECORDER: Final = _Summing.by((_trail.recorder, "recorders"), (_trail.submitted_on, "days"))
+_BY_WEEK: Final = _Summing.by((_trail.person_id, "people"), (_trail.week, "weeks"))
 
 
 def sums_of(
@@ -234,21 +243,16 @@ def sums_of(
     Sums under `at_least` are not told: they count as nothing.
     """
     sums = Sums(Counter(), Counter(), Counter())
-    if activities:
-        for activity, minutes in _BY_ACTIVITY.fetched(
-            connection, ledger_id, activities=activities, at_least=at_least
-        ):
-            sums.activity[str(activity)] = int(minutes)
-    if recorders:
-        names, days = {name for name, _ in recorders}, {day for _, day in recorders}
-        rows = _BY_RECORDER.fetched(connection, ledger_id, recorders=names, days=days, at_least=at_least)
-        for recorder, day, minutes in rows:
-            sums.recorder[str(recorder), str(day)] = int(minutes)
-    if weeks:
-        people, mondays = {person for person, _ in weeks}, {week for _, week in weeks}
-        rows = _BY_WEEK.fetched(connection, ledger_id, people=people, weeks=mondays, at_least=at_least)
-        for person, week, minutes in rows:
-            sums.week[str(person), str(week)] = int(minutes)
+    for activity, minutes in _BY_ACTIVITY.rows(connection, ledger_id, at_least, activities=activities):
+        sums.activity[str(activity)] = int(minutes)
+    names, days = {name for name, _ in recorders}, {day for _, day in recorders}
+    for recorder, day, minutes in _BY_RECORDER.rows(
+        connection, ledger_id, at_least, recorders=names, days=days
+    ):
+        sums.recorder[str(recorder), str(day)] = int(minutes)
+    people, mondays = {person for person, _ in weeks}, {week for _, week in weeks}
+    for person, week, minutes in _BY_WEEK.rows(connection, ledger_id, at_least, people=people, weeks=mondays):
+        sums.week[str(person), str(week)] = int(minutes)
     return sums
 
 

@@ -228,7 +228,7 @@ class _Drafting:
         return commodity, debit, credit
 
     def _carries(self, allowed: AllowedMovement) -> bool:
-        return any(document.kind == allowed.document for document in self.draft.documents)
+        return allowed.document in [document.kind for document in self.draft.documents]
 
     def _lot(self, commodity: str, code: str) -> LotState:
         lot = self.books.lots.get((commodity, code)) or self.new_lots.get((commodity, code))

@@ -69,7 +69,9 @@ def _wrong_lot(books: Books, draft: Draft, movement: Movement) -> str:
 
 
 def _are_names(texts: Sequence[str]) -> bool:
-    return not texts or (all(texts) and "".join(texts).isprintable() and len(max(texts, key=len)) <= MAX_NAME)
+    return not texts or (
+        "" not in texts and "".join(texts).isprintable() and max(map(len, texts)) <= MAX_NAME
+    )
 
 
 def _wrong_names(draft: Draft) -> str:

@@ -111,8 +111,9 @@ class _One:
         if self._has_asked:
             raise RuntimeError("a second statement would be a transaction of its own")
         self._has_asked = True
-        text, names = _as_sent(statement)
-        return _Rows(await_only(self._connection.fetch(text, *[values[name] for name in names])))
+        text, wanted = _as_sent(statement)
+        sent = [made(values[name]) if made else values[name] for name, made in wanted]
+        return _Rows(await_only(self._connection.fetch(text, *sent)))
 
 
 class _Rows:
@@ -134,7 +135,14 @@ class _Rows:
 
 
 @lru_cache(maxsize=256)
-def _as_sent(statement: Executable) -> tuple[str, tuple[str, ...]]:
-    """A statement as PostgreSQL takes it, and the names of its values in their order."""
+def _as_sent(statement: Executable) -> tuple[str, tuple[tuple[str, _Made], ...]]:
+    """A statement as PostgreSQL takes it, the names of its values in their order, and what is made of each."""
     compiled = cast("Any", statement).compile(dialect=_DIALECT)
-    return str(compiled), tuple(compiled.positiontup or ())
+    return str(compiled), tuple([(name, _made(compiled.binds[name])) for name in compiled.positiontup or ()])
+
+
+_Made = Callable[[object], object] | None
+
+
+def _made(bound: Any) -> _Made:
+    return cast("_Made", bound.type.dialect_impl(_DIALECT).bind_processor(_DIALECT))
