@@ -14,6 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
 from pointsbank.store.schema import SchemaOutOfDate
+from pointsbank.store.statistics import seed_postgres
 
 SCHEMA: Final = "people"
 """The schema on PostgreSQL: a role may be given it, and nothing else of the database."""
@@ -71,6 +72,8 @@ def _migrate(connection: Connection, run: Callable[[Config], None]) -> None:
     config.attributes["connection"] = connection
     config.attributes["schema"] = schema
     run(config)
+    if schema:  # SQLite would keep samples of what it finds in its tables, and these are about people
+        seed_postgres(connection, schema)
 
 
 def _config() -> Config:

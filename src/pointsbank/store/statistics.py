@@ -15,11 +15,11 @@ AFTER_SECOND = 100
 AFTER_LATER = 10
 
 _SEED = """SELECT pg_restore_attribute_stats(
-    'schemaname', CAST(current_schema() AS text), 'relname', CAST(:table AS text), 'attname', CAST(:column AS text),
-    'inherited', false, 'null_frac', CAST(0 AS real), 'avg_width', 8,
+    'schemaname', CAST(coalesce(:schema, current_schema()) AS text), 'relname', CAST(:table AS text),
+    'attname', CAST(:column AS text), 'inherited', false, 'null_frac', CAST(0 AS real), 'avg_width', 8,
     'n_distinct', CAST(:distinct AS real))
     WHERE NOT EXISTS (SELECT 1 FROM pg_stats
-        WHERE schemaname = current_schema() AND tablename = :table AND attname = :column)"""
+        WHERE schemaname = coalesce(:schema, current_schema()) AND tablename = :table AND attname = :column)"""
 
 
 def seed_statistics(connection: Connection) -> None:
@@ -28,7 +28,7 @@ def seed_statistics(connection: Connection) -> None:
     PostgreSQL takes statistics from version 18 on; older ones plan well after their first ANALYZE.
     """
     if connection.dialect.name == "postgresql":
-        _seed_postgres(connection)
+        seed_postgres(connection)
     else:
         _seed_sqlite(connection)
 
@@ -43,15 +43,15 @@ def _seed_sqlite(connection: Connection) -> None:
         )
 
 
-def _seed_postgres(connection: Connection) -> None:
+def seed_postgres(connection: Connection, schema: str | None = None) -> None:
     """How many different values a column has: of the ledger one, of others the most that an index says.
 
-    What PostgreSQL has found out by itself stays.
+    What PostgreSQL has found out by itself stays. `schema` is that of the tables, if it is not the current one.
     """
     if connection.execute(text("SELECT to_regproc('pg_restore_attribute_stats')")).scalar() is None:
         return
     distinct: dict[tuple[str, str], float] = {}
-    for table, _, columns, unique in _indexes(connection):
+    for table, _, columns, unique in _indexes(connection, schema):
         rows = _left(len(columns), unique)
         for column, left in zip(columns, rows[1:], strict=True):
             # a negative number is a share of the rows
@@ -59,19 +59,25 @@ def _seed_postgres(connection: Connection) -> None:
     for (table, column), share in distinct.items():
         connection.execute(
             text(_SEED),
-            {"table": table, "column": column, "distinct": 1.0 if column == "ledger_id" else share},
+            {
+                "schema": schema,
+                "table": table,
+                "column": column,
+                "distinct": 1.0 if column == "ledger_id" else share,
+            },
         )
 
 
-def _indexes(connection: Connection) -> list[tuple[str, str, list[str], bool]]:
+def _indexes(connection: Connection, schema: str | None = None) -> list[tuple[str, str, list[str], bool]]:
     """Table, name and columns of every index, and whether it is unique."""
     inspector = inspect(connection)
     found = []
-    for table in inspector.get_table_names():
-        if table == "alembic_version":
+    for table in inspector.get_table_names(schema):
+        if table.endswith("_version"):  # Alembic's own
             continue
-        found.append((table, table, inspector.get_pk_constraint(table)["constrained_columns"], True))
-        for index in inspector.get_indexes(table):
+        key = inspector.get_pk_constraint(table, schema)
+        found.append((table, table, key["constrained_columns"], True))
+        for index in inspector.get_indexes(table, schema):
             columns = [column for column in index["column_names"] if column]
             found.append((table, str(index["name"]), columns, bool(index["unique"])))
     return found
