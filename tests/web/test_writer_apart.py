@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -77,7 +78,7 @@ async def served(database: Database) -> AsyncIterator[Served]:
         port = free.getsockname()[1]
     named = settings_for(database.url)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "pointsbank.cli.main", "serve",
+        Path(sys.executable).with_name("pointsbank"), "serve",
         "--database", database.url, "--port", str(port), "--writer", "apart",
         stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL,
         env={

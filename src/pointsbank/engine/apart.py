@@ -39,6 +39,9 @@ _LONGEST_PAUSE: Final = 5.0
 _STEADY: Final = 30.0
 """Seconds between an end and the next beginning, and a life after which the shortest is enough again."""
 
+_FAREWELL: Final = 10.0
+"""Seconds that a process which says nothing any more may take to be gone."""
+
 log = structlog.get_logger()
 
 
@@ -137,8 +140,8 @@ class WriterApart:
             try:
                 await self._begin(opening)
                 log.info("writer.began", pid=self.pid)
-            except (WriterError, StoreError, OSError) as error:
-                log.warning("writer.not_begun", error=str(error))
+            except Exception as error:  # whatever it is, to give up would leave a service that cannot write
+                log.exception("writer.not_begun", error=type(error).__name__)
                 self._life.end()
 
 
@@ -201,7 +204,13 @@ class _Life:
         """Nothing more is said; the exit code, once the process is gone."""
         if self._wire is not None:
             await self._wire.close()
-        return await self.process.wait() if self.process is not None else None
+        if self.process is None:
+            return None
+        try:
+            return await asyncio.wait_for(self.process.wait(), _FAREWELL)
+        except TimeoutError:
+            self.process.kill()
+            return await self.process.wait()
 
     def _hear(self, answer: Any) -> None:
         """Give an answer to whoever waits for it; None says that the other process has ended."""
