@@ -144,6 +144,28 @@ async def test_a_lasting_one_begins_again_when_the_writing_process_is_killed(dat
     assert not writer.is_running
 
 
+async def test_callers_of_a_lasting_one_wait_so_long_for_a_process_that_stands_still(sqlite_url: str) -> None:
+    database = Database(sqlite_url)
+    async with ledger_apart(database, "apart", limits=Limits(patience=0.1), lasting=True) as ledger:
+        writer = ledger.writer
+        assert isinstance(writer, WriterApart)
+        assert writer.pid is not None
+        os.kill(writer.pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(CommitOutcomeUnknown):
+                await ledger.submit([memo("1")], ROOM)
+        finally:
+            os.kill(writer.pid, signal.SIGCONT)
+        while writer.queued:
+            await asyncio.sleep(0)
+        assert writer.is_running
+    async with open_ledger(database, "apart") as here:
+        [result] = await here.submit([memo("1")], ROOM)
+        assert isinstance(result, Receipt)
+        assert result.sequence == 1
+    await database.close()
+
+
 async def test_a_lasting_one_can_be_left_between_two_writing_processes(sqlite_url: str) -> None:
     database = Database(sqlite_url)
     async with ledger_apart(database, "apart", lasting=True) as ledger:

@@ -42,6 +42,9 @@ _STEADY: Final = 30.0
 _FAREWELL: Final = 10.0
 """Seconds that a process which says nothing any more may take to be gone."""
 
+_GRACE: Final = 1.0
+"""Seconds in which the other process may tell by itself that it lost patience: it knows more of the outcome."""
+
 log = structlog.get_logger()
 
 
@@ -62,6 +65,7 @@ class WriterApart:
         self._before = (0, 0)
         self._accepting = False
         self._keeper: asyncio.Task[None] | None = None
+        self._watchdog: asyncio.Task[None] | None = None
 
     async def start(self, database: Database, name: str) -> None:
         """Start the other process and open the ledger there. Raises StoreError, WriterError."""
@@ -72,6 +76,7 @@ class WriterApart:
             self._keeper = asyncio.create_task(
                 self._keep(self._opening), name="keeper of the writing process"
             )
+            self._watchdog = asyncio.create_task(self._watch(), name="watchdog of the writing process")
 
     @property
     def pid(self) -> int | None:
@@ -101,7 +106,11 @@ class WriterApart:
             self._keeper.cancel()
             await asyncio.wait([self._keeper])
             self._accepting = False  # it may have begun again just now
-        await self._life.finish()
+        try:
+            await self._life.finish()
+        finally:
+            if self._watchdog is not None:
+                self._watchdog.cancel()
 
     def submit(
         self, drafts: Sequence[Draft], rooms: frozenset[str], *, atomic: bool = False
@@ -144,6 +153,13 @@ class WriterApart:
                 log.exception("writer.not_begun", error=type(error).__name__)
                 self._life.end()
 
+    async def _watch(self) -> None:
+        """Callers wait so long and no longer, even for a process that stands still."""
+        loop, patience = asyncio.get_running_loop(), self.limits.patience
+        while True:
+            await asyncio.sleep(min(0.25, patience / 4))
+            self._life.lose_patience(loop.time() - patience - _GRACE)
+
 
 class _Life:
     """One life of the other process, from its start until the last is heard of it."""
@@ -156,7 +172,7 @@ class _Life:
         self.batches = 0
         self.lost_races = 0
         self._wire: Wire | None = None
-        self._flying: dict[int, tuple[int, asyncio.Future[list[Result]]]] = {}
+        self._flying: dict[int, tuple[int, asyncio.Future[list[Result]], float]] = {}
         self._count = 0
         self._on_end: Callable[[], None] = lambda: None
 
@@ -182,12 +198,23 @@ class _Life:
         self, now: int, drafts: Sequence[Draft], rooms: frozenset[str], *, atomic: bool
     ) -> asyncio.Future[list[Result]]:
         assert self._wire is not None
-        future: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[list[Result]] = loop.create_future()
         self._wire.send(_Group(self._count + 1, now, rooms, atomic, drafts))
         self._count += 1
         self.queued += len(drafts)
-        self._flying[self._count] = (len(drafts), future)
+        self._flying[self._count] = (len(drafts), future, loop.time())
         return future
+
+    def lose_patience(self, overdue: float) -> None:
+        """Tell those who handed over before a moment of the loop that nobody knows what became of it."""
+        for _, future, since in self._flying.values():
+            if since >= overdue:
+                return
+            if not future.done():
+                future.set_exception(
+                    CommitOutcomeUnknown("no answer from the writing process in time; repeat the same key")
+                )
 
     async def finish(self) -> None:
         """Let it finish what it has, and wait for its end."""
@@ -223,7 +250,7 @@ class _Life:
             self._give(answer)
 
     def _give(self, answer: _Answer) -> None:
-        size, future = self._flying.pop(answer.number)
+        size, future, _ = self._flying.pop(answer.number)
         self.queued -= size
         self.batches, self.lost_races = answer.batches, answer.lost_races
         if future.done():
@@ -240,7 +267,7 @@ class _Life:
         self._on_end()
         if not self.opened.done():
             self.opened.set_result(None)
-        for _, future in self._flying.values():
+        for _, future, _ in self._flying.values():
             if not future.done():
                 future.set_exception(
                     CommitOutcomeUnknown("the writing process has ended; repeat the same key")
