@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from datetime import date
 from functools import partial
 
@@ -35,8 +35,10 @@ from pointsbank.access.staff import StaffDesk
 from pointsbank.access.terminals import TerminalDesk
 from pointsbank.access.visits import Visits
 from pointsbank.activities.ports import By
+from pointsbank.engine.apart import ledger_apart
 from pointsbank.engine.clock import Clock, SystemClock
 from pointsbank.engine.registry import Ledger, open_ledger
+from pointsbank.engine.writer import Limits
 from pointsbank.hours.service import HoursService
 from pointsbank.ledger.chart import SHIPPED, Chart
 from pointsbank.ledger.refusals import Refusal
@@ -164,7 +166,7 @@ async def open_bank(
         stack.push_async_callback(database.close)
         await database.read(require_current)
         keys = master_keys(settings, demo_key_path(settings))  # without one nothing begins
-        ledger = await stack.enter_async_context(open_ledger(database, settings.ledger, chart, clock=clock))
+        ledger = await stack.enter_async_context(_ledger(settings, database, chart, clock))
         profile = await admit_policies(ledger, policies) if chart is SHIPPED else "live"
         if settings.demo:
             await upgrade_people(settings)
@@ -227,6 +229,17 @@ async def open_bank(
             overviews=Overviews(database, ledger.id, _today(clock, zone), seconds=OVERVIEW_SECONDS),
             metrics=metrics,
         )
+
+
+def _ledger(
+    settings: Settings, database: Database, chart: Chart, clock: Clock
+) -> AbstractAsyncContextManager[Ledger]:
+    """The ledger with its writer where the settings want it."""
+    if settings.writer == "here":
+        return open_ledger(database, settings.ledger, chart, clock=clock)
+    if chart is not SHIPPED:
+        raise ValueError("a writer in a process of its own keeps books of the shipped chart only")
+    return ledger_apart(database, settings.ledger, clock=clock, limits=Limits(), lasting=True)
 
 
 @asynccontextmanager

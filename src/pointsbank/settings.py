@@ -29,6 +29,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """where the books are: sqlite:///FILE or postgresql://…"""
     ledger: Annotated[str, Meta(min_length=1, max_length=64)] = "city"
     """the ledger that is served"""
+    writer: Literal["here", "apart"] = "here"
+    """where the ledger's writer works: in the process that serves, or in one of its own beside it, so that judging
+    requests and writing the books use two processors"""
     host: str = "127.0.0.1"
     port: Port = 8000
     demo: bool = False

@@ -6,6 +6,8 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -112,6 +114,94 @@ async def test_when_the_writing_process_is_killed_callers_hear_that_the_outcome_
         assert again.sequence == 2
 
 
+async def test_a_lasting_one_begins_again_when_the_writing_process_is_killed(database: Database) -> None:
+    async with ledger_apart(database, "apart", lasting=True) as ledger:
+        writer = ledger.writer
+        assert isinstance(writer, WriterApart)
+        await ledger.submit([memo("1")], ROOM)
+        first, before = writer.pid, writer.batches
+        assert first is not None
+        assert (before, writer.queued, writer.is_running) == (1, 0, True)
+        os.kill(first, signal.SIGSTOP)  # so that it cannot answer before it is killed
+        future = ledger.submit([memo("2")], ROOM)
+        assert writer.queued == 1
+        os.kill(first, signal.SIGKILL)
+        with pytest.raises(CommitOutcomeUnknown):
+            await future
+        assert (writer.queued, writer.is_running) == (0, False)
+        with pytest.raises(WriterStopped):
+            ledger.submit([memo("2")], ROOM)
+        while not writer.is_running:
+            await asyncio.sleep(0)
+        [again], [other] = await asyncio.gather(
+            ledger.submit([memo("2")], ROOM), ledger.submit([memo("3")], ROOM)
+        )
+        assert isinstance(again, Receipt)
+        assert isinstance(other, Receipt)
+        assert (again.sequence, other.sequence) == (2, 3)
+        assert writer.pid != first
+        assert writer.batches > before
+    assert not writer.is_running
+
+
+async def test_callers_of_a_lasting_one_wait_so_long_for_a_process_that_stands_still(sqlite_url: str) -> None:
+    database = Database(sqlite_url)
+    async with ledger_apart(database, "apart", limits=Limits(patience=0.1), lasting=True) as ledger:
+        writer = ledger.writer
+        assert isinstance(writer, WriterApart)
+        assert writer.pid is not None
+        os.kill(writer.pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(CommitOutcomeUnknown):
+                await ledger.submit([memo("1")], ROOM)
+        finally:
+            os.kill(writer.pid, signal.SIGCONT)
+        while writer.queued:
+            await asyncio.sleep(0)
+        assert writer.is_running
+    async with open_ledger(database, "apart") as here:
+        [result] = await here.submit([memo("1")], ROOM)
+        assert isinstance(result, Receipt)
+        assert result.sequence == 1
+    await database.close()
+
+
+async def test_a_lasting_one_can_be_left_between_two_writing_processes(sqlite_url: str) -> None:
+    database = Database(sqlite_url)
+    async with ledger_apart(database, "apart", lasting=True) as ledger:
+        writer = ledger.writer
+        assert isinstance(writer, WriterApart)
+        assert writer.pid is not None
+        os.kill(writer.pid, signal.SIGKILL)
+        while writer.is_running:
+            await asyncio.sleep(0)
+    async with open_ledger(database, "apart"):  # the file is free
+        pass
+    await database.close()
+
+
+async def test_a_lasting_one_tries_until_the_file_is_free_again(sqlite_url: str) -> None:
+    database = Database(sqlite_url)
+    async with ledger_apart(database, "apart", lasting=True) as ledger:
+        writer = ledger.writer
+        assert isinstance(writer, WriterApart)
+        first = writer.pid
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        async with owning_as_soon_as_free(database):
+            while writer.pid == first:
+                await asyncio.sleep(0)
+            other = writer.pid
+            while writer.pid == other:
+                await asyncio.sleep(0)
+            assert not writer.is_running
+        while not writer.is_running:
+            await asyncio.sleep(0)
+        [result] = await ledger.submit([memo("1")], ROOM)
+        assert isinstance(result, Receipt)
+    await database.close()
+
+
 async def test_who_goes_away_while_the_writing_process_begins_leaves_nothing_behind(sqlite_url: str) -> None:
     database = Database(sqlite_url)
     troubles: list[object] = []
@@ -173,6 +263,19 @@ async def test_results_come_in_order_while_the_next_are_being_made() -> None:
     for n, future in enumerate(futures):
         future.set_result(n)
     assert [await first, *[n async for n in results]] == [0, 1, 2, 3, 4]
+
+
+@asynccontextmanager
+async def owning_as_soon_as_free(database: Database) -> AsyncIterator[None]:
+    """The file in this process, before the next writing process has it."""
+    async with AsyncExitStack() as stack:
+        while True:
+            try:
+                await stack.enter_async_context(open_ledger(database, "apart"))
+                break
+            except LedgerBusy:
+                continue
+        yield
 
 
 async def post_without_end(url: str) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import date
 from typing import Final
 
@@ -24,10 +25,11 @@ from pointsbank.activities.service import ACTIVITIES, ActivityService
 from pointsbank.bench.baskets import make_city_in
 from pointsbank.bench.people import people_at
 from pointsbank.bench.worker import Done
+from pointsbank.engine.apart import ledger_apart
 from pointsbank.engine.clock import Clock, SystemClock
 from pointsbank.engine.commands import Command
 from pointsbank.engine.ids import new_id
-from pointsbank.engine.registry import Ledger, open_ledger
+from pointsbank.engine.registry import CITY_LEDGER, Ledger, open_ledger
 from pointsbank.engine.writer import Limits
 from pointsbank.hours.service import HoursService
 from pointsbank.hours.submission import Submitting
@@ -233,11 +235,19 @@ def _command(key: str) -> Command:
     return Command("bench", key, "bench")
 
 
-async def verify_all(database: Database, url: str, clock: Clock | None = None) -> Done:
-    """Records per second that are verified, by several people, as many at a time as one may."""
+async def verify_all(database: Database, url: str, clock: Clock | None = None, *, apart: bool = True) -> Done:
+    """Records per second that are verified, by several people, as many at a time as one may.
+
+    With `apart` the ledger's writer is a process of its own, as `serve --writer apart` has it.
+    """
     book = load_book(shipped_folder())
+    opening: AbstractAsyncContextManager[Ledger] = (
+        ledger_apart(database, CITY_LEDGER, clock=clock, limits=PATIENT, lasting=True)
+        if apart
+        else open_ledger(database, CITY_LEDGER, clock=clock, limits=PATIENT)
+    )
     async with (
-        open_ledger(database, clock=clock, limits=PATIENT) as ledger,
+        opening as ledger,
         with_people(ledger, people_at(url, ledger.id)),
     ):
         ids = await ledger.database.read(_waiting, ledger.id)

@@ -37,10 +37,20 @@ from pointsbank.store.schema import SchemaOutOfDate, require_current
 @click.option("--port", type=int, help="Port to listen on.  [default: 8000]")
 @click.option("--policy", help="Policy folder or file; the program's own without it.")
 @click.option(
+    "--writer",
+    type=click.Choice(["here", "apart"]),
+    help="Where the ledger is written: in this process, or in one of its own on a second core.  [default: here]",
+)
+@click.option(
     "--demo", is_flag=True, default=None, help="The books hold invented people: open the account pages."
 )
 def command(
-    database_url: str, host: str | None, port: int | None, policy: str | None, demo: bool | None
+    database_url: str,
+    host: str | None,
+    port: int | None,
+    policy: str | None,
+    writer: str | None,
+    demo: bool | None,
 ) -> None:
     """Serve the API and the pages. 启动服务。
 
@@ -48,7 +58,9 @@ def command(
     serves; on PostgreSQL several may serve the same books. Stop it with Ctrl-C or SIGTERM: it finishes what it has.
     """
     try:
-        settings = settings_from(database=database_url, host=host, port=port, policy=policy, demo=demo)
+        settings = settings_from(
+            database=database_url, host=host, port=port, policy=policy, writer=writer, demo=demo
+        )
         name_unimplemented(policies(settings.policy))
         _look(settings)
         run(settings)

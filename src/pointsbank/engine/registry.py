@@ -23,6 +23,26 @@ class Writer(Protocol):
     clock: Clock
     chart: Chart
 
+    @property
+    def queued(self) -> int:
+        """Drafts that wait."""
+        ...
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it takes drafts."""
+        ...
+
+    @property
+    def batches(self) -> int:
+        """Commits so far."""
+        ...
+
+    @property
+    def lost_races(self) -> int:
+        """Commits that another process overtook."""
+        ...
+
     def submit(
         self, drafts: Sequence[Draft], rooms: frozenset[str], *, atomic: bool = False
     ) -> asyncio.Future[list[Result]]:

@@ -21,7 +21,7 @@ from pointsbank.access.staff import StaffDesk
 from pointsbank.access.terminals import TerminalDesk
 from pointsbank.access.visits import Visits
 from pointsbank.engine.clock import Clock
-from pointsbank.engine.registry import LedgerHere
+from pointsbank.engine.registry import Ledger
 from pointsbank.hours.service import HoursService
 from pointsbank.ledger.chart import Chart
 from pointsbank.market.service import MarketService
@@ -39,7 +39,7 @@ class Bank(msgspec.Struct, frozen=True):
     """The open books and everything that works on them."""
 
     settings: Settings
-    ledger: LedgerHere
+    ledger: Ledger
     profile: Profile
     chart: Chart
     clock: Clock

@@ -8,7 +8,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
-from pointsbank.engine.writer import LedgerWriter
+from pointsbank.engine.registry import Writer
 
 MEDIA_TYPE = "text/plain; version=0.0.4"
 
@@ -36,7 +36,7 @@ class Metrics:
         self._writer: _WriterFigures | None = None
         self._children: dict[tuple[str, str, int], tuple[Any, Any]] = {}
 
-    def watch(self, writer: LedgerWriter) -> None:
+    def watch(self, writer: Writer) -> None:
         """Show where a writer stands whenever somebody asks."""
         self._writer = _WriterFigures(writer)
         self.registry.register(self._writer)
@@ -63,7 +63,7 @@ class Metrics:
 
 
 class _WriterFigures:
-    def __init__(self, writer: LedgerWriter) -> None:
+    def __init__(self, writer: Writer) -> None:
         self._writer = writer
 
     def collect(self) -> Iterator[Any]:
