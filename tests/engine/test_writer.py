@@ -195,6 +195,17 @@ async def test_documents_and_guarded_changes_ride_along_with_postings(database: 
     assert await database.read(rows) == [("V1", "active", credited.sequence)]
 
 
+async def test_brief_receipts_say_all_but_the_postings(database: Database) -> None:
+    async with open_ledger(database, "toy", CHART) as ledger:
+        await ledger.submit([fill()], TOY)
+        (brief,) = await ledger.submit([draft("pay", "1", move("wallet:a", "wallet:b", 5))], TOY, brief=True)
+        (whole,) = await ledger.submit([draft("pay", "1", move("wallet:a", "wallet:b", 5))], TOY)
+    assert isinstance(brief, Receipt)
+    assert isinstance(whole, Receipt)
+    assert whole.postings
+    assert brief == msgspec.structs.replace(whole, postings=(), replayed=False)
+
+
 async def test_a_document_may_change_twice_in_one_batch(database: Database) -> None:
     async with open_ledger(database, "toy", CHART) as ledger:
         await ledger.submit([draft("register", "r", rows=(volunteer("V1", "a"),))], TOY)

@@ -7,6 +7,7 @@ closed, records that wait. What is timed goes through the services alone.
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 import time
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from datetime import date
 from typing import Final
 
 import msgspec
+import structlog
 import uvloop
 from sqlalchemy import Connection, select
 
@@ -60,7 +62,7 @@ OF_ONE_SESSION: Final = 199
 AT_ONCE: Final = 1000
 """Most records that one person verifies within an hour."""
 
-VERIFIERS: Final = 4
+VERIFIERS: Final = 3
 PATIENT: Final = Limits(patience=120)
 
 
@@ -292,4 +294,6 @@ async def _verify(url: str) -> Done:
 
 
 if __name__ == "__main__":
+    # the answer alone goes out: that the writer began is no news here
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     sys.stdout.write(msgspec.json.encode(uvloop.run(_verify(sys.argv[1]))).decode() + "\n")

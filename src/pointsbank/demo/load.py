@@ -209,7 +209,7 @@ class _Load:
         )
 
     async def _post(self, drafts: Sequence[Draft], rooms: frozenset[str]) -> None:
-        _accepted(await self.ledger.submit(drafts, rooms))
+        _accepted(await self.ledger.submit(drafts, rooms, brief=True))
 
     async def _post_all(
         self, what: str, groups: Iterable[list[Draft]], rooms: frozenset[str], done: int, total: int
@@ -218,7 +218,7 @@ class _Load:
 
         async def posted() -> AsyncIterator[asyncio.Future[list[Result]]]:
             for drafts in groups:
-                yield self.ledger.submit(drafts, rooms)
+                yield self.ledger.submit(drafts, rooms, brief=True)
 
         async for results in landed(posted()):
             _accepted(results)
@@ -255,7 +255,7 @@ class _Load:
             if flying is not None:
                 _accepted(await flying)
             flying = self.ledger.submit(
-                [registration(id_, _command(f"volunteer:{id_}")) for id_ in ids], PEOPLE
+                [registration(id_, _command(f"volunteer:{id_}")) for id_ in ids], PEOPLE, brief=True
             )
             self.on_progress("志愿者 people", group * GROUP + len(ids), self.plan.volunteers)
         if flying is not None:

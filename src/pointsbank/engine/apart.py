@@ -113,14 +113,14 @@ class WriterApart:
                 self._watchdog.cancel()
 
     def submit(
-        self, drafts: Sequence[Draft], rooms: frozenset[str], *, atomic: bool = False
+        self, drafts: Sequence[Draft], rooms: frozenset[str], *, atomic: bool = False, brief: bool = False
     ) -> asyncio.Future[list[Result]]:
         """Hand drafts over; as `LedgerWriter.submit`."""
         if not self._accepting:
             raise WriterStopped("the writer takes no drafts")
         if self.queued and self.queued + len(drafts) > self.limits.queue:
             raise WriterOverloaded(f"{self.queued} drafts are waiting")
-        return self._life.hand_over(self.clock.now(), drafts, rooms, atomic=atomic)
+        return self._life.hand_over(self.clock.now(), drafts, rooms, atomic=atomic, brief=brief)
 
     async def _begin(self, opening: _Opening) -> None:
         self._before = (self.batches, self.lost_races)
@@ -195,12 +195,12 @@ class _Life:
         self._wire.send(opening)
 
     def hand_over(
-        self, now: int, drafts: Sequence[Draft], rooms: frozenset[str], *, atomic: bool
+        self, now: int, drafts: Sequence[Draft], rooms: frozenset[str], *, atomic: bool, brief: bool
     ) -> asyncio.Future[list[Result]]:
         assert self._wire is not None
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[Result]] = loop.create_future()
-        self._wire.send(_Group(self._count + 1, now, rooms, atomic, drafts))
+        self._wire.send(_Group(self._count + 1, now, rooms, atomic, brief, drafts))
         self._count += 1
         self.queued += len(drafts)
         self._flying[self._count] = (len(drafts), future, loop.time())
@@ -324,6 +324,7 @@ class _Group(msgspec.Struct, frozen=True):
     now: int
     rooms: frozenset[str]
     atomic: bool
+    brief: bool
     drafts: Sequence[Draft]
 
 
@@ -371,7 +372,7 @@ async def _serve(writer: LedgerWriter, clock: FixedClock, incoming: asyncio.Queu
             break
         clock.time = work.now
         try:
-            future = writer.submit(work.drafts, work.rooms, atomic=work.atomic)
+            future = writer.submit(work.drafts, work.rooms, atomic=work.atomic, brief=work.brief)
         except WriterError as error:
             _answer(writer, wire, work.number, error)
             continue

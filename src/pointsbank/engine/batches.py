@@ -22,6 +22,7 @@ class Group(msgspec.Struct, eq=False):
     atomic: bool
     future: asyncio.Future[list[Receipt | Refusal]]
     since: float
+    brief: bool = False
     verdicts: list[Verdict] = []
 
 

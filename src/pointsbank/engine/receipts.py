@@ -12,9 +12,22 @@ from pointsbank.ledger.model import JournalEntry, Posting, Receipt
 from pointsbank.ledger.refusals import GroupRefused, Refusal
 
 
-def result_of(verdict: Verdict, originals: Mapping[int, JournalEntry]) -> Receipt | Refusal:
-    """What a caller is told of a verdict once it is durable; `originals` are the entries of used keys, by sequence."""
+def result_of(
+    verdict: Verdict, originals: Mapping[int, JournalEntry], *, brief: bool = False
+) -> Receipt | Refusal:
+    """What a caller is told of a verdict once it is durable; `originals` are the entries of used keys, by sequence.
+
+    A `brief` receipt of a new entry does not list its postings.
+    """
     if type(verdict) is Accepted:
+        if brief:
+            return Receipt(
+                verdict.sequence,
+                verdict.recorded_at,
+                verdict.draft.key,
+                verdict.leaf,
+                numbers=verdict.numbers,
+            )
         return receipt_of_accepted(verdict)
     if type(verdict) is Replayed:
         entry = originals.get(verdict.use.sequence)

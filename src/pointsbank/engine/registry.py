@@ -44,7 +44,7 @@ class Writer(Protocol):
         ...
 
     def submit(
-        self, drafts: Sequence[Draft], rooms: frozenset[str], *, atomic: bool = False
+        self, drafts: Sequence[Draft], rooms: frozenset[str], *, atomic: bool = False, brief: bool = False
     ) -> asyncio.Future[list[Result]]:
         """As `LedgerWriter.submit`."""
         ...

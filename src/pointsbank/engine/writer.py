@@ -118,11 +118,12 @@ class LedgerWriter:
         await self.store.close()
 
     def submit(
-        self, drafts: Sequence[Draft], rooms: frozenset[str], *, atomic: bool = False
+        self, drafts: Sequence[Draft], rooms: frozenset[str], *, atomic: bool = False, brief: bool = False
     ) -> asyncio.Future[list[Result]]:
         """Queue drafts; the future gives a receipt or a refusal for each, in order, once all is durable.
 
         `rooms` is where the caller stands, set by the server. With `atomic` all are accepted or none.
+        `brief` receipts do not list their postings.
         Raises WriterOverloaded or WriterStopped at once; the future may raise CommitOutcomeUnknown or WriterError.
         """
         if not self._accepting:
@@ -131,7 +132,7 @@ class LedgerWriter:
             raise WriterOverloaded(f"{self._queued} drafts are waiting")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[Result]] = loop.create_future()
-        self._queue.append(Group(drafts, rooms, atomic, future, loop.time()))
+        self._queue.append(Group(drafts, rooms, atomic, future, loop.time(), brief))
         self._queued += len(drafts)
         if len(drafts) >= SLICE:
             begin_work()
@@ -461,7 +462,9 @@ class LedgerWriter:
             originals = await self.store.receipts(replayed)
         for group in decided.groups:
             if not group.future.done():
-                group.future.set_result([result_of(verdict, originals) for verdict in group.verdicts])
+                group.future.set_result(
+                    [result_of(verdict, originals, brief=group.brief) for verdict in group.verdicts]
+                )
 
     def _fail(self, groups: Sequence[Group], error: WriterError) -> None:
         for group in groups:

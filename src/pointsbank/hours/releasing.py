@@ -58,7 +58,7 @@ async def _release_page(
         )
         for record in free
     ]
-    released = _released(await ledger.submit(drafts, HOURS)) if drafts else 0
+    released = _released(await ledger.submit(drafts, HOURS, brief=True)) if drafts else 0
     if indebted:
         released += await release_indebted(
             ledger, indebted, policy.cases.debt_percent, zone, client, not_before

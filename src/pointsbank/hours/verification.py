@@ -109,7 +109,7 @@ class Verifying:
             act = Act(by, command.client, now, self._today())
             drafts, outcomes = self._judge_all(verb, left, loaded, homes, reason, act, done, short, held)
             if drafts:
-                self._land(await self._ledger.submit(drafts, HOURS), outcomes, unpaid, done)
+                self._land(await self._ledger.submit(drafts, HOURS, brief=True), outcomes, unpaid, done)
         return [done.get(id_, Outcome(id_, refusal="stale-read")) for id_ in wanted]
 
     def _too_many(self, loaded: Loaded, lines: int, verb: Verb) -> Refusal | None:
