@@ -10,7 +10,7 @@ import msgspec
 from pointsbank.ledger.books import Accepted, Head
 from pointsbank.ledger.decide import Verdict
 from pointsbank.ledger.model import Draft, Receipt
-from pointsbank.ledger.refusals import Refusal
+from pointsbank.ledger.refusals import GroupRefused, Refusal
 from pointsbank.store.port import Batch
 
 
@@ -43,3 +43,11 @@ class Decided(msgspec.Struct):
     @property
     def accepted(self) -> Sequence[Accepted]:
         return self.batch.accepted if self.batch else ()
+
+
+def refuse_on_a_word(groups: list[Group]) -> bool:
+    """Whether an all-or-nothing group was refused after drafts whose word was taken.
+
+    Nothing of them is written, so no guard of the store will tell whether it was true.
+    """
+    return any(type(group.verdicts[0]) is GroupRefused for group in groups if group.verdicts)

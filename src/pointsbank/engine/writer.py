@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from pointsbank.engine.batches import Bug, Decided, Group
+from pointsbank.engine.batches import Bug, Decided, Group, refuse_on_a_word
 from pointsbank.engine.clock import Clock, SystemClock
 from pointsbank.engine.collecting import begin_work, end_work
 from pointsbank.engine.failures import (
@@ -231,7 +231,7 @@ class LedgerWriter:
             )
             await self._load(books, groups, self.store, look_up_keys=False)
             decided = await self._decide(books, groups)
-            if _refuses_on_a_word(groups) or await self._refuses_a_repetition(books, groups):
+            if refuse_on_a_word(groups) or await self._refuses_a_repetition(books, groups):
                 self._books = None
                 return None
             return decided
@@ -489,12 +489,6 @@ class LedgerWriter:
                 group = self._queue.popleft()
                 self._queued -= len(group.drafts)
                 self._fail([group], WriterOverloaded("the queue did not move in time; nothing was written"))
-
-
-def _refuses_on_a_word(groups: list[Group]) -> bool:
-    """Whether an all-or-nothing group was refused after drafts whose word was taken: nothing of them is written, so no
-    guard of the store will tell whether it was true."""
-    return any(type(group.verdicts[0]) is GroupRefused for group in groups if group.verdicts)
 
 
 def _same_place(mine: Head, theirs: Head) -> bool:
