@@ -152,24 +152,30 @@ async def test_the_night_is_that_of_the_city_wherever_it_lies(
         assert [(one.record_id, "night" in one.flags) for one in told] == [(record, is_night)]
 
 
+async def in_two_places(centre: Centre) -> tuple[str, str]:
+    """The sessions of two activities, clearing snow and helping the old, both attended by V1, an hour of them at once."""
+    first = await centre.session("2026-03-02", "09:00", "11:00", title="清雪")
+    second = await centre.session("2026-03-02", "10:00", "12:00", title="助老")
+    for session in (first, second):
+        done(await centre.activities.sign_up(session, centre.id("V1"), RECORDER, centre.key()))
+    for session, at, meet in (
+        (first, "09:00", centre.attendance.check_in),
+        (second, "10:00", centre.attendance.check_in),
+        (first, "11:00", centre.attendance.check_out),
+        (second, "12:00", centre.attendance.check_out),
+    ):
+        centre.at(f"2026-03-02 {at}:00")
+        done(await meet(session, centre.id("V1"), Shown("card"), TERMINAL, centre.key()))
+    return first, second
+
+
 async def test_the_day_of_a_refused_line_and_the_minutes_of_an_overlap_are_the_citys(
     database: Database,
 ) -> None:
     """Honolulu is ten hours behind UTC: eighteen behind Shanghai, by whose clock the centre is set."""
     zone = "Pacific/Honolulu"
     async with open_centre(database, guarded(timezone=zone)) as centre:
-        first = await centre.session("2026-03-02", "09:00", "11:00", title="清雪")
-        second = await centre.session("2026-03-02", "10:00", "12:00", title="助老")
-        for session in (first, second):
-            done(await centre.activities.sign_up(session, centre.id("V1"), RECORDER, centre.key()))
-        for session, at, meet in (
-            (first, "09:00", centre.attendance.check_in),
-            (second, "10:00", centre.attendance.check_in),
-            (first, "11:00", centre.attendance.check_out),
-            (second, "12:00", centre.attendance.check_out),
-        ):
-            centre.at(f"2026-03-02 {at}:00")
-            done(await meet(session, centre.id("V1"), Shown("card"), TERMINAL, centre.key()))
+        first, second = await in_two_places(centre)
         record = (await centre.submit(first))["V1"].record_id
         assert (await centre.submit(second))["V1"].verdict == "overlap"
         assert await database.read(overlaps, centre.ledger.id, zone, 0) == [
@@ -322,18 +328,7 @@ async def test_h7_a_line_that_is_noted_by_many_at_once_is_one_line(database: Dat
 
 async def test_h1_the_verifier_of_an_overlap_sees_the_names_of_both_activities(database: Database) -> None:
     async with open_centre(database) as centre:
-        first = await centre.session("2026-03-02", "09:00", "11:00", title="清雪")
-        second = await centre.session("2026-03-02", "10:00", "12:00", title="助老")
-        for session in (first, second):
-            done(await centre.activities.sign_up(session, centre.id("V1"), RECORDER, centre.key()))
-        for session, at, meet in (
-            (first, "09:00", centre.attendance.check_in),
-            (second, "10:00", centre.attendance.check_in),
-            (first, "11:00", centre.attendance.check_out),
-            (second, "12:00", centre.attendance.check_out),
-        ):
-            centre.at(f"2026-03-02 {at}:00")
-            done(await meet(session, centre.id("V1"), Shown("card"), TERMINAL, centre.key()))
+        first, second = await in_two_places(centre)
         record = (await centre.submit(first))["V1"].record_id
         blocked = (await centre.submit(second))["V1"]
         assert blocked.verdict == "overlap"

@@ -60,7 +60,6 @@ class WriterApart:
         self.chart = SHIPPED
         self.limits = limits
         self.lasting = lasting
-        self._opening: _Opening | None = None
         self._life = _Life()
         self._before = (0, 0)
         self._accepting = False
@@ -69,13 +68,11 @@ class WriterApart:
 
     async def start(self, database: Database, name: str) -> None:
         """Start the other process and open the ledger there. Raises StoreError, WriterError."""
-        self._opening = _Opening(database.url, name, self.limits, self.lasting)
-        await self._begin(self._opening)
+        opening = _Opening(database.url, name, self.limits, self.lasting)
+        await self._begin(opening)
         if self.lasting:
             log.info("writer.began", pid=self.pid)
-            self._keeper = asyncio.create_task(
-                self._keep(self._opening), name="keeper of the writing process"
-            )
+            self._keeper = asyncio.create_task(self._keep(opening), name="keeper of the writing process")
             self._watchdog = asyncio.create_task(self._watch(), name="watchdog of the writing process")
 
     @property

@@ -45,7 +45,7 @@ class Decided(msgspec.Struct):
         return self.batch.accepted if self.batch else ()
 
 
-def refuse_on_a_word(groups: list[Group]) -> bool:
+def rests_on_a_word(groups: list[Group]) -> bool:
     """Whether an all-or-nothing group was refused after drafts whose word was taken.
 
     Nothing of them is written, so no guard of the store will tell whether it was true.

@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from pointsbank.engine.batches import Bug, Decided, Group, refuse_on_a_word
+from pointsbank.engine.batches import Bug, Decided, Group, rests_on_a_word
 from pointsbank.engine.clock import Clock, SystemClock
 from pointsbank.engine.collecting import begin_work, end_work
 from pointsbank.engine.failures import (
@@ -231,7 +231,7 @@ class LedgerWriter:
             )
             await self._load(books, groups, self.store, look_up_keys=False)
             decided = await self._decide(books, groups)
-            if refuse_on_a_word(groups) or await self._refuses_a_repetition(books, groups):
+            if rests_on_a_word(groups) or await self._refuses_a_repetition(books, groups):
                 self._books = None
                 return None
             return decided

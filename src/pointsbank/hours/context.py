@@ -217,7 +217,7 @@ class HoursDesk:
         t = service_records.c
         rows = fetched(
             connection,
-            select(t.record_id, in_hex(connection, t.fingerprint)).where(
+            select(t.record_id, in_hex(connection.dialect.name, t.fingerprint)).where(
                 t.ledger_id == ledger_id, is_one_of(connection, t.record_id, filed)
             ),
         )

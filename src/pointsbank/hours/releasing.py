@@ -86,7 +86,13 @@ def pending_records(
     found = fetched(
         connection,
         select(
-            t.record_id, t.fields, t.volunteer, t.points, t.lot, t.available_on, in_hex(connection, t.salt)
+            t.record_id,
+            t.fields,
+            t.volunteer,
+            t.points,
+            t.lot,
+            t.available_on,
+            in_hex(connection.dialect.name, t.salt),
         )
         .where(
             t.ledger_id == ledger_id,

@@ -152,9 +152,9 @@ class Books:
     def __init__(self, chart: Chart, head: Head) -> None:
         self.chart = chart
         self.head = head
+        # whether a draft's word is taken for states and versions that are not known here, if it moves them itself: the
+        # store writes nothing that moves from anywhere else
         self.assumes = False
-        """Whether a draft's word is taken for states and versions that are not known here, if it moves them itself: the
-        store writes nothing that moves from anywhere else."""
         self.commodities: dict[str, Commodity] = {}
         self.accounts: dict[str, AccountState | None] = {}
         self.accounts_by_number: dict[int, AccountState] = {}

@@ -53,25 +53,21 @@ def malformed(books: Books, draft: Draft) -> InvalidDraft | None:
     return None
 
 
-def _is_name(text: str) -> bool:
-    return 0 < len(text) <= MAX_NAME and text.isprintable()
+def _are_names(texts: Sequence[str]) -> bool:
+    return not texts or (
+        "" not in texts and "".join(texts).isprintable() and max(map(len, texts)) <= MAX_NAME
+    )
 
 
 def _wrong_lot(books: Books, draft: Draft, movement: Movement) -> str:
     """What is wrong with the lot that a movement names: only a commodity with lots has named ones."""
-    if not _is_name(movement.lot):
+    if not _are_names((movement.lot,)):
         return "a lot must be printable text"
     declared = {commodity.code: commodity for commodity in draft.commodities}
     commodity = books.commodities.get(movement.commodity) or declared.get(movement.commodity)
     if commodity is not None and not commodity.has_lots and movement.lot != NO_LOT:
         return f"{commodity.code} has no lots"
     return ""
-
-
-def _are_names(texts: Sequence[str]) -> bool:
-    return not texts or (
-        "" not in texts and "".join(texts).isprintable() and max(map(len, texts)) <= MAX_NAME
-    )
 
 
 def _wrong_names(draft: Draft) -> str:
@@ -90,7 +86,7 @@ def _wrong_names(draft: Draft) -> str:
 
 def _wrong_openings(books: Books, draft: Draft) -> str:
     for commodity in draft.commodities:
-        if not _is_name(commodity.code) or not 0 <= commodity.scale <= 9:
+        if not _are_names((commodity.code,)) or not 0 <= commodity.scale <= 9:
             return "a commodity needs a printable code and 0 to 9 decimals"
     for opening in draft.opens:
         if books.accounts.get(opening.path) is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from sqlalchemy import (
@@ -66,22 +66,9 @@ def is_one_of(
     return sought.in_(select(listed.c.value))
 
 
-Shape = TypeVar("Shape", bound=msgspec.Struct)
-
-
-def fetched_as(connection: Connection, query: Select[Any], shape: type[Shape]) -> list[Shape]:
-    """Like `fetched`, each row as a struct whose first fields are the columns, in their order.
-
-    The struct is `array_like`, so that SQLite's text becomes structs without any list or loop in between.
-    """
-    if connection.dialect.name == "postgresql":
-        return [shape(*row) for row in connection.execute(query)]
-    return msgspec.json.decode(_as_json(connection, query), type=list[shape])  # type: ignore[valid-type]
-
-
-def in_hex(connection: Connection, octets: ColumnElement[bytes]) -> ColumnElement[str]:
-    """A column of bytes as hexadecimal text."""
-    if connection.dialect.name == "postgresql":
+def in_hex(dialect: str, octets: ColumnElement[bytes]) -> ColumnElement[str]:
+    """A column of bytes as hexadecimal text, on an engine by its name."""
+    if dialect == "postgresql":
         return func.encode(octets, "hex")
     return func.hex(octets)
 

@@ -282,7 +282,10 @@ _POSTINGS_SINCE = """SELECT debit_account, credit_account, lot, debit_version, c
 
 async def _load(connection: Any, ledger_id: int, wanted: Wanted) -> Loaded:
     async def found(columns: str, table: str, **keys: Collection[Any]) -> list[Any]:
-        return await _find(connection, ledger_id, columns, {table: keys})
+        if not all(keys.values()):
+            return []
+        statement, arguments = _each(columns, table, keys)
+        return await _fetch(connection, statement, ledger_id, *arguments)
 
     loaded = Loaded()
     if wanted.accounts:
@@ -297,9 +300,11 @@ async def _load(connection: Any, ledger_id: int, wanted: Wanted) -> Loaded:
     loaded.commodities = await found(
         "commodity, scale, has_lots", "commodities", commodity=wanted.commodities
     )
-    keys = {"key_digest": wanted.keys}
-    used = "key_digest, request, {sequence}, recorded_at"
-    loaded.keys = await _find(connection, ledger_id, used, {"entries": keys, "document_keys": keys})
+    if wanted.keys:
+        keys = {"key_digest": wanted.keys}
+        entries, arguments = _each("key_digest, request, sequence, recorded_at", "entries", keys)
+        documents, _ = _each("key_digest, request, 0::bigint, recorded_at", "document_keys", keys)
+        loaded.keys = await _fetch(connection, f"{entries} UNION ALL {documents}", ledger_id, *arguments)
     loaded.subjects = await found("subject, version", "subjects", subject=wanted.subjects)
     loaded.counters = await found("counter, value", "counters", counter=wanted.counters)
     for table, sought in wanted.changes.items():
@@ -312,23 +317,6 @@ async def _load(connection: Any, ledger_id: int, wanted: Wanted) -> Loaded:
     if wanted.entries:
         loaded.entries = await _load_entries(connection, ledger_id, list(wanted.entries))
     return loaded
-
-
-async def _find(
-    connection: Any, ledger_id: int, columns: str, tables: Mapping[str, Mapping[str, Collection[Any]]]
-) -> list[Any]:
-    """The rows that have these keys, in one statement if one list of keys is looked for in several tables.
-
-    `{sequence}` among the columns is that of an entry; what is no entry has 0.
-    """
-    statements, arguments = list[str](), list[Any]()
-    for table, keys in tables.items():
-        if not all(keys.values()):
-            return []
-        sequence = "sequence" if table == "entries" else "0::bigint"
-        statement, arguments = _each(columns.format(sequence=sequence), table, keys)
-        statements.append(statement)
-    return await _fetch(connection, " UNION ALL ".join(statements), ledger_id, *arguments)
 
 
 def _whole_keys(table: str, keys: Iterable[DocumentKey]) -> tuple[str, dict[str, Sequence[int | str]]]:

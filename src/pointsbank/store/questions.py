@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 from sqlalchemy import (
@@ -30,7 +30,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, BIGINT, BYTEA, TEXT
 from sqlalchemy.types import TypeDecorator
 
-from pointsbank.store.lists import Shape, TextList, as_one_text, in_one_text
+from pointsbank.store.lists import TextList, as_one_text, in_hex, in_one_text
+
+Shape = TypeVar("Shape", bound=msgspec.Struct)
 
 
 class OneOf(Protocol):
@@ -77,7 +79,10 @@ class Question:
     def fetched_as(
         self, connection: Connection, ledger_id: int, shape: type[Shape], **values: object
     ) -> list[Shape]:
-        """Like `fetched`, each row as a struct whose first fields are the columns, in their order (see `lists`)."""
+        """Like `fetched`, each row as a struct whose first fields are the columns, in their order.
+
+        The struct is `array_like`, so that SQLite's text becomes structs without any list or loop in between.
+        """
         if connection.dialect.name == "postgresql":
             return [shape(*row) for row in self.rows(connection, ledger_id, **values)]
         return msgspec.json.decode(self._text(connection, ledger_id, values), type=list[shape])  # type: ignore[valid-type]
@@ -151,7 +156,7 @@ class _Arrays:
                 return sought == any_(TextList(bindparam(name, type_=_OneText())))
 
     def in_hex(self, octets: ColumnElement[bytes]) -> ColumnElement[str]:
-        return func.encode(octets, "hex")
+        return in_hex("postgresql", octets)
 
     def pairs(self, first: str, second: str) -> FromClause:
         both = (TextList(bindparam(name, type_=_OneText())) for name in (first, second))
@@ -167,7 +172,7 @@ class _Texts:
         return sought.in_(select(self._each(name).c.value))
 
     def in_hex(self, octets: ColumnElement[bytes]) -> ColumnElement[str]:
-        return func.hex(octets)
+        return in_hex("sqlite", octets)
 
     def pairs(self, first: str, second: str) -> FromClause:
         ones, others = self._each(first), bindparam(second, type_=_Listed())

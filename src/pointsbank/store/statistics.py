@@ -73,10 +73,10 @@ def _indexes(connection: Connection, schema: str | None = None) -> list[tuple[st
     inspector = inspect(connection)
     found = []
     for table in inspector.get_table_names(schema):
-        if table.endswith("_version"):  # Alembic's own
+        key = inspector.get_pk_constraint(table, schema)["constrained_columns"]
+        if key[:1] != ["ledger_id"]:  # Alembic's own
             continue
-        key = inspector.get_pk_constraint(table, schema)
-        found.append((table, table, key["constrained_columns"], True))
+        found.append((table, table, key, True))
         for index in inspector.get_indexes(table, schema):
             columns = [column for column in index["column_names"] if column]
             found.append((table, str(index["name"]), columns, bool(index["unique"])))
