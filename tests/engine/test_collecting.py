@@ -7,10 +7,9 @@ import gc
 import pytest
 from tests.ledger.toy import CHART, LATE, TOY, draft, move
 
-from pointsbank.engine.collecting import SELDOM, collecting_seldom
+from pointsbank.engine.collecting import MANY, SELDOM, collecting_seldom
 from pointsbank.engine.failures import WriterError
 from pointsbank.engine.registry import open_ledger
-from pointsbank.engine.writer import SLICE
 from pointsbank.ledger.model import Draft
 from pointsbank.store.database import Database
 
@@ -50,19 +49,19 @@ async def test_a_large_group_is_such_a_work_until_it_is_answered_refused_or_give
 
     async with open_ledger(database, "toy", CHART) as ledger:
         await ledger.submit([fill], TOY)
-        small = ledger.submit(pays("small", SLICE - 1), TOY)
+        small = ledger.submit(pays("small", MANY - 1), TOY)
         assert gc.get_threshold() == before
         await small
-        large = [ledger.submit(pays(name, SLICE), TOY) for name in "abc"]
+        large = [ledger.submit(pays(name, MANY), TOY) for name in "abc"]
         assert gc.get_threshold() == SELDOM
         large[2].cancel()
         await large[0]
         refused = await ledger.submit(
-            [*pays("d", SLICE), draft("pay", "no", move("wallet:z", "wallet:b", 1))], TOY
+            [*pays("d", MANY), draft("pay", "no", move("wallet:z", "wallet:b", 1))], TOY
         )
-        assert len(refused) == SLICE + 1
+        assert len(refused) == MANY + 1
         await large[1]
     assert gc.get_threshold() == before
     with pytest.raises(WriterError):
-        ledger.submit(pays("late", SLICE), TOY)
+        ledger.submit(pays("late", MANY), TOY)
     assert gc.get_threshold() == before

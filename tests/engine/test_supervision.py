@@ -14,7 +14,7 @@ from tests.simulate.audit import audit
 
 from pointsbank.engine.failures import CommitOutcomeUnknown, WriterOverloaded, WriterStopped
 from pointsbank.engine.registry import open_ledger
-from pointsbank.engine.writer import SLICE, LedgerWriter, Limits
+from pointsbank.engine.writer import MUCH, LedgerWriter, Limits
 from pointsbank.ledger.chart import AllowedMovement, Chart
 from pointsbank.ledger.model import Change, Draft, Receipt, Row
 from pointsbank.store.database import Database
@@ -227,12 +227,12 @@ async def test_much_is_decided_while_the_batch_before_it_is_being_written_and_li
         for n in range(3):
             futures.append(writer.submit([pay(f"little-{n}")], TOY))
             await asyncio.sleep(0)
-        futures.append(writer.submit([pay(f"much-{n}") for n in range(SLICE)], TOY))
-        assert await asyncio.wait_for(store.decided.get(), 10) == 3 + SLICE
+        futures.append(writer.submit([pay(f"much-{n}") for n in range(MUCH)], TOY))
+        assert await asyncio.wait_for(store.decided.get(), 10) == 3 + MUCH
         assert not futures[0].done()
         store.gate.set()
         assert await outcomes(futures) == ["Receipt"] * 5
-    assert (await audit(database, "toy")).balance("wallet:b") == 4 + SLICE
+    assert (await audit(database, "toy")).balance("wallet:b") == 4 + MUCH
 
 
 NOT_TWICE = {
@@ -257,9 +257,9 @@ async def test_who_repeats_a_draft_that_is_being_written_gets_its_receipt_and_no
         await store.waiting.wait()
         while not store.decided.empty():
             store.decided.get_nowait()
-        others = [draft("register", f"x{n}", rows=(volunteer(f"X{n}"),)) for n in range(SLICE)]
+        others = [draft("register", f"x{n}", rows=(volunteer(f"X{n}"),)) for n in range(MUCH)]
         later = [writer.submit(others, TOY), writer.submit([NOT_TWICE[why]], TOY)]
-        assert await asyncio.wait_for(store.decided.get(), 10) == SLICE
+        assert await asyncio.wait_for(store.decided.get(), 10) == MUCH
         assert not first.done()
         store.gate.set()
         assert await outcomes([first, *later]) == ["Receipt"] * 3

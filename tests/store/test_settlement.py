@@ -15,7 +15,7 @@ from pointsbank.ledger.books import Accepted, Books
 from pointsbank.ledger.decide import decide
 from pointsbank.ledger.model import Draft
 from pointsbank.proof.encoding import leaf_of_accepted
-from pointsbank.store.columns import written_by
+from pointsbank.store.columns import Writing
 from pointsbank.store.database import Database
 from pointsbank.store.port import Batch, Store, fill, ledger_id_of, wanted_by
 
@@ -35,10 +35,11 @@ async def batch_of(store: Store, *drafts: Draft) -> Batch:
         books.apply(verdict)
         accepted.append(verdict)
     books.head.batch += 1
-    types = {kind.name: kind.type for kind in CHART.kinds.values()}
+    writing = Writing({kind.name: kind.type for kind in CHART.kinds.values()})
+    writing.add(accepted)
     batch = Batch(
         store.ledger_id, before.batch, before.epoch, os.urandom(16), msgspec.structs.replace(books.head),
-        accepted, NOW, written_by(accepted, books.subjects, types),
+        accepted, NOW, writing.written(books.subjects),
     )  # fmt: skip
     store.prepare(batch)
     return batch

@@ -24,7 +24,7 @@ from pointsbank.engine.clock import Clock, FixedClock, SystemClock
 from pointsbank.engine.collecting import collecting_seldom
 from pointsbank.engine.failures import CommitOutcomeUnknown, WriterError, WriterOverloaded, WriterStopped
 from pointsbank.engine.registry import Ledger, open_ledger
-from pointsbank.engine.wire import Wire
+from pointsbank.engine.wire import Wire, in_pieces, put_together
 from pointsbank.engine.writer import LedgerWriter, Limits, Result
 from pointsbank.ledger.chart import SHIPPED
 from pointsbank.ledger.model import Draft
@@ -197,7 +197,7 @@ class _Life:
         assert self._wire is not None
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[Result]] = loop.create_future()
-        self._wire.send(_Group(self._count + 1, now, rooms, atomic, brief, drafts))
+        self._wire.send(_Group(self._count + 1, now, rooms, atomic, brief, in_pieces(drafts)))
         self._count += 1
         self.queued += len(drafts)
         self._flying[self._count] = (len(drafts), future, loop.time())
@@ -322,7 +322,7 @@ class _Group(msgspec.Struct, frozen=True):
     rooms: frozenset[str]
     atomic: bool
     brief: bool
-    drafts: Sequence[Draft]
+    drafts: list[bytes]
 
 
 class _Stop(msgspec.Struct, frozen=True):
@@ -369,7 +369,9 @@ async def _serve(writer: LedgerWriter, clock: FixedClock, incoming: asyncio.Queu
             break
         clock.time = work.now
         try:
-            future = writer.submit(work.drafts, work.rooms, atomic=work.atomic, brief=work.brief)
+            future = writer.submit(
+                put_together(work.drafts), work.rooms, atomic=work.atomic, brief=work.brief
+            )
         except WriterError as error:
             _answer(writer, wire, work.number, error)
             continue

@@ -11,11 +11,28 @@ import pickle
 import queue
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
 _LENGTH_BYTES: Final = 4
+
+_PIECE: Final = 64
+"""A pickler remembers where it met each object. What it remembers of a few things stays near the processor; of a
+thousand drafts it does not, and then they take twice as long."""
+
+
+def in_pieces(things: Sequence[Any]) -> list[bytes]:
+    """Many things as messages carry them fastest."""
+    return [
+        pickle.dumps(things[start : start + _PIECE], pickle.HIGHEST_PROTOCOL)
+        for start in range(0, len(things), _PIECE)
+    ]
+
+
+def put_together(pieces: Sequence[bytes]) -> list[Any]:
+    """The things again."""
+    return [thing for piece in pieces for thing in pickle.loads(piece)]  # noqa: S301 - from the other end of our own pair
 
 
 class Wire:

@@ -18,7 +18,7 @@ import structlog
 
 from pointsbank.engine.batches import Bug, Decided, Group, rests_on_a_word
 from pointsbank.engine.clock import Clock, SystemClock
-from pointsbank.engine.collecting import begin_work, end_work
+from pointsbank.engine.collecting import MANY, begin_work, end_work
 from pointsbank.engine.failures import (
     CommitOutcomeUnknown,
     WriterError,
@@ -33,7 +33,7 @@ from pointsbank.ledger.decide import Verdict, decide
 from pointsbank.ledger.model import Draft, JournalEntry, Receipt
 from pointsbank.ledger.refusals import GroupRefused, Refusal
 from pointsbank.proof.encoding import leaf_of_accepted
-from pointsbank.store.columns import written_by
+from pointsbank.store.columns import Writing
 from pointsbank.store.port import (
     Batch,
     BatchConflict,
@@ -48,8 +48,11 @@ from pointsbank.store.port import (
 
 log = structlog.get_logger()
 
-SLICE: Final = 256
-"""drafts decided in one go, some milliseconds; then the loop gets its turn"""
+SLICE: Final = 32
+"""drafts decided in one go, a millisecond or two; then the loop gets its turn, which goes on with what is being written"""
+
+MUCH: Final = 256
+"""drafts that are worth deciding while a batch is on its way"""
 
 Result = Receipt | Refusal
 
@@ -134,9 +137,11 @@ class LedgerWriter:
         future: asyncio.Future[list[Result]] = loop.create_future()
         self._queue.append(Group(drafts, rooms, atomic, future, loop.time(), brief))
         self._queued += len(drafts)
-        if len(drafts) >= SLICE:
+        if len(drafts) >= MANY:
             begin_work()
-            future.add_done_callback(lambda _: end_work())
+            future.add_done_callback(
+                lambda _: loop.call_soon(end_work)
+            )  # who waits for the answer goes on first
         self._wake.set()
         return future
 
@@ -203,7 +208,7 @@ class LedgerWriter:
         What comes drop by drop gathers until the batch has landed, so that it becomes one batch and not many.
         """
         flight.add_done_callback(lambda _: self._wake.set())
-        while not flight.done() and self._queued < SLICE:
+        while not flight.done() and self._queued < MUCH:
             self._wake.clear()
             await self._wake.wait()
 
@@ -276,21 +281,21 @@ class LedgerWriter:
     async def _decide(self, books: Books, groups: list[Group]) -> Decided:
         head = msgspec.structs.replace(books.head)
         now = max(self.clock.now(), head.recorded_at)
-        accepted: list[Accepted] = []
+        writing = Writing(self._types)
         decided = 0
         for group in groups:
             try:
                 if len(group.drafts) > SLICE and not group.atomic:
-                    await self._decide_sliced(books, group, now, accepted)
+                    await self._decide_sliced(books, group, now, writing)
                 else:
-                    self._decide_group(books, group, now, accepted)
+                    self._decide_group(books, group, now, writing)
             except Exception as error:
                 raise Bug(group, error) from error
             decided += len(group.drafts)
             if decided >= SLICE:
                 decided = 0
                 await asyncio.sleep(0)
-        if not accepted:
+        if not writing.accepted:
             return Decided(groups, head, None)
         books.head.batch = head.batch + 1
         batch = Batch(
@@ -299,27 +304,27 @@ class LedgerWriter:
             expected_epoch=head.epoch,
             token=os.urandom(16),
             head=msgspec.structs.replace(books.head),
-            accepted=accepted,
+            accepted=writing.accepted,
             recorded_at=now,
-            written=written_by(accepted, books.subjects, self._types),
+            written=writing.written(books.subjects),
         )
         self.store.prepare(batch)
         return Decided(groups, head, batch)
 
-    async def _decide_sliced(self, books: Books, group: Group, now: int, accepted: list[Accepted]) -> None:
+    async def _decide_sliced(self, books: Books, group: Group, now: int, writing: Writing) -> None:
         """Decide a large group bit by bit: the loop serves others and sends what is still to be sent."""
         verdicts: list[Verdict] = []
         for start in range(0, len(group.drafts), SLICE):
             part = Group(group.drafts[start : start + SLICE], group.rooms, False, group.future, group.since)
-            self._decide_group(books, part, now, accepted)
+            self._decide_group(books, part, now, writing)
             verdicts += part.verdicts
             await asyncio.sleep(0)
         group.verdicts = verdicts
 
-    def _decide_group(self, books: Books, group: Group, now: int, accepted: list[Accepted]) -> None:
+    def _decide_group(self, books: Books, group: Group, now: int, writing: Writing) -> None:
         ledger_id, rooms = self.store.ledger_id, group.rooms
         savepoint = Savepoint(books, group.drafts) if group.atomic else None
-        start = len(accepted)
+        accepted: list[Accepted] = []
         verdicts: list[Verdict] = []
         for draft in group.drafts:
             verdict = decide(books, draft, rooms, now)
@@ -329,12 +334,13 @@ class LedgerWriter:
                 accepted.append(verdict)
             elif savepoint is not None and isinstance(verdict, Refusal):
                 savepoint.restore()
-                del accepted[start:]
+                accepted.clear()
                 position = len(verdicts)
                 verdicts = [GroupRefused(position, verdict.code) for _ in group.drafts]
                 verdicts[position] = verdict
                 break
             verdicts.append(verdict)
+        writing.add(accepted)
         group.verdicts = verdicts
 
     async def _append(self, decided: Decided) -> bool:

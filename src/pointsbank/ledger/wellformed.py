@@ -42,15 +42,12 @@ def malformed(books: Books, draft: Draft) -> InvalidDraft | None:
             problem = _wrong_lot(books, draft, m)
             if problem:
                 return InvalidDraft(problem)
-    if draft.metadata or draft.documents or draft.opens or draft.commodities:
-        problem = _wrong_names(draft) or _wrong_openings(books, draft)
-        if problem:
-            return InvalidDraft(problem)
-    if draft.reads or draft.touches or draft.counters or draft.rows or draft.changes:
+    problem = _wrong_names(draft)
+    if not problem and (draft.opens or draft.commodities):
+        problem = _wrong_openings(books, draft)
+    if not problem and (draft.rows or draft.changes):
         problem = _wrong_documents(draft)
-        if problem:
-            return InvalidDraft(problem)
-    return None
+    return InvalidDraft(problem) if problem else None
 
 
 def _are_names(texts: Sequence[str]) -> bool:
@@ -71,16 +68,32 @@ def _wrong_lot(books: Books, draft: Draft, movement: Movement) -> str:
 
 
 def _wrong_names(draft: Draft) -> str:
-    """What is wrong with metadata and attachments: both become text in which some signs have a meaning."""
-    names = [name for name, _ in draft.metadata]
-    if not _are_names(names) or len(set(names)) < len(names) or "number:" in {name[:7] for name in names}:
-        return "metadata names must be printable, different, and none of the ledger's own (number:…)"
-    for _, value in draft.metadata:
+    """What is wrong with subjects, counters, metadata and attachments: the last two become text, in which some signs
+    have a meaning."""
+    names = [subject for subject, _ in draft.reads]
+    names += draft.touches
+    if draft.counters:
+        names += draft.counters
+        if len(set(draft.counters)) < len(draft.counters):
+            return "a counter advances once in an entry"
+    metadata = draft.metadata
+    for name, value in metadata:
+        if name[:7] == "number:":
+            return "metadata names that begin with number: are the ledger's own"
         if not (value.isprintable() if isinstance(value, str) else -_MOST < value < _MOST):
             return "metadata values must be integers of 62 bits or printable text"
+        names.append(name)
+    if len(metadata) > 1 and len(dict(metadata)) < len(metadata):
+        return "metadata names must be different"
     for document in draft.documents:
-        if not _are_names((document.kind, document.id)) or "/" in document.kind:
-            return "kind and id of a document must be printable text, the kind without a slash"
+        if "/" in document.kind:
+            return "the kind of a document has no slash"
+        names += (document.kind, document.id)
+    if not _are_names(names):
+        return (
+            "subjects, counters, metadata names, kinds and ids of documents must be printable text"
+            f" of 1 to {MAX_NAME} characters"
+        )
     return ""
 
 
@@ -102,22 +115,22 @@ def _wrong_openings(books: Books, draft: Draft) -> str:
 
 
 def _wrong_documents(draft: Draft) -> str:
-    """What is wrong with subjects, counters and document rows: what a database could not hold."""
-    if not _are_names([*[subject for subject, _ in draft.reads], *draft.touches, *draft.counters]):
-        return "subjects and counters must be printable text"
-    if len(set(draft.counters)) < len(draft.counters):
-        return "a counter advances once in an entry"
-    changes = draft.changes
-    if len(changes) > 1 and len({(change.table, change.key) for change in changes}) < len(changes):
-        return "a document changes its state once in an entry"
+    """What is wrong with document rows and changes: what a database could not hold."""
+    cells: list[Cell] = []
     for row in draft.rows:
-        if not _are_storable(row.values, draft.counters):
-            return f"a row of {row.table} has a value that no database holds"
+        cells += row.values
         if row.state and row.state not in row.values:
             return f"a row of {row.table} does not hold the state that it names"
+    changes = draft.changes
     for change in changes:
-        if not _are_storable((*change.key, change.new, *[cell for _, cell in change.values]), draft.counters):
-            return f"a change of {change.table} has a value that no database holds"
+        cells += change.key
+        cells.append(change.new)
+        cells += [cell for _, cell in change.values]
+    if len(changes) > 1 and len({(change.table, change.key) for change in changes}) < len(changes):
+        return "a document changes its state once in an entry"
+    if not _are_storable(cells, draft.counters):
+        tables = {row.table for row in draft.rows} | {change.table for change in changes}
+        return f"a row or a change of {', '.join(sorted(tables))} has a value that no database holds"
     return ""
 
 
@@ -127,6 +140,8 @@ def _are_storable(cells: Sequence[Cell], counters: tuple[str, ...]) -> bool:
         return False
     for cell in cells:
         kind = type(cell)
+        if kind is str:
+            continue
         if kind is int:
             if not -(2**63) <= cell < 2**63:  # type: ignore[operator]
                 return False

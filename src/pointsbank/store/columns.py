@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -12,38 +12,81 @@ from pointsbank.store.port import Written
 from pointsbank.store.tables import metadata
 
 
-def written_by(drafts: list[Accepted], subjects: dict[str, int], types: Mapping[str, str]) -> Written:
-    """Everything that accepted drafts write. `subjects` are their versions afterwards; `types` those of the kinds.
+class Writing:
+    """What the drafts of a batch write, gathered while they are decided: what was just looked at is at hand."""
 
-    Called once for each batch, right after it was decided: it marks new balance rows as stored.
-    """
-    w = Written([], [], [], [], [], [], [], [], {}, {}, [])
-    touched: dict[str, int] = {}
-    debited: dict[int, Effect] = {}
-    credited: dict[int, Effect] = {}
-    made: Made = {}
-    for accepted in drafts:
-        for e in accepted.effects:
-            lot = e.lot.number
-            debited[e.debit.number << 32 | lot] = e
-            credited[e.credit.number << 32 | lot] = e
-        draft = accepted.draft
-        if accepted.new_accounts or accepted.new_lots or accepted.new_commodities:
-            _opened(w, accepted, types)
-        if not accepted.effects:
-            w.keys.append((accepted.key_digest, draft.client, draft.key, draft.request, accepted.recorded_at))
-        for subject in draft.touches:
-            touched[subject] = touched.get(subject, 0) + 1
-        if draft.rows or draft.changes or accepted.numbers:
-            _documented(w, accepted, made)
-    for subject, times in touched.items():
-        version = subjects[subject]
-        if version == times:
-            w.new_subjects.append((subject, version))
-        else:
-            w.raised_subjects.append((subject, version - times, version))
-    _balanced(w, debited, credited)
-    return w
+    def __init__(self, types: Mapping[str, str]) -> None:
+        self.accepted: list[Accepted] = []
+        self._types = types  # of the kinds of accounts
+        self._written = Written([], [], [], [], [], [], [], [], {}, {}, [])
+        self._touched: dict[str, int] = {}
+        self._debited: dict[int, Effect] = {}
+        self._credited: dict[int, Effect] = {}
+        self._made: Made = {}
+        self._rounds: dict[tuple[str, tuple[int | str, ...]], int] = {}
+        self._changes: dict[tuple[int, str, tuple[str, ...]], list[tuple[Any, ...]]] = {}
+
+    def add(self, drafts: Sequence[Accepted]) -> None:
+        """Drafts that were accepted, in the order in which they were."""
+        w, touched, debited, credited = self._written, self._touched, self._debited, self._credited
+        self.accepted += drafts
+        for accepted in drafts:
+            for e in accepted.effects:
+                lot = e.lot.number
+                debited[e.debit.number << 32 | lot] = e
+                credited[e.credit.number << 32 | lot] = e
+            draft = accepted.draft
+            if accepted.new_accounts or accepted.new_lots or accepted.new_commodities:
+                _opened(w, accepted, self._types)
+            if not accepted.effects:
+                w.keys.append(
+                    (accepted.key_digest, draft.client, draft.key, draft.request, accepted.recorded_at)
+                )
+            for subject in draft.touches:
+                touched[subject] = touched.get(subject, 0) + 1
+            if draft.rows or draft.changes or accepted.numbers:
+                self._document(accepted)
+
+    def written(self, subjects: Mapping[str, int]) -> Written:
+        """Everything that they write; `subjects` are the versions afterwards.
+
+        Asked for once, right after the last was added: it marks new balance rows as stored.
+        """
+        w = self._written
+        for subject, times in self._touched.items():
+            version = subjects[subject]
+            if version == times:
+                w.new_subjects.append((subject, version))
+            else:
+                w.raised_subjects.append((subject, version - times, version))
+        _balanced(w, self._debited, self._credited)
+        w.changes = [
+            (table, names, self._changes[number, table, names])
+            for number, table, names in sorted(self._changes)
+        ]
+        return w
+
+    def _document(self, accepted: Accepted) -> None:
+        draft, w, made = accepted.draft, self._written, self._made
+        for counter, number in accepted.numbers:
+            w.counters[counter] = number
+        for row in draft.rows:
+            values = [_resolve(cell, accepted) if type(cell) is Marker else cell for cell in row.values]
+            rows = w.rows.setdefault(row.table, [])
+            if row.state:
+                made[row.table, row.key] = (rows, len(rows))
+            rows.append(tuple(values))
+        for change in draft.changes:
+            moved = [_resolve(cell, accepted) if type(cell) is Marker else cell for _, cell in change.values]
+            document = (change.table, change.key)
+            place = made.get(document)
+            if place is not None:
+                _move_on(change, moved, *place)
+                continue
+            # one statement sees a row once: a document that changes twice in the batch goes in two rounds
+            number = self._rounds[document] = self._rounds.get(document, 0) + 1
+            alike = (number, change.table, tuple([name for name, _ in change.values]))
+            self._changes.setdefault(alike, []).append((*change.key, change.old, change.new, *moved))
 
 
 def _balanced(w: Written, debited: dict[int, Effect], credited: dict[int, Effect]) -> None:
@@ -67,25 +110,6 @@ def _balanced(w: Written, debited: dict[int, Effect], credited: dict[int, Effect
 
 Made = dict[tuple[str, tuple[int | str, ...]], tuple[list[tuple[Any, ...]], int]]
 """Documents of this batch that may still change in it: where their rows stand."""
-
-
-def _documented(w: Written, accepted: Accepted, made: Made) -> None:
-    draft = accepted.draft
-    for counter, number in accepted.numbers:
-        w.counters[counter] = number
-    for row in draft.rows:
-        values = [_resolve(cell, accepted) if type(cell) is Marker else cell for cell in row.values]
-        rows = w.rows.setdefault(row.table, [])
-        if row.state:
-            made[row.table, row.key] = (rows, len(rows))
-        rows.append(tuple(values))
-    for change in draft.changes:
-        moved = [_resolve(cell, accepted) if type(cell) is Marker else cell for _, cell in change.values]
-        place = made.get((change.table, change.key))
-        if place is None:
-            w.changes.append((change, tuple(moved)))
-        else:
-            _move_on(change, moved, *place)
 
 
 def _move_on(change: Change, moved: list[Any], rows: list[tuple[Any, ...]], at: int) -> None:
@@ -118,24 +142,6 @@ def _resolve(cell: Marker, accepted: Accepted) -> Any:
     if cell.name == "recorded_at":
         return accepted.recorded_at
     return dict(accepted.numbers)[cell.counter]
-
-
-ChangeGroup = tuple[str, tuple[str, ...], list[tuple[Change, tuple[Any, ...]]]]
-
-
-def changes_in_rounds(changes: list[tuple[Change, tuple[Any, ...]]]) -> list[ChangeGroup]:
-    """Guarded changes of the same table and columns together: table, columns beside the state, changes.
-
-    One statement sees a row once, so a document that changes twice in the batch goes in two rounds.
-    """
-    rounds: dict[tuple[str, tuple[int | str, ...]], int] = {}
-    groups: dict[tuple[int, str, tuple[str, ...]], list[tuple[Change, tuple[Any, ...]]]] = {}
-    for change, values in changes:
-        place = (change.table, change.key)
-        number = rounds[place] = rounds.get(place, 0) + 1
-        group = (number, change.table, tuple([name for name, _ in change.values]))
-        groups.setdefault(group, []).append((change, values))
-    return [(table, names, groups[number, table, names]) for number, table, names in sorted(groups)]
 
 
 def key_columns(table: str) -> tuple[str, ...]:

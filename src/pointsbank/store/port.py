@@ -20,7 +20,7 @@ from pointsbank.ledger.books import (
     key_digest,
 )
 from pointsbank.ledger.chart import NORMAL_SIDE, Chart
-from pointsbank.ledger.model import NO_LOT, Change, Commodity, Draft, JournalEntry, Posting
+from pointsbank.ledger.model import NO_LOT, Commodity, Draft, JournalEntry, Posting
 
 DocumentKey = tuple[int | str, ...]
 
@@ -115,7 +115,8 @@ class Written(msgspec.Struct):
     """subject, version before and after"""
     counters: dict[str, int]
     rows: dict[str, list[tuple[Any, ...]]]
-    changes: list[tuple[Change, tuple[Any, ...]]]
+    changes: list[tuple[str, tuple[str, ...], list[tuple[Any, ...]]]]
+    """guarded changes: table, columns beside the state; of each document its key, state before and after, the columns"""
 
     @property
     def is_plain(self) -> bool:

@@ -29,11 +29,11 @@ from pointsbank.store.port import (
 )
 from pointsbank.store.postgres_write import (
     WRITE,
+    documents_of,
     insertion,
     listed,
     pg_type,
     write_arguments,
-    write_documents,
 )
 
 _HEAD = "SELECT sequence, posting, account, lot, recorded_at, batch, epoch FROM heads WHERE ledger_id = $1"
@@ -108,18 +108,19 @@ class PostgresStore:
             return await _load(self._reading, self.ledger_id, wanted)
 
     def prepare(self, batch: Batch) -> None:
-        batch.prepared = write_arguments(batch)
+        batch.prepared = (write_arguments(batch), documents_of(batch))
 
     async def append(self, batch: Batch) -> bool:
         connection = self._writing
         assert connection is not None
+        arguments, documents = batch.prepared
         try:
             if batch.written.is_plain:
-                return bool(await self._write.fetchval(*batch.prepared))
+                return bool(await self._write.fetchval(*arguments))
             async with connection.transaction():
-                won = bool(await self._write.fetchval(*batch.prepared))
+                won = bool(await self._write.fetchval(*arguments))
                 if won:
-                    await write_documents(connection, batch)
+                    await documents.write(connection)
             return won
         except (asyncpg.UniqueViolationError, BatchConflict) as error:
             raise BatchConflict(str(error)) from error
@@ -220,9 +221,10 @@ class PostgresTurn:
         return News(lots, postings) if len(postings) <= MOST_NEWS else None
 
     async def append(self, batch: Batch) -> None:
-        if not await self._write.fetchval(*batch.prepared):
+        arguments, documents = batch.prepared
+        if not await self._write.fetchval(*arguments):
             raise BatchConflict("the head moved although it is locked")
-        await write_documents(self._connection, batch)
+        await documents.write(self._connection)
 
 
 # What tells that a statement may or may not have been carried out.

@@ -12,8 +12,7 @@ from typing import Any
 
 import msgspec
 
-from pointsbank.ledger.model import Change
-from pointsbank.store.columns import changes_in_rounds, key_columns
+from pointsbank.store.columns import key_columns
 from pointsbank.store.port import Batch, BatchConflict, Written
 from pointsbank.store.tables import metadata
 
@@ -203,26 +202,47 @@ _RAISED = """raised AS (UPDATE subjects t SET version = x.after FROM unnest({}) 
 _RAISE_COUNTER = "ON CONFLICT (ledger_id, counter) DO UPDATE SET value = EXCLUDED.value"
 
 
-async def write_documents(connection: Any, batch: Batch) -> None:
-    """Set-based statements for everything beside entries, postings and balances.
+class Documents(msgspec.Struct, frozen=True):
+    """Everything of a batch beside entries, postings and balances, as set-based statements with their arguments."""
 
-    Nearly all is one statement: each further one would be a way to the server and back in which the head is locked.
-    """
-    written = batch.written
-    statement, arguments = _inserts(written, batch.ledger_id)
-    if statement:
-        used, raised = await connection.fetchrow(statement, *arguments)
-        if used:
-            raise BatchConflict("a key of a document-only draft is that of an entry")
-        if raised != len(written.raised_subjects):
-            raise BatchConflict(
-                f"{raised} of {len(written.raised_subjects)} versions were what they should be"
-            )
-    for table, names, changes in changes_in_rounds(batch.written.changes):
-        await _write_changes(connection, batch.ledger_id, table, names, changes)
+    insertions: tuple[str, list[Any]] | None
+    raised: int
+    """How many versions they raise."""
+    changes: list[tuple[str, list[Any], str, int]]
+    """With the table, and how many of its documents change."""
+
+    async def write(self, connection: Any) -> None:
+        """Write them in the open transaction. Raises BatchConflict where a guard does not hold.
+
+        Nearly all is one statement: each further one is a way to the server and back in which the head is locked.
+        """
+        if self.insertions is not None:
+            statement, arguments = self.insertions
+            used, raised = await connection.fetchrow(statement, *arguments)
+            if used:
+                raise BatchConflict("a key of a document-only draft is that of an entry")
+            if raised != self.raised:
+                raise BatchConflict(f"{raised} of {self.raised} versions were what they should be")
+        for statement, arguments, table, count in self.changes:
+            done = await connection.execute(statement, *arguments)
+            if done != f"UPDATE {count}":
+                raise BatchConflict(f"{table}: {done} of {count} guarded changes")
 
 
-def _inserts(w: Written, ledger_id: int) -> tuple[str, list[Any]]:
+def documents_of(batch: Batch) -> Documents:
+    """The statements for a batch's documents: made before it is its turn, so that they do not keep the server waiting."""
+    w = batch.written
+    return Documents(
+        _inserts(w, batch.ledger_id),
+        len(w.raised_subjects),
+        [
+            (*_update(batch.ledger_id, table, names, rows), table, len(rows))
+            for table, names, rows in w.changes
+        ],
+    )
+
+
+def _inserts(w: Written, ledger_id: int) -> tuple[str, list[Any]] | None:
     """One statement with every insert and raised version, which tells how many keys of document-only drafts are those
     of entries, and how many versions it has raised."""
     parts: list[str] = []
@@ -252,7 +272,7 @@ def _inserts(w: Written, ledger_id: int) -> tuple[str, list[Any]]:
         parts.append(_RAISED.format(", ".join(read for read, _ in lists)))
         arguments += [sent for _, sent in lists]
         raised = "(SELECT count(*) FROM raised)"
-    return (f"WITH {', '.join(parts)} SELECT {entries_with_keys}, {raised}" if parts else ""), arguments
+    return (f"WITH {', '.join(parts)} SELECT {entries_with_keys}, {raised}", arguments) if parts else None
 
 
 def _like_column(table: str, name: str) -> str:
@@ -260,8 +280,10 @@ def _like_column(table: str, name: str) -> str:
     return f'x.{name} COLLATE "C"' if pg_type(table, name) == "text" else f"x.{name}"
 
 
-def _update(table: str, names: tuple[str, ...], rows: Sequence[Sequence[Any]]) -> tuple[str, list[Any]]:
-    """Changes of documents of a ledger (`$1`), each row the key, the state before and after, the rest; its arguments."""
+def _update(
+    ledger_id: int, table: str, names: tuple[str, ...], rows: Sequence[Sequence[Any]]
+) -> tuple[str, list[Any]]:
+    """Changes of documents, each row the key, the state before and after, the rest; and the statement's arguments."""
     keys = key_columns(table)
     columns = (*keys, "old_state", "state", *names)
     values = zip(columns, zip(*rows, strict=True), strict=True)
@@ -275,18 +297,4 @@ def _update(table: str, names: tuple[str, ...], rows: Sequence[Sequence[Any]]) -
         " WHERE t.ledger_id = $1 AND t.state = x.old_state AND "
         + " AND ".join(f"t.{n} = {_like_column(table, n)}" for n in keys)
     )
-    return statement, [sent for _, sent in lists]
-
-
-async def _write_changes(
-    connection: Any,
-    ledger_id: int,
-    table: str,
-    names: tuple[str, ...],
-    changes: list[tuple[Change, tuple[Any, ...]]],
-) -> None:
-    rows = [(*change.key, change.old, change.new, *values) for change, values in changes]
-    statement, arguments = _update(table, names, rows)
-    done = await connection.execute(statement, ledger_id, *arguments)
-    if done != f"UPDATE {len(rows)}":
-        raise BatchConflict(f"{table}: {done} of {len(rows)} guarded changes")
+    return statement, [ledger_id, *(sent for _, sent in lists)]

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from pointsbank.store.columns import changes_in_rounds, key_columns
+from pointsbank.store.columns import key_columns
 from pointsbank.store.port import Batch, BatchConflict
 from pointsbank.store.tables import metadata
 
@@ -107,9 +107,8 @@ def sheet_of(batch: Batch) -> Sheet:
         if w.raised_subjects:
             raising = _RAISE, (ledger, _encoded(w.raised_subjects))
             changes.append(("subjects", raising, len(w.raised_subjects)))
-        for table, names, moves in changes_in_rounds(w.changes):
+        for table, names, rows in w.changes:
             columns = (*key_columns(table), "state", "state", *names)
-            rows = [(*change.key, change.old, change.new, *values) for change, values in moves]
             statement = _guarded_update(table, names), (ledger, _json(table, columns, rows))
             changes.append((table, statement, len(rows)))
     inserts = [_insertion(ledger, table, conflict, rows) for table, conflict, rows in tables if rows]
