@@ -7,10 +7,12 @@ from collections.abc import Sequence
 
 import msgspec
 
-from pointsbank.ledger.books import Accepted, Head
-from pointsbank.ledger.decide import Verdict
+from pointsbank.ledger.books import Accepted, Books, Head, Savepoint
+from pointsbank.ledger.decide import Verdict, decide
 from pointsbank.ledger.model import Draft, Receipt
 from pointsbank.ledger.refusals import GroupRefused, Refusal
+from pointsbank.proof.encoding import leaf_of_accepted
+from pointsbank.store.columns import Writing
 from pointsbank.store.port import Batch
 
 
@@ -43,6 +45,31 @@ class Decided(msgspec.Struct):
     @property
     def accepted(self) -> Sequence[Accepted]:
         return self.batch.accepted if self.batch else ()
+
+
+def decide_group(books: Books, group: Group, ledger_id: int, now: int, writing: Writing) -> None:
+    """Decide a group's drafts on the books, one after the other, and gather what they write; all-or-nothing groups
+    leave no trace if one of them is refused."""
+    rooms = group.rooms
+    savepoint = Savepoint(books, group.drafts) if group.atomic else None
+    accepted: list[Accepted] = []
+    verdicts: list[Verdict] = []
+    for draft in group.drafts:
+        verdict = decide(books, draft, rooms, now)
+        if type(verdict) is Accepted:
+            verdict.leaf = leaf_of_accepted(ledger_id, verdict)
+            books.apply(verdict)
+            accepted.append(verdict)
+        elif savepoint is not None and isinstance(verdict, Refusal):
+            savepoint.restore()
+            accepted.clear()
+            position = len(verdicts)
+            verdicts = [GroupRefused(position, verdict.code) for _ in group.drafts]
+            verdicts[position] = verdict
+            break
+        verdicts.append(verdict)
+    writing.add(accepted)
+    group.verdicts = verdicts
 
 
 def rests_on_a_word(groups: list[Group]) -> bool:

@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from pointsbank.engine.batches import Bug, Decided, Group, rests_on_a_word
+from pointsbank.engine.batches import Bug, Decided, Group, decide_group, rests_on_a_word
 from pointsbank.engine.clock import Clock, SystemClock
 from pointsbank.engine.collecting import MANY, begin_work, end_work
 from pointsbank.engine.failures import (
@@ -27,12 +27,11 @@ from pointsbank.engine.failures import (
     failure_of,
 )
 from pointsbank.engine.receipts import result_of
-from pointsbank.ledger.books import Accepted, Books, Head, Replayed, Savepoint, key_digest
+from pointsbank.ledger.books import Books, Head, Replayed, key_digest
 from pointsbank.ledger.chart import Chart
-from pointsbank.ledger.decide import Verdict, decide
+from pointsbank.ledger.decide import Verdict
 from pointsbank.ledger.model import Draft, JournalEntry, Receipt
-from pointsbank.ledger.refusals import GroupRefused, Refusal
-from pointsbank.proof.encoding import leaf_of_accepted
+from pointsbank.ledger.refusals import Refusal
 from pointsbank.store.columns import Writing
 from pointsbank.store.port import (
     Batch,
@@ -284,17 +283,17 @@ class LedgerWriter:
         writing = Writing(self._types)
         decided = 0
         for group in groups:
+            if decided >= SLICE:
+                decided = 0
+                await asyncio.sleep(0)
             try:
                 if len(group.drafts) > SLICE and not group.atomic:
                     await self._decide_sliced(books, group, now, writing)
                 else:
-                    self._decide_group(books, group, now, writing)
+                    decide_group(books, group, self.store.ledger_id, now, writing)
             except Exception as error:
                 raise Bug(group, error) from error
             decided += len(group.drafts)
-            if decided >= SLICE:
-                decided = 0
-                await asyncio.sleep(0)
         if not writing.accepted:
             return Decided(groups, head, None)
         books.head.batch = head.batch + 1
@@ -316,31 +315,9 @@ class LedgerWriter:
         verdicts: list[Verdict] = []
         for start in range(0, len(group.drafts), SLICE):
             part = Group(group.drafts[start : start + SLICE], group.rooms, False, group.future, group.since)
-            self._decide_group(books, part, now, writing)
+            decide_group(books, part, self.store.ledger_id, now, writing)
             verdicts += part.verdicts
             await asyncio.sleep(0)
-        group.verdicts = verdicts
-
-    def _decide_group(self, books: Books, group: Group, now: int, writing: Writing) -> None:
-        ledger_id, rooms = self.store.ledger_id, group.rooms
-        savepoint = Savepoint(books, group.drafts) if group.atomic else None
-        accepted: list[Accepted] = []
-        verdicts: list[Verdict] = []
-        for draft in group.drafts:
-            verdict = decide(books, draft, rooms, now)
-            if type(verdict) is Accepted:
-                verdict.leaf = leaf_of_accepted(ledger_id, verdict)
-                books.apply(verdict)
-                accepted.append(verdict)
-            elif savepoint is not None and isinstance(verdict, Refusal):
-                savepoint.restore()
-                accepted.clear()
-                position = len(verdicts)
-                verdicts = [GroupRefused(position, verdict.code) for _ in group.drafts]
-                verdicts[position] = verdict
-                break
-            verdicts.append(verdict)
-        writing.add(accepted)
         group.verdicts = verdicts
 
     async def _append(self, decided: Decided) -> bool:
