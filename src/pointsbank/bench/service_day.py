@@ -26,6 +26,7 @@ from pointsbank.activities.ports import By, PlaceCodes, RegisteredHouseholds
 from pointsbank.activities.service import ACTIVITIES, ActivityService
 from pointsbank.bench.baskets import make_city_in
 from pointsbank.bench.people import people_at
+from pointsbank.bench.town import remember
 from pointsbank.bench.worker import Done
 from pointsbank.engine.apart import ledger_apart
 from pointsbank.engine.clock import Clock, SystemClock
@@ -245,7 +246,7 @@ async def verify_all(
 ) -> Done:
     """Records per second that are verified, by several people, as many at a time as one may.
 
-    The first `warm` records are not counted.
+    The writer remembers the accounts, as in the rows of transfers; the first `warm` records are not counted.
     With `apart` the ledger's writer is a process of its own, as `serve --writer apart` has it.
     """
     book = load_book(shipped_folder())
@@ -258,7 +259,8 @@ async def verify_all(
         opening as ledger,
         with_people(ledger, people_at(url, ledger.id)),
     ):
-        ids = await ledger.database.read(_waiting, ledger.id)
+        ids, people = await ledger.database.read(_waiting, ledger.id)
+        await remember(ledger, [path for person in people for path in (person.merit, person.pending)])
         chunks = [(n, ids[start : start + AT_ONCE]) for n, start in enumerate(range(0, len(ids), AT_ONCE))]
         verifying = Verifying(ledger, book, RegisteredHouseholds(ledger))
         latencies: list[float] = []
@@ -292,10 +294,12 @@ async def verify_all(
     )
 
 
-def _waiting(connection: Connection, ledger_id: int) -> list[str]:
+def _waiting(connection: Connection, ledger_id: int) -> tuple[list[str], list[Volunteer]]:
+    """Records that wait for a verifier, and whose they are."""
     t = service_records.c
-    query = select(t.record_id).where(t.ledger_id == ledger_id, t.state == "submitted").order_by(t.record_id)
-    return list(connection.scalars(query))
+    query = select(t.record_id, t.volunteer).where(t.ledger_id == ledger_id, t.state == "submitted")
+    rows = connection.execute(query.order_by(t.record_id)).all()
+    return [row.record_id for row in rows], [Volunteer(row.volunteer) for row in rows]
 
 
 async def _verify(url: str) -> Done:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from random import Random
 
@@ -50,9 +50,13 @@ async def open_accounts(ledger: Ledger, accounts: int = ACCOUNTS) -> None:
 
 
 async def remember_accounts(ledger: Ledger, accounts: int = ACCOUNTS) -> None:
-    """Let the writer load every account, by drafts that it refuses: nothing is written."""
-    paths = [HOT, *(wallet(n) for n in range(1, accounts))]
-    for start in range(0, accounts, 10_000):
+    """Let the writer load every account of the town."""
+    await remember(ledger, [HOT, *(wallet(n) for n in range(1, accounts))])
+
+
+async def remember(ledger: Ledger, paths: Sequence[str]) -> None:
+    """Let the writer load accounts, by drafts that it refuses: nothing is written."""
+    for start in range(0, len(paths), 10_000):
         part = paths[start : start + 10_000]
         movements = [Movement(a, b, "POINT", 1) for a, b in zip(part[::2], part[1::2], strict=False)]
         drafts = [
