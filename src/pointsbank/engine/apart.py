@@ -20,14 +20,15 @@ import msgspec
 import structlog
 import uvloop
 
+from pointsbank.engine.batches import drafted
 from pointsbank.engine.clock import Clock, FixedClock, SystemClock
 from pointsbank.engine.collecting import collecting_seldom
 from pointsbank.engine.failures import CommitOutcomeUnknown, WriterError, WriterOverloaded, WriterStopped
 from pointsbank.engine.registry import Ledger, open_ledger
-from pointsbank.engine.wire import Wire, in_pieces, put_together
+from pointsbank.engine.wire import Wire, in_pieces, taken_apart
 from pointsbank.engine.writer import LedgerWriter, Limits, Result
 from pointsbank.ledger.chart import SHIPPED
-from pointsbank.ledger.model import Draft
+from pointsbank.ledger.model import Draft, Intent
 from pointsbank.store.database import Database
 from pointsbank.store.port import StoreError
 
@@ -110,7 +111,12 @@ class WriterApart:
                 self._watchdog.cancel()
 
     def submit(
-        self, drafts: Sequence[Draft], rooms: frozenset[str], *, atomic: bool = False, brief: bool = False
+        self,
+        drafts: Sequence[Draft | Intent],
+        rooms: frozenset[str],
+        *,
+        atomic: bool = False,
+        brief: bool = False,
     ) -> asyncio.Future[list[Result]]:
         """Hand drafts over; as `LedgerWriter.submit`."""
         if not self._accepting:
@@ -192,7 +198,7 @@ class _Life:
         self._wire.send(opening)
 
     def hand_over(
-        self, now: int, drafts: Sequence[Draft], rooms: frozenset[str], *, atomic: bool, brief: bool
+        self, now: int, drafts: Sequence[Draft | Intent], rooms: frozenset[str], *, atomic: bool, brief: bool
     ) -> asyncio.Future[list[Result]]:
         assert self._wire is not None
         loop = asyncio.get_running_loop()
@@ -367,11 +373,13 @@ async def _serve(writer: LedgerWriter, clock: FixedClock, incoming: asyncio.Queu
             os._exit(1)
         if type(work) is _Stop:
             break
+        drafts: list[Draft] = []
+        for piece in work.drafts:
+            drafts += drafted(taken_apart(piece))
+            await asyncio.sleep(0)  # what is being written goes on
         clock.time = work.now
         try:
-            future = writer.submit(
-                put_together(work.drafts), work.rooms, atomic=work.atomic, brief=work.brief
-            )
+            future = writer.submit(drafts, work.rooms, atomic=work.atomic, brief=work.brief)
         except WriterError as error:
             _answer(writer, wire, work.number, error)
             continue

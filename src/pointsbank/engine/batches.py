@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from pointsbank.ledger.books import Accepted, Books, Head, Savepoint
 from pointsbank.ledger.decide import Verdict, decide
-from pointsbank.ledger.model import Draft, Receipt
+from pointsbank.ledger.model import Draft, Intent, Receipt
 from pointsbank.ledger.refusals import GroupRefused, Refusal
 from pointsbank.proof.encoding import leaf_of_accepted
 from pointsbank.store.columns import Writing
@@ -26,6 +26,11 @@ class Group(msgspec.Struct, eq=False):
     since: float
     brief: bool = False
     verdicts: list[Verdict] = []
+
+
+def drafted(wanted: Iterable[Draft | Intent]) -> list[Draft]:
+    """Drafts, and those of intents."""
+    return [one if isinstance(one, Draft) else one.draft() for one in wanted]
 
 
 class Bug(Exception):

@@ -40,5 +40,10 @@ def new_salt() -> bytes:
 
 
 def attach(kind: str, id_: str, salt: bytes, *content: str) -> Attachment:
-    """The proof that an entry carries of a document: H(salt || canonical immutable part)."""
-    return Attachment(kind, id_, sha256(salt + _canonical(content)).digest())
+    """The proof that an entry carries of a document."""
+    return Attachment(kind, id_, content_digest(salt, *content))
+
+
+def content_digest(salt: bytes, *content: str) -> bytes:
+    """What proves a document: H(salt || canonical immutable part)."""
+    return sha256(salt + _canonical(content)).digest()

@@ -10,7 +10,7 @@ from typing import Protocol
 from pointsbank.engine.clock import Clock
 from pointsbank.engine.writer import LedgerWriter, Limits, Result
 from pointsbank.ledger.chart import SHIPPED, Chart
-from pointsbank.ledger.model import Draft
+from pointsbank.ledger.model import Draft, Intent
 from pointsbank.store.database import Database
 from pointsbank.store.port import ledger_id_of
 
@@ -44,7 +44,12 @@ class Writer(Protocol):
         ...
 
     def submit(
-        self, drafts: Sequence[Draft], rooms: frozenset[str], *, atomic: bool = False, brief: bool = False
+        self,
+        drafts: Sequence[Draft | Intent],
+        rooms: frozenset[str],
+        *,
+        atomic: bool = False,
+        brief: bool = False,
     ) -> asyncio.Future[list[Result]]:
         """As `LedgerWriter.submit`."""
         ...

@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from pointsbank.engine.batches import Bug, Decided, Group, decide_group, rests_on_a_word
+from pointsbank.engine.batches import Bug, Decided, Group, decide_group, drafted, rests_on_a_word
 from pointsbank.engine.clock import Clock, SystemClock
 from pointsbank.engine.collecting import MANY, begin_work, end_work
 from pointsbank.engine.failures import (
@@ -30,7 +30,7 @@ from pointsbank.engine.receipts import result_of
 from pointsbank.ledger.books import Books, Head, Replayed, key_digest
 from pointsbank.ledger.chart import Chart
 from pointsbank.ledger.decide import Verdict
-from pointsbank.ledger.model import Draft, JournalEntry, Receipt
+from pointsbank.ledger.model import Draft, Intent, JournalEntry, Receipt
 from pointsbank.ledger.refusals import Refusal
 from pointsbank.store.columns import Writing
 from pointsbank.store.port import (
@@ -120,7 +120,12 @@ class LedgerWriter:
         await self.store.close()
 
     def submit(
-        self, drafts: Sequence[Draft], rooms: frozenset[str], *, atomic: bool = False, brief: bool = False
+        self,
+        drafts: Sequence[Draft | Intent],
+        rooms: frozenset[str],
+        *,
+        atomic: bool = False,
+        brief: bool = False,
     ) -> asyncio.Future[list[Result]]:
         """Queue drafts; the future gives a receipt or a refusal for each, in order, once all is durable.
 
@@ -134,7 +139,7 @@ class LedgerWriter:
             raise WriterOverloaded(f"{self._queued} drafts are waiting")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[Result]] = loop.create_future()
-        self._queue.append(Group(drafts, rooms, atomic, future, loop.time(), brief))
+        self._queue.append(Group(drafted(drafts), rooms, atomic, future, loop.time(), brief))
         self._queued += len(drafts)
         if len(drafts) >= MANY:
             begin_work()

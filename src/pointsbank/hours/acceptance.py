@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
 
 from pointsbank.activities.model import HONOUR
 from pointsbank.activities.ports import By
-from pointsbank.engine.commands import request_digest
+from pointsbank.engine.commands import content_digest, request_digest
 from pointsbank.hours.filing import step_row
 from pointsbank.hours.funding import queue_subject, waiting_row
 from pointsbank.hours.holding import CAPPED, Held
 from pointsbank.hours.model import ServiceRecord
 from pointsbank.hours.points import creditable_minutes, points_of
-from pointsbank.hours.postings import attached, category_account, credited
+from pointsbank.hours.postings import RECORD, category_account, credited
 from pointsbank.hours.trails import Filed
 from pointsbank.intake.lines import effective_micros, filed_id
 from pointsbank.ledger.chart import MINUTE
@@ -24,6 +25,8 @@ from pointsbank.people.volunteers import Volunteer
 from pointsbank.points.lots import Fund, point_lot
 from pointsbank.policy.calendar import available_on, expires_on
 from pointsbank.policy.model import Campaign, Policy
+
+Reads = tuple[tuple[str, int], ...]
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):
@@ -78,15 +81,96 @@ class Act(msgspec.Struct):
         return found
 
 
+class Earning(msgspec.Struct, frozen=True, gc=False):
+    """The entry that an accepted record becomes: what it books, on what it rests, and what it guards."""
+
+    record_id: str
+    before: str
+    state: str
+    step: str
+    steps: int
+    """How many the record has had."""
+    by: By
+    client: str
+    person: str
+    category: str
+    minutes: int
+    creditable: int
+    points: int
+    """That are credited now, in hundredths."""
+    capped: int
+    fund: str
+    lot: str
+    available_on: str
+    policy: str
+    station: str
+    effective_at: int
+    digest: bytes
+    """Of the record, as its proof."""
+    reads: Reads
+    waiting: tuple[Row, ...] = ()
+    """The document of points that wait for the fund."""
+
+    @property
+    def touches(self) -> tuple[str, ...]:
+        """The subjects whose versions it raises, the volunteer's first."""
+        own = self.reads[0][0]
+        return (own, queue_subject(self.fund)) if self.waiting else (own,)
+
+    def draft(self) -> Draft:
+        """The draft of the entry."""
+        record_id, name = self.record_id, self.by.name
+        person, fund, category = Volunteer(self.person), Fund(self.fund), filed_id(self.category)
+        movements: tuple[Movement, ...] = (
+            Movement(category_account(self.category), person.merit, MINUTE.code, self.minutes),
+        )
+        if self.points:
+            at_once = not self.available_on
+            movements += credited(person, self.points, self.lot, fund, at_once=at_once)
+        return Draft(
+            "earn",
+            f"earn:{record_id}:{name}",
+            self.client,
+            request_digest("earn", record_id, name),
+            self.effective_at,
+            movements,
+            name,
+            filed_id(self.station),
+            metadata=(
+                ("policy", self.policy),
+                ("category", category),
+                ("credited", self.creditable),
+                *(((CAPPED, self.capped),) if self.capped else ()),
+            ),
+            documents=(Attachment(RECORD, record_id, self.digest),),
+            reads=self.reads,
+            touches=self.touches,
+            rows=(step_row(record_id, self.steps + 1, self.step, self.by), *self.waiting),
+            changes=(
+                Change(
+                    "service_records",
+                    (record_id,),
+                    self.before,
+                    self.state,
+                    (
+                        ("verdict", "accepted"),
+                        ("creditable", self.creditable),
+                        ("points", self.points),
+                        ("lot", self.lot if self.points else ""),
+                        ("available_on", self.available_on),
+                        ("sequence", SEQUENCE),
+                    ),
+                ),
+            ),
+        )
+
+
 class Acceptance(NamedTuple):
     """The entry that a record becomes, what is answered, and the minutes that it uses up of the caps."""
 
-    draft: Draft
+    entry: Earning
     outcome: Outcome
     creditable: int
-
-
-Reads = tuple[tuple[str, int], ...]
 
 
 def accept(
@@ -120,56 +204,44 @@ def accept(
     if free_on is None and points and person.id in short.indebted:
         free_on = act.today  # a debt is paid when points come free, so these pass through the release
     text, state = (free_on.isoformat(), "pending") if free_on else ("", "credited")
-    step = "approved" if record.state == "checked" else "verified"
-    rows: tuple[Row, ...] = (step_row(record_id, len(record.steps) + 1, step, act.by),)
-    queue, unfunded, lot = queue_subject(record.fund), 0, ""
+    queue, unfunded = queue_subject(record.fund), 0
+    waiting: tuple[Row, ...] = ()
     if points and (record_id in short.unpaid or record.fund in short.waited_for):
-        rows += (waiting_row(record, points, expires),)
+        waiting = (waiting_row(record, points, expires),)
         short.waited_for |= {record.fund}
         unfunded, points = points, 0
-    category = read.fields.category
-    movements: tuple[Movement, ...] = (
-        Movement(category_account(category), person.merit, MINUTE.code, record.minutes),
-    )
-    if points:
-        lot = point_lot(expires, Fund(record.fund))
-        movements += credited(person, points, lot, Fund(record.fund), at_once=free_on is None)
-    change = Change(
-        "service_records",
-        (record_id,),
+    entry = Earning(
+        record_id,
         record.state,
         state,
-        (
-            ("verdict", "accepted"),
-            ("creditable", creditable),
-            ("points", points),
-            ("lot", lot),
-            ("available_on", text),
-            ("sequence", SEQUENCE),
-        ),
-    )
-    draft = act_draft(
-        "earn",
-        record_id,
+        "approved" if record.state == "checked" else "verified",
+        len(record.steps),
+        act.by,
+        act.client,
+        person.id,
+        read.fields.category,
+        record.minutes,
+        creditable,
+        points,
+        capped,
+        record.fund,
+        _lot(expires, record.fund),
+        text,
+        policy.version,
+        read.fields.station,
+        effective_micros(read.session_end * 60, policy.timezone),
+        content_digest(record.salt, record.content),
         (*reads, (queue, short.versions[queue])),
-        act,
-        rows,
-        (change,),
-        touches=(person.subject, queue) if unfunded else (person.subject,),
-        effective_at=effective_micros(read.session_end * 60, policy.timezone),
-        movements=movements,
-        place=filed_id(read.fields.station),
-        metadata=(
-            ("policy", policy.version),
-            ("category", filed_id(category)),
-            ("credited", creditable),
-            *(((CAPPED, capped),) if capped else ()),
-        ),
-        documents=(attached(record_id, record.salt, record.content),),
+        waiting,
     )
     return Acceptance(
-        draft, Outcome(record_id, state, points, text, unfunded=unfunded, capped=capped), creditable
+        entry, Outcome(record_id, state, points, text, unfunded=unfunded, capped=capped), creditable
     )
+
+
+@lru_cache(maxsize=1024)
+def _lot(expires: date, fund: str) -> str:
+    return point_lot(expires, Fund(fund))
 
 
 def act_draft(
@@ -181,11 +253,6 @@ def act_draft(
     changes: tuple[Change, ...],
     *,
     touches: tuple[str, ...],
-    effective_at: int | None = None,
-    movements: tuple[Movement, ...] = (),
-    place: str | None = None,
-    metadata: tuple[tuple[str, int | str], ...] = (),
-    documents: tuple[Attachment, ...] = (),
 ) -> Draft:
     """What somebody does with a record. Rests on the versions of the volunteer and of the limits' subjects."""
     name = act.name
@@ -194,12 +261,9 @@ def act_draft(
         f"{kind}:{record_id}:{name}",
         act.client,
         request_digest(kind, record_id, name),
-        act.at if effective_at is None else effective_at,
-        movements,
-        name,
-        act.by.place if place is None else place,
-        metadata=metadata,
-        documents=documents,
+        act.at,
+        actor=name,
+        place=act.by.place,
         reads=reads,
         touches=touches,
         rows=rows,

@@ -18,6 +18,9 @@ from pointsbank.points.lots import Fund
 
 HOURS = frozenset(["hours"])
 
+RECORD = "service-record"
+"""The kind of document that a service record is in the journal."""
+
 
 class Waiting(msgspec.Struct, frozen=True, gc=False):
     """The rows of a record that waits, and the limits' subjects with the versions on which its level rests."""
@@ -137,7 +140,7 @@ def credited(person: Volunteer, points: int, lot: str, fund: Fund, *, at_once: b
 
 def attached(record_id: str, salt: bytes, content: str) -> Attachment:
     """The proof of a service record: H(salt || its `fields` as the document keeps them)."""
-    return attach("service-record", record_id, salt, content)
+    return attach(RECORD, record_id, salt, content)
 
 
 def _refused_row(judged: Judged) -> Row:

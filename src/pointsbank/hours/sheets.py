@@ -348,13 +348,13 @@ class Sheet(msgspec.Struct):
         versions = self.desk.versions
         reads = ((person.subject, versions[person.id]), *((s, version + 1) for s, version in waiting.limits))
         used = self.desk.used(person.id, day)
-        draft, outcome, creditable = accept(
+        entry, outcome, creditable = accept(
             filed, record, person, policy, used, reads, act, self.short, self.desk.held
         )
         self.desk.accept(person.id, day, creditable)
-        for subject in draft.touches[1:]:
+        for subject in entry.touches[1:]:
             self.short.versions[subject] += 1
-        return msgspec.structs.replace(waiting, entry=draft, points=outcome.points)
+        return msgspec.structs.replace(waiting, entry=entry.draft(), points=outcome.points)
 
 
 def _filed(

@@ -18,7 +18,7 @@ from pointsbank.engine.collecting import collecting_for
 from pointsbank.engine.commands import Command
 from pointsbank.engine.registry import Ledger
 from pointsbank.engine.writer import Result
-from pointsbank.hours.acceptance import Act, Outcome, Short, accept, act_draft
+from pointsbank.hours.acceptance import Act, Earning, Outcome, Short, accept, act_draft
 from pointsbank.hours.aliases import loaded_for
 from pointsbank.hours.debts import debts_of
 from pointsbank.hours.filing import step_row
@@ -159,8 +159,8 @@ class Verifying:
         done: dict[str, Outcome],
         short: Short,
         held: Held | None,
-    ) -> tuple[list[Draft], list[Outcome]]:
-        drafts: list[Draft] = []
+    ) -> tuple[list[Draft | Earning], list[Outcome]]:
+        drafts: list[Draft | Earning] = []
         outcomes: list[Outcome] = []
         ties = {
             day.isoformat(): Ties((homes_of_day, homes[act.today]), loaded.credited)
@@ -211,7 +211,7 @@ class Verifying:
 
     def _verified(
         self, record: Filed, loaded: Loaded, act: Act, short: Short, held: Held | None
-    ) -> tuple[Draft, Outcome]:
+    ) -> tuple[Draft | Earning, Outcome]:
         policy = self._policy(record)
         total = loaded.sums.most(
             record.activity_id, record.recorder, record.submitted_on, record.person_id, record.week
@@ -228,12 +228,12 @@ class Verifying:
             return draft, Outcome(record.record_id, "checked")
         person, used, day = loaded.people[record.person_id], loaded.used, date.fromisoformat(record.day)
         so_far = (used[person.id, day], used[person.id, day.year])
-        draft, outcome, creditable = accept(
+        entry, outcome, creditable = accept(
             record, _service_record(record, policy), person, policy, so_far, reads, act, short, held
         )
         used[person.id, day] += creditable
         used[person.id, day.year] += creditable
-        return draft, outcome
+        return entry, outcome
 
     def _ended(
         self, verb: Verb, record: Filed, loaded: Loaded, reason: str, act: Act

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import IntEnum
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -144,6 +144,14 @@ class Draft(Value, frozen=True):
     def posts(self) -> bool:
         """Whether an accepted draft becomes a journal entry; a document-only draft gets no sequence number."""
         return bool(self.movements or self.reverses)
+
+
+class Intent(Protocol):
+    """What a room wants to be drafted. It says so in few words, for drafts are large to hand to another process."""
+
+    def draft(self) -> Draft:
+        """The draft itself: the same each time, whatever the books say."""
+        ...
 
 
 class Posting(Value, frozen=True):
