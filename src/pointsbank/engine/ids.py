@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 import time
 
+_MILLISECOND = 1_000_000
+
 
 def new_id() -> str:
-    """A fresh UUIDv7 in its usual text form. Nothing reads a time back out of it."""
-    milliseconds = time.time_ns() // 1_000_000
-    value = (milliseconds << 80) | int.from_bytes(os.urandom(10), "big")
-    value = value & ~(0xF << 76) | 0x7 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
+    """A fresh UUIDv7 in its usual text form. Nothing reads a time back out of it.
+
+    Those of one process are in the order they were made even within a millisecond: the twelve bits behind the
+    milliseconds count its 4096ths, as RFC 9562 allows (6.2, method 3), and 62 are random.
+    """
+    milliseconds, rest = divmod(time.time_ns(), _MILLISECOND)
+    fraction = (rest << 12) // _MILLISECOND
+    random = int.from_bytes(os.urandom(8), "big") & (1 << 62) - 1
+    value = milliseconds << 80 | 0x7 << 76 | fraction << 64 | 0x2 << 62 | random
     text = f"{value:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
