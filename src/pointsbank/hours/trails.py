@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 from msgspec.structs import force_setattr
-from sqlalchemy import BigInteger, Connection, Select, Text, bindparam, func, select
+from sqlalchemy import BigInteger, Connection, Select, Text, bindparam, cast, func, select
 
 from pointsbank.activities.reading import versions_of, volunteers_by_id
 from pointsbank.hours.four_eyes import Line
@@ -28,12 +28,12 @@ ACTS: Final = ("submitted", "verified", "approved")
 class Step(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One step of a record's life. `at` is the server's clock, microseconds UTC.
 
-    What judging many records asks of a step comes first; the rest is empty there."""
+    Judging many records asks for no more of a step than the first three; the rest is empty there."""
 
     number: int
     step: str
     person_id: str
-    record_id: str
+    record_id: str = ""
     at: int = 0
     place: str = ""
     device: str = ""
@@ -133,18 +133,25 @@ _FILED: Final = Question(
         .where(_trail.ledger_id == LEDGER, one_of(_trail.record_id, "ids"))
     )
 )
-_WHOLE_STEP: Final = (_step.number, _step.step, _step.person_id, _step.record_id,
-                      _step.at, _step.place, _step.device, _step.reason)  # fmt: skip
-
-
-def _steps_of(columns: Sequence[Any]) -> Question:
-    return Question(
-        lambda one_of: select(*columns).where(_step.ledger_id == LEDGER, one_of(_step.record_id, "ids"))
+_STEPS: Final = Question(
+    lambda one_of: select(
+        _step.number, _step.step, _step.person_id, _step.record_id, _step.at, _step.place, _step.device, _step.reason
+    ).where(_step.ledger_id == LEDGER, one_of(_step.record_id, "ids"))
+)  # fmt: skip
+_WITHIN: Final = "\x1f"
+_BETWEEN: Final = "\x1e"
+_HANDS: Final = Question(
+    lambda one_of: (
+        select(
+            _step.record_id,
+            func.aggregate_strings(
+                cast(_step.number, Text) + _WITHIN + _step.step + _WITHIN + _step.person_id, _BETWEEN
+            ).label("hands"),
+        )
+        .where(_step.ledger_id == LEDGER, one_of(_step.record_id, "ids"))
+        .group_by(_step.record_id)
     )
-
-
-_WHOLE_STEPS: Final = _steps_of(_WHOLE_STEP)
-_STEPS: Final = _steps_of(_WHOLE_STEP[:4])
+)
 _OBJECTORS: Final = Question(
     lambda one_of: select(_objection.record_id, _objection.objector).where(
         _objection.ledger_id == LEDGER, one_of(_objection.record_id, "ids")
@@ -159,7 +166,7 @@ def filed_records(
     wanted = list(ids)
     rows = _FILED.fetched_as(connection, ledger_id, Filed, ids=wanted)
     found = {record.record_id: record for record in rows}
-    steps = _steps(connection, ledger_id, wanted, whole=whole_steps)
+    steps = (_steps if whole_steps else _hands)(connection, ledger_id, wanted)
     objectors = _objectors(connection, ledger_id, wanted)
     for id_, filed in found.items():  # nobody has seen them yet
         force_setattr(filed, "steps", tuple(steps.get(id_, ())))
@@ -168,14 +175,24 @@ def filed_records(
     return found
 
 
-def _steps(
-    connection: Connection, ledger_id: int, ids: Sequence[str], *, whole: bool
-) -> dict[str, list[Step]]:
-    steps = (_WHOLE_STEPS if whole else _STEPS).fetched_as(connection, ledger_id, Step, ids=ids)
+def _steps(connection: Connection, ledger_id: int, ids: Sequence[str]) -> Mapping[str, Sequence[Step]]:
     found: dict[str, list[Step]] = {}
-    for step in sorted(steps, key=attrgetter("number")):
+    for step in sorted(_STEPS.fetched_as(connection, ledger_id, Step, ids=ids), key=attrgetter("number")):
         found.setdefault(step.record_id, []).append(step)
     return found
+
+
+def _hands(connection: Connection, ledger_id: int, ids: Sequence[str]) -> Mapping[str, Sequence[Step]]:
+    """Steps without more than who took them: one row a record, not three and more."""
+    return {str(id_): _taken(str(hands)) for id_, hands in _HANDS.fetched(connection, ledger_id, ids=ids)}
+
+
+@lru_cache(maxsize=4096)  # the people of a session are noted by the same hands
+def _taken(hands: str) -> tuple[Step, ...]:
+    steps = [step.split(_WITHIN) for step in hands.split(_BETWEEN)]
+    return tuple(
+        sorted((Step(int(number), step, who) for number, step, who in steps), key=attrgetter("number"))
+    )
 
 
 def _objectors(connection: Connection, ledger_id: int, ids: Sequence[str]) -> dict[str, set[str]]:
